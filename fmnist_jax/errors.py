@@ -1,0 +1,32 @@
+"""The errors a user can cause. The command line turns each into one line on stderr and exit code 2."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Something the user gave is wrong; the message names the culprit and the way out, in one line."""
+
+
+class ConfigError(UserError):
+    """A flag or a config key has an unknown name, a wrong type or a value that is not allowed."""
+
+
+class DataError(UserError):
+    """A data set is missing, damaged, of the wrong shape, or cannot be fetched."""
+
+
+class ImageError(UserError):
+    """An image given for prediction cannot be read."""
+
+
+class WorkdirError(UserError):
+    """A workdir cannot be used: another config's run, no run at all, or no usable checkpoint."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns `"; did you mean 'x'?"` for the known name nearest to `name`, or `""` where none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
