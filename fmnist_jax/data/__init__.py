@@ -1,0 +1,8 @@
+"""Data sets: where they come from, their verification, the validation split, and their place on the device."""
+
+from __future__ import annotations
+
+from fmnist_jax.data.dataset import CLASS_NAMES, IMAGE_SIZE, NUM_CLASSES, Dataset, Split
+from fmnist_jax.data.sources import load
+
+__all__ = ["CLASS_NAMES", "IMAGE_SIZE", "NUM_CLASSES", "Dataset", "Split", "load"]
