@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Makes .venv if need be, and runs every check; with arguments only pytest: scripts/test.sh [arguments of pytest ...]
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+prepare_environment dev
+cd "$root"
+
+if (($# == 0)); then
+  "$venv/bin/ruff" check
+  "$venv/bin/ruff" format --check
+  "$venv/bin/mypy"
+fi
+exec "$venv/bin/pytest" "$@"
