@@ -3,7 +3,7 @@
 # PYTHON         the interpreter to use, where it is not to be the first one found that is new enough
 # FMNIST_EXTRAS  extras to install besides, e.g. cuda13 or tpu
 
-root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+root="$(CDPATH= cd -- "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 venv="$root/.venv"
 
 say() { printf '%s\n' "$*" >&2; }
@@ -14,13 +14,14 @@ resolve_python() {
   "$1" -c 'import sys; sys.version_info < (3, 11) and sys.exit(1); print(sys._base_executable)' 2>/dev/null
 }
 
+# Prints the interpreter to use: PYTHON, else the one that .venv was made with, else the first on PATH that will do.
 find_python() {
   local candidate
   if [[ -n "${PYTHON:-}" ]]; then
     resolve_python "$PYTHON" || fail "PYTHON=$PYTHON is no Python 3.11 or newer; unset it or name another interpreter"
     return
   fi
-  for candidate in python3 python3.13 python3.12 python3.11; do
+  for candidate in "$venv/bin/python" python3 python3.13 python3.12 python3.11; do
     resolve_python "$candidate" && return
   done
   fail "no Python 3.11 or newer was found; install one, or name it: PYTHON=/path/to/python3"
@@ -64,7 +65,7 @@ prepare_environment() {
   make_venv "$python"
   echo "$$" >"$venv/installing"
   say "Installing fmnist_jax${extras:+[$extras]} with tested versions into .venv (a few minutes the first time) ..."
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --constraint "$root/constraints.txt" \
+  "$venv/bin/python" -m pip install -qq --disable-pip-version-check --constraint "$root/constraints.txt" \
     --editable "$root${extras:+[$extras]}" >&2 || fail "the installation failed; see pip's message above"
   echo "$wanted" >"$stamp"
   rm "$venv/installing"
