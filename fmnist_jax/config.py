@@ -31,7 +31,7 @@ class Field:
 
     - `default`: its default; a type stands for "not set", a value of that type being allowed.
     - `help`: what it means, in one line.
-    - `low`, `high`: the range of a number, inclusive; `above`: its exclusive lower bound.
+    - `low`, `high`: the range of a number, inclusive; `above`, `below`: exclusive bounds.
     - `choices`: the allowed strings.
     """
 
@@ -40,6 +40,7 @@ class Field:
     low: float | None = None
     high: float | None = None
     above: float | None = None
+    below: float | None = None
     choices: tuple[str, ...] = ()
 
     @property
@@ -69,26 +70,28 @@ class Field:
             return f"must be above {self.above:g}, not {value!r}"
         if self.low is not None and value < self.low:
             return f"must be at least {self.low:g}, not {value!r}"
+        if self.below is not None and value >= self.below:
+            return f"must be below {self.below:g}, not {value!r}"
         if self.high is not None and value > self.high:
             return f"must be at most {self.high:g}, not {value!r}"
         return None
 
 
 SCHEMA: Mapping[str, Field] = {
-    "seed": Field(0, "fixes initialisation, data order, dropout, augmentation and the validation split", 0, 2**31 - 1),
-    "precision": Field("float32", "of the computation; parameters and optimizer state stay float32", choices=PRECISIONS),
+    "seed": Field(0, "fixes initialisation, data order and dropout", 0, 2**31 - 1),
+    "precision": Field("float32", "of the computation; parameters stay float32", choices=PRECISIONS),
     "data.name": Field("fashion_mnist", "the data set", choices=DATA_NAMES),
     "data.dir": Field("", "folder with its files; else $FMNIST_DATA_DIR; else they are downloaded"),
-    "data.val_examples": Field(0, "training images held out, stratified, to validate on; 0: validate on the test set", 0),
+    "data.val_examples": Field(0, "training images held out to validate on; 0: validate on the test set", 0),
     "model.name": Field("model3", "the network; see fmnist_jax.models"),
     "model.conv_lowering": Field("auto", "how convolutions are computed; auto chooses by backend", choices=LOWERINGS),
     "optimizer.name": Field("rmsprop", "the optimizer; see fmnist_jax.optimizers"),
     "optimizer.learning_rate": Field(float, "peak learning rate; unset: the optimizer's default", above=0),
     "optimizer.weight_decay": Field(float, "decoupled decay of the kernels, times the learning rate", 0),
-    "optimizer.momentum": Field(float, "of sgd-like optimizers", 0, 1),
-    "optimizer.decay": Field(float, "of rmsprop's average of squared gradients (Keras: rho)", 0, 1),
-    "optimizer.b1": Field(float, "decay of the first moment", 0, 1),
-    "optimizer.b2": Field(float, "decay of the second moment", 0, 1),
+    "optimizer.momentum": Field(float, "of sgd-like optimizers", 0, below=1),
+    "optimizer.decay": Field(float, "of rmsprop's average of squared gradients (Keras: rho)", 0, below=1),
+    "optimizer.b1": Field(float, "decay of the first moment", 0, below=1),
+    "optimizer.b2": Field(float, "decay of the second moment", 0, below=1),
     "optimizer.eps": Field(float, "added to the denominator", above=0),
     "optimizer.clip_norm": Field(0.0, "clip the gradient to this global norm; 0: never", 0),
     "schedule.name": Field("constant", "shape of the learning rate over the run; see fmnist_jax.schedules"),
@@ -96,7 +99,7 @@ SCHEMA: Mapping[str, Field] = {
     "schedule.final_scale": Field(0.0, "where a decaying schedule ends, as a share of the peak", 0, 1),
     "train.epochs": Field(10, "passes over the training images", 1),
     "train.batch_size": Field(256, "images a step", 1),
-    "train.ema_decay": Field(0.0, "evaluate an exponential moving average of the parameters; 0: off", 0, 0.999999),
+    "train.ema_decay": Field(0.0, "evaluate an exponential moving average of the parameters; 0: off", 0, below=1),
     "train.score_test": Field(False, "score the test set too, once, after the last epoch"),
     "train.eval_batch_size": Field(500, "images an evaluation step", 1),
     "checkpoint.every": Field(1, "epochs between checkpoints; the last epoch always has one", 1),

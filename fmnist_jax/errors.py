@@ -26,6 +26,12 @@ class WorkdirError(UserError):
     """A workdir cannot be used: another config's run, no run at all, or no usable checkpoint."""
 
 
+def unknown_name(key: str, name: str, known: Iterable[str]) -> ConfigError:
+    """Returns the error for a config key whose value is none of the known names, with them and the nearest."""
+    known = tuple(known)
+    return ConfigError(f"{key} must be one of {', '.join(known)}, not {name!r}{did_you_mean(name, known)}")
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Returns `"; did you mean 'x'?"` for the known name nearest to `name`, or `""` where none is near."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)

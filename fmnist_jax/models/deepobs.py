@@ -1,0 +1,33 @@
+"""DeepOBS's `fmnist_2c2d`, the standard Fashion-MNIST problem of optimizer benchmarks (Schneider et al. 2019)."""
+
+from __future__ import annotations
+
+import jax
+from flax import nnx
+
+from fmnist_jax.models.initializers import DEEPOBS
+from fmnist_jax.models.layers import Conv, Style, dense
+from fmnist_jax.models.registry import register
+
+
+@register("2c2d", "DeepOBS's fmnist_2c2d: 2 conv layers 5x5, dense 1024")
+class TwoConvTwoDense(nnx.Module):
+    """conv 5x5 32 - pool - conv 5x5 64 - pool - dense 1024 - dense 10, padded to keep the size; no dropout.
+
+    Maps images `[batch, 28, 28, 1]` to logits `[batch, 10]`.
+    """
+
+    def __init__(self, *, style: Style, rngs: nnx.Rngs):
+        def conv(fan_in: int, features: int) -> Conv:
+            return Conv(fan_in, features, 5, pool=True, padding="SAME", init=DEEPOBS, style=style, rngs=rngs)
+
+        self.conv1 = conv(1, 32)
+        self.conv2 = conv(32, 64)
+        self.hidden = dense(7 * 7 * 64, 1024, init=DEEPOBS, style=style, rngs=rngs)
+        self.logits = dense(1024, 10, init=DEEPOBS, style=style, rngs=rngs)
+
+    def __call__(self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None) -> jax.Array:
+        del train, rngs  # Nothing in it behaves differently in training.
+        x = self.conv2(self.conv1(x))
+        x = jax.nn.relu(self.hidden(x.reshape(x.shape[0], -1)))
+        return self.logits(x)

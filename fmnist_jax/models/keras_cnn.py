@@ -1,0 +1,58 @@
+"""The CNNs of the Keras study: two or three convolutions, with or without a dense layer and dropout.
+
+Convolutions are 3x3 without padding, each but the third followed by 2x2 max-pooling; ReLU everywhere; Keras's
+initialisers. The study did not publish its widths: these are the ones nearest to its figures.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+from flax import nnx
+
+from fmnist_jax.models.initializers import KERAS
+from fmnist_jax.models.layers import Conv, Style, dense
+from fmnist_jax.models.registry import register
+
+
+class KerasCNN(nnx.Module):
+    """Maps images `[batch, 28, 28, 1]` to logits `[batch, 10]`.
+
+    **Arguments:**
+
+    - `third`: features of a third convolution, 0 for none.
+    - `hidden`: width of a dense layer before the last, 0 for none; dropout of one half follows it.
+    """
+
+    def __init__(self, *, third: int, hidden: int, style: Style, rngs: nnx.Rngs):
+
+        def conv(fan_in: int, features: int, pool: bool) -> Conv:
+            return Conv(fan_in, features, 3, pool=pool, padding="VALID", init=KERAS, style=style, rngs=rngs)
+
+        self.conv1 = conv(1, 32, pool=True)
+        self.conv2 = conv(32, 64, pool=True)
+        self.conv3 = conv(64, third, pool=False) if third else None
+        flat = 3 * 3 * third if third else 5 * 5 * 64
+        self.hidden = dense(flat, hidden, init=KERAS, style=style, rngs=rngs) if hidden else None
+        self.dropout = nnx.Dropout(0.5)
+        self.logits = dense(hidden or flat, 10, init=KERAS, style=style, rngs=rngs)
+
+    def __call__(self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None) -> jax.Array:
+        x = self.conv2(self.conv1(x))
+        if self.conv3 is not None:
+            x = self.conv3(x)
+        x = x.reshape(x.shape[0], -1)
+        if self.hidden is not None:
+            x = jax.nn.relu(self.hidden(x))
+            x = self.dropout(x, deterministic=not train, rngs=rngs)
+        return self.logits(x)
+
+
+register("model1", "2 conv layers, no dropout (study's model 1)")(functools.partial(KerasCNN, third=0, hidden=0))
+register("model2", "2 conv layers, dense 64, dropout (study's model 2)")(
+    functools.partial(KerasCNN, third=0, hidden=64)
+)
+register("model3", "3 conv layers, dense 256, dropout (study's models 3 and 4)")(
+    functools.partial(KerasCNN, third=128, hidden=256)
+)

@@ -1,0 +1,66 @@
+"""Layers that the models share: float32 parameters, the computation's dtype and convolution lowering explicit."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from fmnist_jax import ops
+from fmnist_jax.models.initializers import Initializers
+from fmnist_jax.ops.convolution import Padding
+from fmnist_jax.ops.lowering import Lowering
+
+
+@dataclasses.dataclass(frozen=True)
+class Style:
+    """How a model computes, apart from its shape.
+
+    **Attributes:**
+
+    - `dtype`: of the computation; parameters stay float32.
+    - `lowering`: of the convolutions; see `fmnist_jax.ops`.
+    """
+
+    dtype: jnp.dtype = jnp.float32
+    lowering: Lowering = "auto"
+
+
+class Conv(nnx.Module):
+    """A square convolution of stride 1 with bias and ReLU; with `pool`, 2x2 max-pooling in the same operation.
+
+    Maps `[batch, height, width, fan_in]` to `[batch, height', width', features]`.
+    """
+
+    def __init__(
+        self,
+        fan_in: int,
+        features: int,
+        size: int,
+        *,
+        pool: bool,
+        padding: Padding,
+        init: Initializers,
+        style: Style,
+        rngs: nnx.Rngs,
+    ):
+        self.kernel = nnx.Param(init.kernel(rngs.params(), (size, size, fan_in, features), jnp.float32))
+        self.bias = nnx.Param(init.bias(rngs.params(), (features,), jnp.float32))
+        self.pool = pool
+        self.padding: Padding = padding
+        self.style = style
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        kernel = self.kernel[...].astype(self.style.dtype)
+        bias = self.bias[...].astype(self.style.dtype)
+        x = x.astype(self.style.dtype)
+        if self.pool:
+            return ops.conv_relu_pool(x, kernel, bias, padding=self.padding, lowering=self.style.lowering)
+        return jax.nn.relu(ops.conv2d(x, kernel, padding=self.padding, lowering=self.style.lowering) + bias)
+
+
+def dense(fan_in: int, features: int, *, init: Initializers, style: Style, rngs: nnx.Rngs) -> nnx.Linear:
+    """Returns a dense layer, `[batch, fan_in]` to `[batch, features]`."""
+    return nnx.Linear(fan_in, features, kernel_init=init.kernel, bias_init=init.bias, dtype=style.dtype, rngs=rngs)

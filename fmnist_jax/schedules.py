@@ -1,0 +1,84 @@
+"""The learning rate's shape over a run: name -> scale in [0, 1] of the peak, as a function of the step.
+
+Every function works on traced steps. Durations are texts: `"500 steps"`, `"2 epochs"` or `"10%"` of the run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from fmnist_jax.errors import ConfigError, unknown_name
+
+Scale = Callable[[jax.Array], jax.Array]
+Decay = Callable[[jax.Array], jax.Array]
+
+_ONE_CYCLE_WARMUP = 0.3
+_DURATION = re.compile(r"(?P<number>\d+(\.\d+)?) ?(?P<unit>steps?|epochs?|%)")
+
+
+def _constant(progress: jax.Array) -> jax.Array:
+    return jnp.ones_like(progress)
+
+
+def _linear(progress: jax.Array) -> jax.Array:
+    return 1.0 - progress
+
+
+def _cosine(progress: jax.Array) -> jax.Array:
+    """Half a cosine (Loshchilov & Hutter 2017, SGDR, eq. 5, without restarts)."""
+    return 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
+
+
+# Each maps the share of the decay that is over, in [0, 1], to the share of the way from the final scale to the peak.
+# "one-cycle" (Smith & Topin 2017) is a long linear warm-up and a cosine down.
+_DECAYS: dict[str, Decay] = {"constant": _constant, "linear": _linear, "cosine": _cosine, "one-cycle": _cosine}
+
+
+def names() -> tuple[str, ...]:
+    """Returns the names of the schedules."""
+    return tuple(_DECAYS)
+
+
+def steps_of(duration: str, total_steps: int, steps_per_epoch: int) -> int:
+    """Returns how many steps `duration` is, rounded; raises `ConfigError` where it is no duration within the run."""
+    match = _DURATION.fullmatch(duration.strip())
+    if not match:
+        raise ConfigError(f"a duration must be like '500 steps', '2 epochs' or '10%', not {duration!r}")
+    unit = {"s": 1.0, "e": steps_per_epoch, "%": total_steps / 100}[match["unit"][0]]
+    steps = round(float(match["number"]) * unit)
+    if steps > total_steps:
+        raise ConfigError(f"the duration {duration!r} is {steps} steps, longer than the run of {total_steps}")
+    return steps
+
+
+def make(name: str, *, warmup: str, final_scale: float, total_steps: int, steps_per_epoch: int) -> Scale:
+    """Returns the schedule: `scale(step)` for the 0-based step, float32.
+
+    Over the warm-up of `w` steps the scale rises linearly, `(step + 1) / w`; over the rest it falls from 1 to
+    `final_scale` (which a constant schedule ignores). "one-cycle" warms up over 30 % of the run unless told otherwise.
+
+    **Raises:** `ConfigError` for an unknown name or a bad duration, naming the key.
+    """
+    if name not in _DECAYS:
+        raise unknown_name("config.schedule.name", name, _DECAYS)
+    try:
+        warmup_steps = steps_of(warmup, total_steps, steps_per_epoch)
+    except ConfigError as error:
+        raise ConfigError(f"config.schedule.warmup: {error}") from None
+    if name == "one-cycle" and warmup_steps == 0:
+        warmup_steps = round(_ONE_CYCLE_WARMUP * total_steps)
+    return _with_warmup(_DECAYS[name], warmup_steps, total_steps, final_scale)
+
+
+def _with_warmup(decay: Decay, warmup_steps: int, total_steps: int, final_scale: float) -> Scale:
+    def scale(step: jax.Array) -> jax.Array:
+        rising = (step + 1) / max(warmup_steps, 1)
+        progress = (step - warmup_steps) / max(total_steps - warmup_steps, 1)
+        falling = final_scale + (1 - final_scale) * decay(jnp.clip(progress, 0.0, 1.0))
+        return jnp.where(step < warmup_steps, rising, falling).astype(jnp.float32)
+
+    return scale

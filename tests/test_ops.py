@@ -1,0 +1,89 @@
+"""Our convolutions agree with XLA's, values and gradients, ties of the maximum included."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fmnist_jax.ops import conv2d, conv_relu_pool
+from fmnist_jax.ops.lowering import choose
+
+shapes = st.fixed_dictionaries(
+    {
+        "batch": st.integers(1, 3),
+        "size": st.tuples(st.integers(6, 10), st.integers(6, 10)),
+        "window": st.tuples(st.integers(1, 5), st.integers(1, 5)),
+        "channels": st.tuples(st.integers(1, 3), st.integers(1, 4)),
+        "padding": st.sampled_from(["VALID", "SAME"]),
+        "seed": st.integers(0, 100),
+    }
+)
+
+
+def _arrays(shape, integers: bool):
+    keys = jax.random.split(jax.random.key(shape["seed"]), 3)
+    fan_in, fan_out = shape["channels"]
+
+    def draw(key, dims):
+        # Small integers make exact ties frequent, and sums of them exact.
+        return jax.random.randint(key, dims, -1, 2).astype(jnp.float32) if integers else jax.random.normal(key, dims)
+
+    x = draw(keys[0], (shape["batch"], *shape["size"], fan_in))
+    kernel = draw(keys[1], (*shape["window"], fan_in, fan_out))
+    return x, kernel, draw(keys[2], (fan_out,))
+
+
+def _value_and_gradients(function, *arguments):
+    @jax.jit
+    def evaluate(*arguments):
+        y, pullback = jax.vjp(function, *arguments)
+        cotangent = jnp.arange(y.size, dtype=y.dtype).reshape(y.shape) % 7 - 2
+        return (y, *pullback(cotangent))
+
+    return evaluate(*arguments)
+
+
+def _assert_same(ours, reference):
+    for a, b in zip(ours, reference, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+@settings(max_examples=15, deadline=None)
+@given(shapes)
+def test_conv2d_agrees_with_xla(shape):
+    x, kernel, _ = _arrays(shape, integers=False)
+    padding = shape["padding"]
+    ours = _value_and_gradients(lambda x, k: conv2d(x, k, padding=padding, lowering="patches"), x, kernel)
+    _assert_same(ours, _value_and_gradients(lambda x, k: conv2d(x, k, padding=padding, lowering="xla"), x, kernel))
+
+
+@settings(max_examples=15, deadline=None)
+@given(shapes, st.booleans())
+def test_conv_relu_pool_agrees_with_xla_also_at_ties(shape, integers):
+    arrays = _arrays(shape, integers)
+    padding = shape["padding"]
+    ours = _value_and_gradients(lambda *a: conv_relu_pool(*a, padding=padding, lowering="patches"), *arrays)
+    _assert_same(ours, _value_and_gradients(lambda *a: conv_relu_pool(*a, padding=padding, lowering="xla"), *arrays))
+
+
+def test_auto_is_patches_on_a_cpu_only(monkeypatch):
+    assert choose("xla") == "xla"
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    assert choose("auto") == "patches"
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert choose("auto") == "xla"
+
+
+@pytest.mark.parametrize("lowering", ["xla", "patches"])
+def test_lowerings_work_under_vmap_over_kernels(lowering):
+    x, kernel, bias = _arrays(
+        {"batch": 2, "size": (8, 8), "window": (3, 3), "channels": (2, 4), "padding": "VALID", "seed": 0}, False
+    )
+    kernels = jnp.stack([kernel, -kernel])
+    together = jax.vmap(lambda k: conv_relu_pool(x, k, bias, lowering=lowering))(kernels)
+    alone = jnp.stack([conv_relu_pool(x, k, bias, lowering=lowering) for k in kernels])
+    np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-5)
