@@ -26,7 +26,7 @@ setuptools.setup(
         "numpy>=2.1,<3",
         "optax>=0.2.8,<1",
         "orbax-checkpoint>=0.12.8,<1",
-        "pillow>=11",
+        "pillow>=11.3",
         "rich>=13.9",
         "scipy>=1.15,<2",
         "tensorboardX>=2.6.4,<3",
