@@ -1,11 +1,10 @@
 """Fashion-MNIST (Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747) from its four original files, verified.
 
-Each file may be gzip-compressed or not, and compressed again by whatever tool: what is verified is the content.
+Each file may be gzip-compressed or not, and by whatever tool: what is verified is the unpacked content.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,12 +16,8 @@ from fmnist_jax.errors import DataError
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
-WAY_OUT = (
-    "set --config.data.dir or FMNIST_DATA_DIR to a folder with the four original files, leave both unset to "
-    "download them, or take --config.data.name=synthetic"
-)
 
-# Of the uncompressed files.
+# Of the unpacked files.
 SHA256: Mapping[str, str] = {
     TRAIN_IMAGES: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     TRAIN_LABELS: "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
@@ -37,23 +32,8 @@ _SHAPES = {
 }
 
 
-def find(folder: str | os.PathLike[str]) -> dict[str, Path]:
-    """Returns where in `folder` each of the four files is, name (without `.gz`) -> path.
-
-    Raises `DataError` naming the missing ones, what is there instead, and the way out.
-    """
-    folder = Path(folder)
-    here = _names_in(folder)
-    found = {name: folder / there for name in SHA256 for there in (f"{name}.gz", name) if there in here}
-    missing = [f"{name}.gz" for name in SHA256 if name not in found]
-    if missing:
-        inside = ", ".join(sorted(here)[:8]) + (", ..." if len(here) > 8 else "") if here else "nothing"
-        raise DataError(f"{folder} lacks {', '.join(missing)} (it holds {inside}); {WAY_OUT}")
-    return found
-
-
 def read(files: Mapping[str, Path]) -> tuple[Split, Split]:
-    """Returns the training and the test split of the files that `find` or a download gave.
+    """Returns the training and the test split of the four files, name (as in `SHA256`) -> path.
 
     Raises `DataError` where a file is not, byte for byte once unpacked, the published one.
     """
@@ -61,23 +41,16 @@ def read(files: Mapping[str, Path]) -> tuple[Split, Split]:
     return Split(arrays[TRAIN_IMAGES], arrays[TRAIN_LABELS]), Split(arrays[TEST_IMAGES], arrays[TEST_LABELS])
 
 
-def _names_in(folder: Path) -> set[str]:
-    try:
-        return {entry.name for entry in folder.iterdir()}
-    except OSError as error:
-        raise DataError(f"the data folder {folder} cannot be read: {error.strerror or error}; {WAY_OUT}") from None
-
-
 def _read_verified(name: str, path: Path) -> np.ndarray:
     array = idx.read(path)
     if array.shape != _SHAPES[name]:
-        raise DataError(f"{path} holds an array of shape {array.shape}; {name} has the shape {_SHAPES[name]}")
+        raise DataError(f"{path} holds an array of shape {array.shape}, expected {_SHAPES[name]}")
     if array.ndim == 1 and array.max() >= NUM_CLASSES:
-        raise DataError(f"{path} holds the label {array.max()}; labels are 0 to {NUM_CLASSES - 1}")
+        raise DataError(f"{path} holds the label {array.max()}, expected 0 to {NUM_CLASSES - 1}")
     found = idx.digest(array)
     if found != SHA256[name]:
         raise DataError(
-            f"{path} is not the published file: its unpacked content has the SHA-256 {found}, expected {SHA256[name]}; "
-            "fetch it again"
+            f"{path} is not Fashion-MNIST's (MNIST's files have the same names): unpacked, its SHA-256 is {found}, "
+            f"expected {SHA256[name]}"
         )
     return array

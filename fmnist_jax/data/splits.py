@@ -1,7 +1,7 @@
 """Splits a validation set off the training set: stratified by class, and the same for every run.
 
-The split's seed is a constant, so that runs with different training seeds (and optimizers compared over seeds) are
-scored on the same images; their spread is then the training's, not the split's.
+The seed of the split is a constant, not the run's: runs with different training seeds, and optimizers compared over
+seeds, are then scored on the same images, and their spread is the training's, not the split's.
 """
 
 from __future__ import annotations
@@ -15,29 +15,34 @@ SEED = 0
 
 
 def stratified(split: Split, val_examples: int, seed: int = SEED) -> tuple[Split, Split]:
-    """Returns `(train, val)`: `val_examples` images of `split` drawn at random class by class, and the rest.
+    """Returns `(train, val)`: `val_examples` images of `split`, drawn at random class by class, are `val`.
 
-    The classes' shares in `val` are those in `split`, by largest remainders; both parts keep the order of `split`.
-    Raises `DataError` unless `0 < val_examples < len(split)`.
+    The classes' shares in `val` are those in `split`, rounded by largest remainders, but `train` keeps at least one
+    image of each class as long as that leaves `val_examples` to take. Both parts keep the order of `split`. Raises
+    `DataError` unless `0 < val_examples < len(split)`.
     """
     if not 0 < val_examples < len(split):
         raise DataError(
-            f"{val_examples:,} validation examples cannot be split off {len(split):,} training images; "
-            f"set --config.data.val_examples to 0 (validate on the test set) or to less than {len(split):,}"
+            f"{val_examples} validation examples cannot be held out of {len(split)} training images; set "
+            f"--config.data.val_examples to 0 (validate on the test set) or to at most {len(split) - 1}"
         )
     rng = np.random.default_rng(seed)
     held_out = np.zeros(len(split), bool)
-    for label, count in enumerate(_class_counts(split.labels, val_examples)):
+    for label, count in enumerate(_apportion(np.bincount(split.labels, minlength=NUM_CLASSES), val_examples)):
         held_out[rng.permutation(np.flatnonzero(split.labels == label))[:count]] = True
     return _take(split, ~held_out), _take(split, held_out)
 
 
-def _class_counts(labels: np.ndarray, total: int) -> np.ndarray:
-    """Apportions `total` over the classes by the largest remainder."""
-    sizes = np.bincount(labels, minlength=NUM_CLASSES)
-    counts, remainders = np.divmod(sizes * total, len(labels))
-    order = np.argsort(-remainders, kind="stable")
-    counts[order[: total - counts.sum()]] += 1
+def _apportion(sizes: np.ndarray, total: int) -> np.ndarray:
+    """Shares `total` out in proportion to `sizes` by largest remainders, leaving one of each size where possible."""
+    counts, remainders = np.divmod(sizes.astype(np.int64) * total, sizes.sum())
+    for _ in range(total - counts.sum()):
+        room = counts < sizes - 1
+        if not room.any():
+            room = counts < sizes
+        largest = np.where(room, remainders, np.iinfo(np.int64).min).argmax()
+        counts[largest] += 1
+        remainders[largest] -= sizes.sum()
     return counts
 
 

@@ -1,0 +1,87 @@
+"""Fashion-MNIST as the two CSV files of its Kaggle page: a header `label,pixel1,...,pixel784`, then a row an image."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import warnings
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+
+from fmnist_jax.data.dataset import IMAGE_SIZE, NUM_CLASSES, Split
+from fmnist_jax.data.files import open_unpacked
+from fmnist_jax.errors import DataError
+
+TRAIN, TEST = "fashion-mnist_train.csv", "fashion-mnist_test.csv"
+_COLUMNS = ("label", *(f"pixel{i}" for i in range(1, IMAGE_SIZE**2 + 1)))
+_HEADER = ",".join(_COLUMNS).encode()
+_LABELS = frozenset(str(value).encode() for value in range(NUM_CLASSES))
+_PIXELS = frozenset(str(value).encode() for value in range(256))
+_MAX_LINE = 2 * len(_HEADER)  # the header is the longest line
+
+
+def read(path: str | os.PathLike[str]) -> tuple[Split, str]:
+    """Returns the images of the CSV file at `path`, plain or gzip-compressed, and the SHA-256 of its unpacked content.
+
+    Raises `DataError` naming the file and the line where it is not such a CSV: another header, no rows, a row with more
+    or fewer columns, a value that is no integer from 0 to 255, a label that is not 0 to 9.
+    """
+    sha = hashlib.sha256()
+    with open_unpacked(path) as file:
+        values = _parse(_rows(file, path, sha), path)
+    labels = values[:, 0].copy()
+    if labels.max() >= NUM_CLASSES:
+        raise DataError(_first_bad_value(path))
+    return Split(values[:, 1:].reshape(-1, IMAGE_SIZE, IMAGE_SIZE), labels), sha.hexdigest()
+
+
+def _rows(file: BinaryIO, path: str | os.PathLike[str], sha: hashlib._Hash) -> Iterator[bytes]:
+    """Yields the lines below the header, each of the right number of columns, and digests all lines."""
+    for number, line in enumerate(iter(lambda: file.readline(_MAX_LINE), b""), start=1):
+        sha.update(line)
+        columns = line.count(b",") + 1
+        if number == 1:
+            _check_header(line, path)
+        elif columns == len(_COLUMNS):
+            yield line
+        elif line.strip():
+            raise DataError(f"{path}, line {number}: {columns} columns, expected {len(_COLUMNS)}")
+
+
+def _check_header(line: bytes, path: str | os.PathLike[str]) -> None:
+    found = line.removeprefix(b"\xef\xbb\xbf").strip()
+    if found != _HEADER:
+        start = _shown(found[:30] + b"..." * (len(found) > 30))
+        raise DataError(f"{path}, line 1: the header is {start}, expected label,pixel1,...,{_COLUMNS[-1]}")
+
+
+def _parse(rows: Iterator[bytes], path: str | os.PathLike[str]) -> np.ndarray:
+    first = next(rows, None)
+    if first is None:
+        raise DataError(f"{path} holds no images: there is no row below the header")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # numpy only warns where an integer is written as 1.0
+            return np.loadtxt(itertools.chain([first], rows), np.uint8, comments=None, delimiter=",", ndmin=2)
+    except ValueError as error:
+        raise DataError(_first_bad_value(path) or f"{path} is no table of integers ({error})") from None
+
+
+def _first_bad_value(path: str | os.PathLike[str]) -> str:
+    """Says where the first value stands that is not allowed; `""` where there is none. Slow: for errors only."""
+    with open_unpacked(path) as file:
+        for number, line in enumerate(itertools.islice(file, 1, None), start=2):
+            label, *pixels = (value.strip() for value in line.split(b","))
+            if label not in _LABELS and line.strip():
+                return f"{path}, line {number}: the label is {_shown(label)}, expected 0 to {NUM_CLASSES - 1}"
+            if not _PIXELS.issuperset(pixels):
+                i = next(i for i, pixel in enumerate(pixels) if pixel not in _PIXELS)
+                return f"{path}, line {number}: {_COLUMNS[i + 1]} is {_shown(pixels[i])}, expected 0 to 255"
+    return ""
+
+
+def _shown(value: bytes) -> str:
+    return repr(value[:40].decode("ascii", "backslashreplace"))

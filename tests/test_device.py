@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fmnist_jax.data import Split, device
+
+
+def split() -> Split:
+    images = np.arange(3 * 28 * 28, dtype=np.uint64).astype(np.uint8).reshape(3, 28, 28)
+    return Split(images, np.array([0, 9, 4], np.uint8))
+
+
+def test_put_keeps_the_values_and_the_small_dtype_of_images():
+    placed = device.put(split())
+    assert placed.images.dtype == jnp.uint8
+    assert placed.labels.dtype == jnp.int32
+    assert (placed.images == split().images).all()
+    assert placed.labels.tolist() == [0, 9, 4]
+    assert placed.images.devices() == {jax.devices()[0]}
+
+
+def test_a_placed_split_does_not_change_with_the_arrays_it_came_from():
+    source = split()
+    placed = device.put(source)
+    source.images[:] = 0
+    source.labels[:] = 0
+    assert (placed.images == split().images).all()
+    assert placed.labels.tolist() == [0, 9, 4]
+
+
+def test_a_placed_split_is_an_argument_of_a_compiled_function():
+    total = jax.jit(lambda placed: placed.images.astype(jnp.int32).sum() + placed.labels.sum())(device.put(split()))
+    assert total == split().images.sum() + 13
+
+
+def test_normalise_scales_to_one_and_adds_the_channel():
+    images = np.zeros((2, 5, 28, 28), np.uint8)
+    images[1, 4, 27, 0], images[0, 0, 0, 0] = 255, 51
+    found = device.normalise(jnp.asarray(images))
+    assert found.shape == (2, 5, 28, 28, 1)
+    assert found.dtype == jnp.float32
+    assert found.max() == found[1, 4, 27, 0, 0] == 1
+    np.testing.assert_allclose(found[0, 0, 0, 0, 0], 0.2, rtol=1e-6)

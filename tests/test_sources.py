@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+import numpy as np
+import pytest
+from idx_files import lookalike, write
+
+from fmnist_jax import config, data
+from fmnist_jax.data import download, fashion_mnist, idx, kaggle_csv
+from fmnist_jax.errors import ConfigError, DataError
+
+REAL = os.environ.get("FMNIST_DATA_DIR")
+FETCH = download.fetch
+CACHED = "fashion-mnist_{}CHECKSUM.gz"
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No folder named by the environment, an empty cache, and no network."""
+    monkeypatch.delenv("FMNIST_DATA_DIR", raising=False)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    monkeypatch.setattr(download, "fetch", refuse)
+
+
+def refuse(*args: object, **kwargs: object) -> None:
+    raise DataError("train-images-idx3-ubyte.gz cannot be downloaded: Network is unreachable")
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("original")
+    for name, array in lookalike().items():
+        write(folder / f"{name}.gz", array)
+    return folder
+
+
+@pytest.fixture
+def accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fashion_mnist, "SHA256", {name: idx.digest(array) for name, array in lookalike().items()})
+
+
+@pytest.fixture
+def csv_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "csv"
+    folder.mkdir()
+    header = "label," + ",".join(f"pixel{i}" for i in range(1, 785))
+    for name, count in ((kaggle_csv.TRAIN, 20), (kaggle_csv.TEST, 10)):
+        rows = [",".join([str(i % 10), *["0"] * 783, str(count)]) for i in range(count)]
+        (folder / name).write_text("\n".join([header, *rows, ""]))
+    return folder
+
+
+@pytest.fixture
+def cache(original: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "tfds" / "downloads" / "fashion_mnist"
+    folder.mkdir(parents=True)
+    for name in lookalike():
+        shutil.copy(original / f"{name}.gz", folder / CACHED.format(name))
+    return folder
+
+
+def settings(**values: Any) -> ml_collections.ConfigDict:
+    section = config.default_config().data
+    section.update(values)
+    return section
+
+
+@pytest.mark.usefixtures("accepted")
+def test_the_folder_of_the_config_is_read(original):
+    dataset = data.load(settings(dir=str(original)))
+    assert dataset.name == "fashion_mnist"
+    assert dataset.origin == str(original)
+    assert dataset.digests == fashion_mnist.SHA256
+    assert not dataset.synthetic
+    assert dataset.validation_is_test
+    assert (len(dataset.train), len(dataset.test)) == (60_000, 10_000)
+
+
+@pytest.mark.usefixtures("accepted")
+def test_the_folder_of_the_environment_is_read_where_the_config_names_none(original, monkeypatch):
+    monkeypatch.setenv("FMNIST_DATA_DIR", str(original))
+    assert data.load(settings()).origin == str(original)
+    with pytest.raises(DataError, match="the data folder /none cannot be read"):
+        data.load(settings(dir="/none"))
+
+
+@pytest.mark.usefixtures("accepted")
+def test_a_tilde_is_the_home_folder(original, monkeypatch):
+    monkeypatch.setenv("HOME", str(original.parent))
+    assert data.load(settings(dir=f"~/{original.name}")).origin == str(original)
+
+
+@pytest.mark.usefixtures("accepted")
+def test_validation_images_come_from_training_and_are_the_same_each_time(original):
+    dataset = data.load(settings(dir=str(original), val_examples=5_000))
+    assert (len(dataset.train), len(dataset.val), len(dataset.test)) == (55_000, 5_000, 10_000)
+    assert not dataset.validation_is_test
+    again = data.load(settings(dir=str(original), val_examples=5_000))
+    assert (dataset.val.labels == again.val.labels).all()
+    share = np.bincount(lookalike()[fashion_mnist.TRAIN_LABELS]) / 12
+    assert (np.abs(np.bincount(dataset.val.labels) - share) < 1).all()
+
+
+@pytest.mark.usefixtures("accepted")
+def test_more_validation_images_than_there_are_is_an_error(original):
+    with pytest.raises(DataError, match=r"--config.data.val_examples .* at most 59999"):
+        data.load(settings(dir=str(original), val_examples=60_000))
+
+
+def test_a_folder_without_the_files_is_an_error_with_the_way_out(tmp_path):
+    way_out = "set --config.data.dir or FMNIST_DATA_DIR .* unset both to download .* --config.data.name=synthetic"
+    with pytest.raises(DataError, match=way_out):
+        data.load(settings(dir=str(tmp_path)))
+
+
+def test_no_network_is_an_error_with_the_way_out():
+    with pytest.raises(
+        DataError, match=r"Network is unreachable; set --config.data.dir .*--config.data.name=synthetic"
+    ):
+        data.load(settings())
+
+
+@pytest.mark.usefixtures("accepted")
+@pytest.mark.parametrize("name", ["fashion_mnist", "auto"])
+def test_the_cache_is_read_without_asking_the_network(cache, name):
+    dataset = data.load(settings(name=name))
+    assert dataset.name == "fashion_mnist"
+    assert dataset.origin == str(cache.parent)
+
+
+@pytest.mark.usefixtures("accepted")
+@pytest.mark.parametrize("name", ["fashion_mnist", "auto"])
+def test_a_damaged_cache_is_an_error_with_the_way_out(cache, name):
+    path = cache / CACHED.format(fashion_mnist.TEST_LABELS)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(DataError, match=f"{path} is damaged.*; delete that file to have it downloaded again"):
+        data.load(settings(name=name))
+
+
+@pytest.mark.usefixtures("accepted")
+@pytest.mark.parametrize("name", ["fashion_mnist", "auto"])
+def test_what_is_not_there_is_downloaded(cache, name, monkeypatch):
+    missing = cache / CACHED.format(fashion_mnist.TEST_LABELS)
+    missing.unlink()
+
+    def fetch(folder: Path, limits: object) -> dict[str, Path]:
+        write(missing, lookalike()[fashion_mnist.TEST_LABELS])
+        return download.cached(folder)
+
+    monkeypatch.setattr(download, "fetch", fetch)
+    assert data.load(settings(name=name)).name == "fashion_mnist"
+
+
+def test_csv(csv_folder):
+    dataset = data.load(settings(name="csv", dir=str(csv_folder), val_examples=10))
+    assert dataset.name == "csv"
+    assert set(dataset.digests) == {kaggle_csv.TRAIN, kaggle_csv.TEST}
+    assert [len(part) for part in (dataset.train, dataset.val, dataset.test)] == [10, 10, 10]
+    assert dataset.train.images[0, 27, 27] == dataset.val.images[0, 27, 27] == 20
+    assert dataset.test.images[0, 27, 27] == 10
+    assert not dataset.synthetic
+
+
+def test_csv_without_a_folder_is_an_error_with_the_way_out():
+    with pytest.raises(DataError, match=r"csv needs --config.data.dir or FMNIST_DATA_DIR: .*fashion-mnist_train.csv"):
+        data.load(settings(name="csv"))
+
+
+def test_csv_without_a_file_is_an_error_with_the_way_out(csv_folder):
+    (csv_folder / kaggle_csv.TEST).unlink()
+    with pytest.raises(DataError, match=r"lacks fashion-mnist_test.csv\[.gz\] \(it holds .*\); set --config.data.dir"):
+        data.load(settings(name="csv", dir=str(csv_folder)))
+
+
+def test_synthetic_is_built_in_and_the_same_each_time(monkeypatch):
+    monkeypatch.setenv("FMNIST_DATA_DIR", "/none")
+    dataset = data.load(settings(name="synthetic"))
+    assert dataset.synthetic
+    assert dataset.origin == "built in"
+    assert dataset.digests["train-images"] == idx.digest(dataset.train.images)
+    assert set(dataset.digests) == {"train-images", "train-labels", "test-images", "test-labels"}
+    assert data.load(settings(name="synthetic")).digests == dataset.digests
+
+
+@pytest.mark.usefixtures("accepted")
+def test_auto_takes_the_real_one_from_a_folder(original, capsys):
+    assert data.load(settings(name="auto", dir=str(original))).name == "fashion_mnist"
+    assert capsys.readouterr().err == ""
+
+
+def test_auto_takes_the_csv_files_of_a_folder(csv_folder):
+    assert data.load(settings(name="auto", dir=str(csv_folder))).name == "csv"
+
+
+def test_auto_takes_the_synthetic_one_loudly_where_the_real_one_cannot_be_had(capsys):
+    dataset = data.load(settings(name="auto"))
+    assert dataset.synthetic
+    (line,) = capsys.readouterr().err.splitlines()
+    for words in ("SYNTHETIC", "Network is unreachable", "--config.data.dir", "FMNIST_DATA_DIR"):
+        assert words in line
+
+
+@pytest.mark.usefixtures("accepted")
+@pytest.mark.parametrize("damage", ["cut", "missing", "other", "no folder"])
+def test_auto_never_replaces_a_damaged_folder(original, tmp_path, damage, monkeypatch):
+    folder = shutil.copytree(original, tmp_path / "damaged")
+    path = folder / f"{fashion_mnist.TRAIN_LABELS}.gz"
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-1])
+    elif damage == "missing":
+        path.unlink()
+    elif damage == "other":
+        write(path, np.zeros(60_000, np.uint8))
+    else:
+        shutil.rmtree(folder)
+    for name in ("fashion_mnist", "auto"):
+        with pytest.raises(DataError, match=str(folder)):
+            data.load(settings(name=name, dir=str(folder)))
+        monkeypatch.setenv("FMNIST_DATA_DIR", str(folder))
+        with pytest.raises(DataError, match=str(folder)):
+            data.load(settings(name=name))
+        monkeypatch.delenv("FMNIST_DATA_DIR")
+
+
+def test_an_unknown_name_is_an_error_with_the_nearest():
+    section = ml_collections.ConfigDict({"name": "fashion-mnist", "dir": "", "val_examples": 0})
+    with pytest.raises(ConfigError, match="did you mean 'fashion_mnist'"):
+        data.load(section)
+
+
+def test_each_name_of_the_schema_is_known(tmp_path):
+    for name in config.DATA_NAMES:
+        with pytest.raises(DataError, match=r"validation examples|cannot be read"):
+            data.load(settings(name=name, dir=str(tmp_path / "none"), val_examples=10**6))
+
+
+def test_importing_the_room_imports_neither_jax_nor_tfds():
+    check = "import sys, fmnist_jax.data; sys.exit(any(m in sys.modules for m in ('jax', 'tensorflow_datasets')))"
+    environment = {**os.environ, "PYTHONPATH": str(Path(data.__file__).parents[2])}
+    assert subprocess.run([sys.executable, "-c", check], env=environment, check=False).returncode == 0
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.mark.skipif(not REAL, reason="needs the real data set: set FMNIST_DATA_DIR")
+def test_the_real_one_comes_through_tfds_registered_checksums(monkeypatch):
+    from fmnist_jax.data import tfds_manager
+
+    files = tfds_manager.registered()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=REAL)) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        here = {
+            name: replace(file, url=f"http://127.0.0.1:{server.server_port}/{name}.gz") for name, file in files.items()
+        }
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        monkeypatch.setattr(tfds_manager, "registered", lambda: here)
+        monkeypatch.setattr(download, "fetch", FETCH)
+        dataset = data.load(settings())
+        server.shutdown()
+        thread.join()
+    assert len(dataset.train) == 60_000
+    assert data.load(settings(name="auto")).digests == dataset.digests
+    assert "tensorflow" not in sys.modules
