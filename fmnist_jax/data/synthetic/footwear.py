@@ -4,10 +4,112 @@ from __future__ import annotations
 
 import numpy as np
 
-from fmnist_jax.data.synthetic.sampling import Parameters
-from fmnist_jax.data.synthetic.shapes import coverage, ellipse, intersection, line, profile, strip, union
+from fmnist_jax.data.synthetic.cloth import CLOTH
+from fmnist_jax.data.synthetic.pose import POSE
+from fmnist_jax.data.synthetic.sampling import Parameters, Wardrobe, maybe, mix, span
+from fmnist_jax.data.synthetic.shapes import (
+    Drawing,
+    blend,
+    coverage,
+    ellipse,
+    intersection,
+    line,
+    only,
+    profile,
+    strip,
+    union,
+)
 
-Drawing = tuple[np.ndarray, np.ndarray]
+FOOTWEAR: Wardrobe = (
+    POSE
+    | CLOTH
+    | {
+        "brightness": mix((0.7, 0.62, 0.95), (0.3, 0.35, 0.62)),
+        "pinstripes": span(0.0, 0.0),
+        "stripes": maybe(0.05, 0.05, 0.15),
+        "speckle": maybe(0.08, 0.1, 0.3),
+        "block": span(0.0, 0.0),
+        "axis": span(14.0, 14.0),
+        "turn": span(-0.03, 0.03),
+        "scale_x": span(0.96, 1.02),
+        "scale_y": span(0.94, 1.06),
+        "lift": span(-0.8, 1.2),
+        "sole": span(1.2, 3.0),
+        "heel_lift": span(0.0, 0.8),
+        "heel_width": span(6.0, 9.0),
+        "wedge": span(1.0, 1.0),
+        "toe_spring": span(0.0, 1.2),
+        "sole_tone": mix((0.5, -0.4, -0.1), (0.5, 0.05, 0.35)),
+        "welt": span(0.0, 0.5),
+    }
+)
+
+CLOSED_SHOE: Wardrobe = FOOTWEAR | {
+    "toe": span(2.2, 4.0),
+    "vamp": span(3.5, 5.5),
+    "tongue": span(5.5, 8.0),
+    "throat_at": span(12.5, 16.0),
+    "mouth_at": span(19.5, 22.5),
+    "mouth": span(0.3, 1.6),
+    "mouth_shade": span(0.0, 0.4),
+    "collar": span(3.8, 6.0),
+    "counter": span(5.8, 8.5),
+    "shaft": span(0.0, 0.0),
+    "shaft_width": span(4.5, 6.0),
+    "shaft_top": span(0.85, 1.1),
+    "shaft_lean": span(-0.05, 0.08),
+    "stripe": mix((0.6, -0.45, 0.4), (0.4, 0.0, 0.0)),
+    "stripe_at": span(13.0, 18.0),
+    "stripe_slant": span(-1.0, 1.0),
+    "stripe_width": span(0.5, 2.5),
+    "laces": mix((0.4, -0.45, -0.15), (0.3, 0.1, 0.3), (0.3, 0.0, 0.0)),
+}
+
+SNEAKER: Wardrobe = CLOSED_SHOE | {
+    "stripe_width": mix((0.8, 0.5, 2.5), (0.2, 2.5, 5.0)),
+    "stripe": mix((0.6, -0.45, 0.4), (0.15, -0.95, -0.6), (0.25, 0.0, 0.0)),
+    "shaft": maybe(0.15, 0.5, 5.0),
+    "collar": mix((0.88, 3.8, 6.0), (0.12, 0.5, 3.8)),
+}
+
+BOOT: Wardrobe = CLOSED_SHOE | {
+    "sole": span(1.0, 2.6),
+    "heel_lift": mix((0.6, 0.3, 2.5), (0.4, 2.5, 8.0)),
+    "heel_width": mix((0.7, 5.0, 9.0), (0.3, 2.0, 5.0)),
+    "wedge": mix((0.3, 1.0, 1.0), (0.7, 0.0, 0.2)),
+    "toe": span(2.4, 4.4),
+    "vamp": span(3.8, 6.0),
+    "tongue": span(7.5, 11.5),
+    "throat_at": span(15.0, 18.0),
+    "shaft_width": span(4.2, 5.6),
+    "shaft_top": span(0.8, 1.15),
+    "shaft_lean": span(-0.05, 0.05),
+    "shaft": mix((0.12, 2.0, 5.0), (0.88, 5.0, 13.0)),
+    "mouth": span(0.0, 1.0),
+    "stripe": maybe(0.3, -0.4, 0.3),
+    "laces": maybe(0.3, -0.4, 0.2),
+}
+
+SANDAL: Wardrobe = FOOTWEAR | {
+    "sole": span(0.8, 2.8),
+    "heel_lift": mix((0.5, 0.0, 1.0), (0.25, 1.0, 4.0), (0.25, 4.0, 11.0)),
+    "heel_width": mix((0.5, 1.2, 2.5), (0.5, 2.5, 8.0)),
+    "wedge": mix((0.55, 0.0, 0.1), (0.45, 0.9, 1.0)),
+    "strap_width": span(0.35, 0.8),
+    "arch_at": span(5.5, 9.5),
+    "arch_width": mix((0.8, 2.5, 6.0), (0.2, 6.5, 11.0)),
+    "arch_height": span(2.0, 5.5),
+    "arch_filled": maybe(0.4, 1.0, 1.0),
+    "cross": span(0.0, 1.0),
+    "cross_lean": span(-1.2, 1.2),
+    "ankle_height": maybe(0.75, 2.5, 9.0),
+    "ankle_width": span(1.6, 3.0),
+    "loop_height": span(0.9, 2.2),
+    "back_lean": span(-0.35, 0.05),
+    "counter_width": mix((0.65, 0.4, 1.4), (0.25, 1.4, 3.0), (0.1, 3.0, 6.0)),
+    "sling": span(0.0, 1.0),
+    "sling_lean": span(0.3, 1.6),
+}
 
 
 def draw_closed_shoe(u: np.ndarray, v: np.ndarray, p: Parameters) -> Drawing:
@@ -15,44 +117,28 @@ def draw_closed_shoe(u: np.ndarray, v: np.ndarray, p: Parameters) -> Drawing:
 
     **Returns:** coverage in [0, 1] and tone (to be added to the cloth's brightness), `float32[n, 28, 28]` each.
     """
-    height = p["ground"] - v
+    top = p["sole"] + p["heel_lift"] + p["collar"] + p["shaft"]
+    height = _height(v, top, p)
     bed = _footbed(u, p)
-    sole = _sole(u, height, bed, p)
-    upper, shaft = _upper(u, height, bed, p), _shaft(u, height, p)
-    top = height - p["sole"] - p["heel_lift"] - p["collar"] - p["shaft"]
-    mouth = ellipse(u - 27.0 + p["shaft_width"], top, p["shaft_width"] - 0.5, p["mouth"])
+    sole, upper, shaft = _sole(u, height, bed, p), _upper(u, height - bed, p), _shaft(u, height, bed, p)
+    mouth = ellipse(u - 27.0 + p["shaft_width"], height - top, p["shaft_width"] - 0.5, p["mouth"])
     panel = intersection(upper, _stripe(u, height - bed, p))
-    tone = p["sole_tone"] * coverage(height - bed) - p["welt"] * line(height - bed, 0.5)
-    tone += p["stripe"] * coverage(panel) + p["laces"] * coverage(_laces(u, height - bed, p))
-    return coverage(union(sole, upper, shaft)), tone - p["mouth_shade"] * coverage(mouth)
+    laces = ellipse(u - p["throat_at"] + 2.0, height - bed - p["vamp"], 3.2, 1.4)
+    tone = p["stripe"] * coverage(panel) + p["laces"] * coverage(laces) - p["mouth_shade"] * coverage(mouth)
+    return coverage(union(sole, blend(upper, shaft, 5.0))), tone + _sole_tone(height - bed, p)
 
 
 def draw_sandal(u: np.ndarray, v: np.ndarray, p: Parameters) -> Drawing:
     """Draws sandals; the same coordinates and results as `draw_closed_shoe`."""
-    height = p["ground"] - v
+    height = _height(v, p["sole"] + p["heel_lift"] + p["ankle_height"] + 2.0, p)
     bed = _footbed(u, p)
-    sole = _sole(u, height, bed, p)
     straps = union(_toe_strap(u, height - bed, p), _ankle_straps(u, height, p))
-    tone = p["sole_tone"] * coverage(height - bed) - p["welt"] * line(height - bed, 0.4)
-    return coverage(union(sole, straps)), tone
+    return coverage(union(_sole(u, height, bed, p), straps)), _sole_tone(height - bed, p)
 
 
-def _toe_strap(u: np.ndarray, height: np.ndarray, p: Parameters) -> np.ndarray:
-    arch = ellipse(u - p["arch_at"], height, p["arch_width"], p["arch_height"])
-    band = np.abs(arch) - p["strap_width"]
-    return np.maximum(np.where(p["arch_filled"] > 0.5, arch, band), -height)
-
-
-def _ankle_straps(u: np.ndarray, height: np.ndarray, p: Parameters) -> np.ndarray:
-    """A strap up from the heel, the loop that it holds around the ankle, and a strap from there to the forefoot."""
-    up, reach, width = height - p["sole"] - p["heel_lift"], p["ankle_height"], p["strap_width"]
-    back = strip(u - 26.0, up, p["back_lean"], 1.0, reach, p["counter_width"], width)
-    loop = ellipse(u - 26.0 - p["back_lean"] * reach + p["ankle_width"], up - reach, p["ankle_width"], p["loop_height"])
-    front = strip(
-        u - 26.0 + 1.8 * p["ankle_width"], up - reach, -p["front_lean"], -1.0, reach + p["heel_lift"], width, width
-    )
-    sling = np.where(p["sling"] > 0.5, np.maximum(front, -height), 99.0)
-    return np.where(reach > 0.5, union(back, np.abs(loop) - width, sling), 99.0)
+def _height(v: np.ndarray, top: np.ndarray, p: Parameters) -> np.ndarray:
+    """The height above the ground, which lies so that a shoe as high as `top` stands about the image's middle."""
+    return 14.0 + p["lift"] + 0.5 * top - v
 
 
 def _footbed(u: np.ndarray, p: Parameters) -> np.ndarray:
@@ -67,24 +153,40 @@ def _sole(u: np.ndarray, height: np.ndarray, bed: np.ndarray, p: Parameters) -> 
     return union(plate, heel)
 
 
-def _upper(u: np.ndarray, height: np.ndarray, bed: np.ndarray, p: Parameters) -> np.ndarray:
-    knots = (0.3, 3.0, 9.0, p["throat_at"], p["mouth_at"], 27.0)
-    tops = (p["toe"] * 0.4, p["toe"], p["vamp"], p["tongue"], p["collar"], p["counter"])
-    return intersection((height - bed - profile(u, knots, tops)) * 0.85, bed - 1.0 - height, 0.3 - u, u - 27.5)
+def _sole_tone(above: np.ndarray, p: Parameters) -> np.ndarray:
+    return p["sole_tone"] * coverage(above) - p["welt"] * line(above, 0.5)
 
 
-def _shaft(u: np.ndarray, height: np.ndarray, p: Parameters) -> np.ndarray:
-    width = p["shaft_width"]
-    foot = height - p["heel_lift"] - p["sole"] - 2.0
-    up = strip(
-        u - 27.0 + width, foot, p["shaft_lean"], 1.0, p["shaft"] + p["collar"] - 2.0, width, p["shaft_top"] * width
-    )
-    return np.where(p["shaft"] > 0.5, up, 99.0)
+def _upper(u: np.ndarray, above: np.ndarray, p: Parameters) -> np.ndarray:
+    knots = (0.3, 2.2, 9.0, p["throat_at"], p["mouth_at"], 27.0)
+    tops = (p["toe"] * 0.5, p["toe"], p["vamp"], p["tongue"], p["collar"], p["counter"])
+    return intersection((above - profile(u, knots, tops)) * 0.85, -1.0 - above, 0.3 - u, u - 27.5)
 
 
-def _stripe(u: np.ndarray, height: np.ndarray, p: Parameters) -> np.ndarray:
-    return np.abs(u - p["stripe_at"] - p["stripe_slant"] * height) - p["stripe_width"]
+def _shaft(u: np.ndarray, height: np.ndarray, bed: np.ndarray, p: Parameters) -> np.ndarray:
+    width, reach = p["shaft_width"], p["shaft"] + p["collar"]
+    above = height - p["heel_lift"] - p["sole"]
+    leg = strip(u - 27.0 + width, above, p["shaft_lean"], reach, width, p["shaft_top"] * width)
+    return only(p["shaft"] > 0.0, np.maximum(leg, bed - 1.0 - height))
 
 
-def _laces(u: np.ndarray, height: np.ndarray, p: Parameters) -> np.ndarray:
-    return ellipse(u - p["throat_at"] + 2.0, height - p["vamp"], 3.2, 1.4)
+def _stripe(u: np.ndarray, above: np.ndarray, p: Parameters) -> np.ndarray:
+    return np.abs(u - p["stripe_at"] - p["stripe_slant"] * above) - p["stripe_width"]
+
+
+def _toe_strap(u: np.ndarray, above: np.ndarray, p: Parameters) -> np.ndarray:
+    arch = ellipse(u - p["arch_at"], above, p["arch_width"], p["arch_height"])
+    cross = strip(u - p["arch_at"], above, p["cross_lean"], p["arch_height"] + 1.0, p["strap_width"], p["strap_width"])
+    band = union(np.abs(arch) - p["strap_width"], only(p["cross"] > 0.5, cross))
+    return np.maximum(np.where(p["arch_filled"] > 0.5, arch, band), -above)
+
+
+def _ankle_straps(u: np.ndarray, height: np.ndarray, p: Parameters) -> np.ndarray:
+    """A strap up from the heel, the loop that it holds around the ankle, and a sling from there to the forefoot."""
+    up, reach, width = height - p["sole"] - p["heel_lift"], p["ankle_height"], p["strap_width"]
+    back = strip(u - 26.0, up, p["back_lean"], reach, p["counter_width"], width)
+    middle = 26.0 + p["back_lean"] * reach - p["ankle_width"]
+    loop = np.abs(ellipse(u - middle, up - reach, p["ankle_width"], p["loop_height"])) - width
+    sling = strip(u - middle + 0.8 * p["ankle_width"], reach - up, -p["sling_lean"], 28.0, width, width)
+    sling = np.maximum(sling, 0.3 * p["heel_lift"] + p["sole"] - height)
+    return only(reach > 0.0, union(back, loop, only(p["sling"] > 0.5, sling)))

@@ -6,6 +6,7 @@ import numpy as np
 
 from fmnist_jax.data.dataset import IMAGE_SIZE, NUM_CLASSES, Split
 from fmnist_jax.data.synthetic.cloth import shade
+from fmnist_jax.data.synthetic.pose import place
 from fmnist_jax.data.synthetic.sampling import Parameters, sample
 from fmnist_jax.data.synthetic.wardrobe import WARDROBES
 
@@ -54,17 +55,7 @@ def _garments(label: int, count: int, stream: np.random.SeedSequence) -> np.ndar
 
 
 def _draw(label: int, p: Parameters, grain: np.ndarray) -> np.ndarray:
-    u, v = _pose(p)
+    u, v = place(p)
     cover, tone = WARDROBES[label][0](u, v, p)
     value = cover * shade(u - p["axis"], v, tone, grain, p)
     return (255.0 * value + 0.5).astype(np.uint8)
-
-
-def _pose(p: Parameters) -> tuple[np.ndarray, np.ndarray]:
-    """The garment's coordinates at each pixel: shifted, scaled, turned and sheared about the image's centre."""
-    centre = 0.5 * (IMAGE_SIZE - 1)
-    rows, columns = np.meshgrid(*[np.arange(IMAGE_SIZE, dtype=np.float32) - centre] * 2, indexing="ij")
-    x, y = columns - p["shift_x"], rows - p["shift_y"]
-    u = x / p["scale_x"] + (p["turn"] + p["shear"]) * y
-    v = y / p["scale_y"] - p["turn"] * x
-    return u + p["axis"], v + 0.5 * IMAGE_SIZE

@@ -1,4 +1,4 @@
-"""Shape parameters are drawn from mixtures of ranges; the tables in `wardrobe.py` are written with `mix`."""
+"""Parameters are drawn from mixtures of ranges; a garment's table of them is written with `mix`, `span` and `maybe`."""
 
 from __future__ import annotations
 

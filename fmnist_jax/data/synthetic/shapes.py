@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 
 Value = np.ndarray | float
+# Coverage in [0, 1] and tone, what a shape adds to the brightness of its cloth.
+Drawing = tuple[np.ndarray, np.ndarray]
 
 
 def coverage(distance: np.ndarray) -> np.ndarray:
@@ -47,14 +49,24 @@ def ellipse(u: np.ndarray, v: np.ndarray, radius_u: Value, radius_v: Value) -> n
     return (np.sqrt(a * a + b * b) - 1.0) * np.minimum(wide, high)
 
 
-def strip(
-    u: np.ndarray, v: np.ndarray, sine: Value, cosine: Value, length: Value, start: Value, end: Value
-) -> np.ndarray:
-    """A strip from the origin along `(sine, cosine)`, flat at its ends, tapered from half-width `start` to `end`."""
-    along = u * sine + v * cosine
-    across = np.abs(u * cosine - v * sine)
+def blend(first: np.ndarray, second: np.ndarray, radius: float) -> np.ndarray:
+    """A union whose inner corner is rounded (Inigo Quilez's quadratic smooth minimum)."""
+    near = np.maximum(radius - np.abs(first - second), 0.0)
+    return np.minimum(first, second) - near * near / (4.0 * radius)
+
+
+def only(present: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """The shape where it is present, else a distance far outside of everything."""
+    return np.where(present, distance, np.float32(99.0))
+
+
+def strip(u: np.ndarray, v: np.ndarray, lean: Value, length: Value, start: Value, end: Value) -> np.ndarray:
+    """A strip from the origin along `(lean, 1)`, round at its `start`, flat at its `end` (both half-widths)."""
+    norm = np.sqrt(lean * lean + 1.0)
+    along = (u * lean + v) / norm
+    across, before = (u - v * lean) / norm, np.minimum(along, 0.0)
     half_width = start + (end - start) * np.clip(along / np.maximum(length, 1e-3), 0.0, 1.0)
-    return intersection(across - half_width, along - length, -start - along)
+    return intersection(np.sqrt(across * across + before * before) - half_width, along - length)
 
 
 def profile(t: np.ndarray, knots: Sequence[Value], values: Sequence[Value]) -> np.ndarray:
