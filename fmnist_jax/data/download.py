@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
 from fmnist_jax.data.fashion_mnist import SHA256
+from fmnist_jax.data.files import expanded
 from fmnist_jax.data.http_stream import Limits
 from fmnist_jax.errors import DataError
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 def cache_folder() -> Path:
     """Returns TFDS's folder of downloads: `$TFDS_DATA_DIR/downloads`, else `~/tensorflow_datasets/downloads`."""
-    return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser() / "downloads"
+    return expanded(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets") / "downloads"
 
 
 def cached(cache: Path) -> dict[str, Path] | None:

@@ -17,6 +17,11 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _LISTED = 8  # names of a folder shown in an error
 
 
+def expanded(folder: str) -> Path:
+    """Returns `folder` with a leading `~` replaced by the home folder, or as it is where there is none."""
+    return Path(os.path.expanduser(folder))  # noqa: PTH111 (Path's own raises where there is no home folder)
+
+
 def find(folder: Path, names: Iterable[str]) -> dict[str, Path]:
     """Returns where in `folder` each of the files is, name -> path; each may be there as `name` or as `name.gz`.
 

@@ -39,7 +39,7 @@ def load(config: ConfigDict) -> Dataset:
         nearest = did_you_mean(config.name, _SOURCES)
         raise ConfigError(f"config.data.name must be one of {', '.join(_SOURCES)}, not {config.name!r}{nearest}")
     named = config.dir or os.environ.get("FMNIST_DATA_DIR")
-    dataset = _SOURCES[config.name](Path(named).expanduser() if named else None)
+    dataset = _SOURCES[config.name](files.expanded(named) if named else None)
     if not config.val_examples:
         return dataset
     train, val = splits.stratified(dataset.train, config.val_examples)
@@ -100,7 +100,8 @@ def _synthetic(folder: Path | None) -> Dataset:
 
 def _auto(folder: Path | None) -> Dataset:
     if folder is not None:  # named by the user: what is wrong with it is an error, no reason for other data
-        return _csv(folder) if any(folder.glob("*.csv*")) else _original_files(folder)
+        only_csv = any(folder.glob("*.csv*")) and not any(folder.glob("*-ubyte*"))
+        return _csv(folder) if only_csv else _original_files(folder)
     try:
         paths = _fetched(Limits(deadline=time.monotonic() + _AUTO_SECONDS))
     except DataError as error:
