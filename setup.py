@@ -27,7 +27,8 @@ setuptools.setup(
         "optax>=0.2.8,<1",
         "orbax-checkpoint>=0.12.8,<1",
         "pillow>=11.3",
-        "rich>=13.9",
+        # Before it, a progress bar that is not shown still writes an empty line.
+        "rich>=14.3.1",
         "scipy>=1.15,<2",
         "tensorboardX>=2.6.4,<3",
         "tensorflow-datasets>=4.9.10,<5",
