@@ -1,0 +1,41 @@
+"""Writing a file whole or not at all, and removing one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from fmnist_jax.errors import WorkdirError
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replaces `path` by `content`, making its folder where needed; a reader sees the old file or the new one.
+
+    Raises `WorkdirError` where the file cannot be written.
+    """
+    # Beside its destination, since a rename is atomic only within a file system.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with _errors_of_user(path, "written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def remove(path: Path) -> None:
+    """Removes the file `path` where there is one; raises `WorkdirError` where it cannot be removed."""
+    with _errors_of_user(path, "removed"):
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _errors_of_user(path: Path, done: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise WorkdirError(f"{path} cannot be {done} ({reason}); make its folder writable and free space") from None

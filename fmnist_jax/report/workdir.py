@@ -1,0 +1,163 @@
+"""What a workdir says: a run, or the evaluation of its checkpoint on a split, read from files alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fmnist_jax.errors import WorkdirError, did_you_mean
+from fmnist_jax.report.reading import Folder
+from fmnist_jax.report.scored import Scored, read_scored
+
+SPLITS = ("train", "val", "test")
+STATUSES = ("finished", "diverged")
+
+
+@dataclasses.dataclass(frozen=True)
+class Epoch:
+    """A line of `metrics.jsonl`: figures of one finished epoch, NaN where they were not finite.
+
+    `train_*` are running means over the epoch in training mode; accuracies are shares.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSummary:
+    """`summary.json` of a run: its last epoch's figures, NaN where they were not finite or not taken."""
+
+    status: str
+    data: str
+    synthetic: bool
+    validation_is_test: bool
+    model: str
+    optimizer: str
+    parameters: int
+    seed: int
+    epoch: int
+    epochs: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    examples_per_second: float
+    train_seconds: float
+    compile_seconds: float
+    train_examples: int
+    scored_split: str
+    scored_examples: int
+    test_loss: float = math.nan
+    test_accuracy: float = math.nan
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationSummary:
+    """`summary.json` of an evaluation: the figures of a checkpoint on one split."""
+
+    split: str
+    loss: float
+    accuracy: float
+    examples: int
+    checkpoint_epoch: int
+    data: str
+    synthetic: bool
+    validation_is_test: bool
+    model: str
+    optimizer: str
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A finished or diverged run.
+
+    **Attributes:**
+
+    - `summary`: its last figures; `epochs`: a record for each epoch, in order, at least one.
+    - `config`: `config.json` as nested dicts; `manifest`: `manifest.json`, or `None` where there is none.
+    - `scored`: what the network said of the images of `summary.scored_split`.
+    """
+
+    summary: RunSummary
+    epochs: list[Epoch]
+    config: Mapping[str, Any]
+    manifest: Mapping[str, Any] | None
+    scored: Scored
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """The evaluation of a checkpoint, with the config and the manifest of the run that it belongs to."""
+
+    summary: EvaluationSummary
+    config: Mapping[str, Any]
+    manifest: Mapping[str, Any] | None
+    scored: Scored
+
+
+def read_run(workdir: Path) -> Run:
+    """Returns the run in `workdir`; raises `WorkdirError` for a file that is missing, damaged or of another run.
+
+    `summary.json`, `metrics.jsonl` and `config.json` have to be there; `manifest.json`, `confusion_matrix.csv` and
+    `predictions.npz` may be missing, but not damaged.
+    """
+    folder = _run_folder(workdir)
+    if not folder.has("summary.json") and folder.has("config.json"):
+        raise folder.error("summary.json", "is missing, so the run has not ended")
+    summary = folder.record(RunSummary, folder.object("summary.json"), "summary.json")
+    _check_choice(folder, "status", summary.status, STATUSES)
+    _check_choice(folder, "scored_split", summary.scored_split, SPLITS)
+    scored = read_scored(folder, summary.scored_examples)
+    return Run(summary, _read_epochs(folder), folder.object("config.json"), _read_manifest(folder), scored)
+
+
+def read_evaluation(workdir: Path, split: str) -> Evaluation:
+    """Returns the evaluation of `split` that `workdir` holds; raises `WorkdirError` as `read_run` does."""
+    if split not in SPLITS:
+        raise WorkdirError(f"no split {split!r}; it is one of {', '.join(SPLITS)}{did_you_mean(split, SPLITS)}")
+    run = _run_folder(workdir)
+    path = evaluation_path(workdir, split)
+    folder = Folder(path, f"run scripts/evaluate.py on {workdir} to make it anew")
+    summary = folder.record(EvaluationSummary, folder.object("summary.json"), "summary.json")
+    _check_choice(folder, "split", summary.split, (split,))
+    scored = read_scored(folder, summary.examples)
+    return Evaluation(summary, run.object("config.json"), _read_manifest(run), scored)
+
+
+def evaluation_path(workdir: Path, split: str) -> Path:
+    """Returns the folder in which the evaluation of `split` lies."""
+    return workdir / "evaluations" / split
+
+
+def _run_folder(workdir: Path) -> Folder:
+    if not workdir.is_dir():
+        raise WorkdirError(f"{workdir} is no folder; give the workdir of a run of scripts/train.py")
+    return Folder(workdir, f"run scripts/train.py with --workdir={workdir}, or with a new one to start over")
+
+
+def _read_epochs(folder: Folder) -> list[Epoch]:
+    epochs = [folder.record(Epoch, line, "metrics.jsonl") for line in folder.objects("metrics.jsonl")]
+    numbers = [record.epoch for record in epochs]
+    if not numbers:
+        raise folder.error("metrics.jsonl", "has no epoch")
+    if numbers[0] < 1 or any(a >= b for a, b in itertools.pairwise(numbers)):
+        raise folder.error("metrics.jsonl", "does not count its epochs upward from 1")
+    return epochs
+
+
+def _read_manifest(folder: Folder) -> Mapping[str, Any] | None:
+    return folder.object("manifest.json") if folder.has("manifest.json") else None
+
+
+def _check_choice(folder: Folder, key: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise folder.error("summary.json", f"has {key} = {value!r}, which is not {' or '.join(allowed)}")
