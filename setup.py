@@ -10,7 +10,7 @@ setuptools.setup(
     description="Which CNN, which optimizer, and is the difference real? Fashion-MNIST with JAX and Flax NNX.",
     license="Apache-2.0",
     license_files=["LICENSE"],
-    packages=setuptools.find_namespace_packages(include=["fmnist_jax", "fmnist_jax.*"], exclude=["*.__pycache__"]),
+    packages=setuptools.find_packages(include=["fmnist_jax", "fmnist_jax.*"]),
     package_data={"fmnist_jax": ["py.typed"]},
     include_package_data=False,
     zip_safe=False,
