@@ -8,7 +8,7 @@ from jax import lax
 
 
 def extract(
-    x: jax.Array, window: tuple[int, int], out: tuple[int, int], start: tuple[int, int] = (0, 0), stride: int = 1
+    x: jax.Array, window: tuple[int, ...], out: tuple[int, ...], start: tuple[int, ...] = (0, 0), stride: int = 1
 ) -> jax.Array:
     """Gathers the window under each output position.
 
@@ -43,7 +43,7 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def kernel_gradient(
-    x: jax.Array, cotangent: jax.Array, window: tuple[int, int], start: tuple[int, int] = (0, 0), stride: int = 1
+    x: jax.Array, cotangent: jax.Array, window: tuple[int, ...], start: tuple[int, ...] = (0, 0), stride: int = 1
 ) -> jax.Array:
     """Gradient of `extract(x, window, ...) @ kernel` for the kernel: `[window height * window width * in, out]`."""
     features = cotangent.shape[-1]

@@ -6,6 +6,8 @@ in the 2x2 window; their maximum is taken at once, so the unpooled map is never 
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -72,13 +74,13 @@ def _backward(residuals: _Residuals, cotangent: jax.Array) -> tuple[jax.Array, j
     x, kernel, winner, y = residuals
     cotangent = jnp.where(y > 0, cotangent, 0)
     phases = [jnp.where(winner == number, cotangent, 0) for number in range(len(_PHASES))]
-    d_kernel = sum(
+    d_kernels = [
         patches.kernel_gradient(x, phase, kernel.shape[:2], start, stride=2)
         for start, phase in zip(_PHASES, phases, strict=True)
-    )
+    ]
     d_x = patches.input_gradient(kernel, _interleave(phases))
     dropped = [(0, whole - used) for whole, used in zip(x.shape, d_x.shape, strict=True)]
-    return jnp.pad(d_x, dropped), d_kernel.reshape(kernel.shape), cotangent.sum((0, 1, 2))
+    return jnp.pad(d_x, dropped), functools.reduce(jnp.add, d_kernels).reshape(kernel.shape), cotangent.sum((0, 1, 2))
 
 
 def _interleave(phases: list[jax.Array]) -> jax.Array:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from fmnist_jax.report.atomic import remove, write_atomically
+from fmnist_jax.atomic import remove, write_atomically
 from fmnist_jax.report.evaluation_page import draw_evaluation, evaluation_page
 from fmnist_jax.report.page import Picture
 from fmnist_jax.report.run_page import draw_run, run_page

@@ -1,0 +1,16 @@
+"""DOC"""
+
+from ml_collections import ConfigDict
+
+from fmnist_jax.config import default_config
+
+
+def get_config() -> ConfigDict:
+    """Returns the config."""
+    config = default_config()
+    config.model.name = "2c2d"
+    config.optimizer.name = "adam"
+    config.optimizer.learning_rate = 2.5e-4
+    config.train.batch_size = 128
+    config.train.epochs = 100
+    return config

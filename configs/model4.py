@@ -1,0 +1,13 @@
+"""DOC"""
+
+from ml_collections import ConfigDict
+
+from fmnist_jax.config import default_config
+
+
+def get_config() -> ConfigDict:
+    """Returns the config."""
+    config = default_config()
+    config.model.name = "model3"
+    config.optimizer.name = "adam"
+    return config

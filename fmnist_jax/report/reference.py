@@ -1,0 +1,92 @@
+"""Our runs of the Keras study's four networks, set beside the figures that it published."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fmnist_jax.atomic import write_atomically
+from fmnist_jax.errors import WorkdirError
+from fmnist_jax.report.workdir import Run, read_run
+
+# Last-epoch figures as published: Keras's running means over the epoch, and the test set as "validation".
+PUBLISHED: Mapping[str, Mapping[str, float]] = {
+    "model1": {"train_loss": 0.2860, "train_accuracy": 0.9009, "val_loss": 0.3161, "val_accuracy": 0.8898},
+    "model2": {"train_loss": 0.3092, "train_accuracy": 0.8876, "val_loss": 0.3249, "val_accuracy": 0.8752},
+    "model3": {"train_loss": 0.1959, "train_accuracy": 0.9273, "val_loss": 0.2534, "val_accuracy": 0.9081},
+    "model4": {"train_loss": 0.1565, "train_accuracy": 0.9429, "val_loss": 0.2708, "val_accuracy": 0.9013},
+}
+_HEADER = ("model", "optimizer", "", "loss", "accuracy", "val loss", "val accuracy")
+
+
+def write_table(workdir: Path) -> str:
+    """Writes `reference.json` and `reference.md` into `workdir` and returns the latter's text.
+
+    Reads the runs `workdir/modelN/seedS`, all that are there; needs two or more of each network that is there.
+
+    **Raises:** `WorkdirError` where there are none, or a run is unfinished or on another data set than the real one.
+    """
+    runs = {model: _runs(workdir / model) for model in PUBLISHED if (workdir / model).is_dir()}
+    if not runs:
+        raise WorkdirError(f"{workdir} holds no runs; train them: scripts/reproduce.py --workdir={workdir}")
+    rows = {model: _row(model, found) for model, found in runs.items()}
+    text = _markdown(rows)
+    write_atomically(workdir / "reference.json", (json.dumps(rows, indent=1) + "\n").encode())
+    write_atomically(workdir / "reference.md", text.encode())
+    return text
+
+
+def _runs(folder: Path) -> list[Run]:
+    runs = [read_run(path) for path in sorted(folder.glob("seed*"))]
+    if len(runs) < 2:
+        raise WorkdirError(f"{folder} holds {len(runs)} runs; a standard deviation takes two or more")
+    for run in runs:
+        if run.summary.synthetic:
+            raise WorkdirError(f"{folder} holds a run on the synthetic set; the study was of the real one")
+    return runs
+
+
+def _row(model: str, runs: list[Run]) -> dict[str, Any]:
+    """A network's figures: per run, mean, sample standard deviation, and whether the runs' range holds the study's."""
+    first = runs[0].manifest or {}
+    figures = {}
+    for name, published in PUBLISHED[model].items():
+        values = [getattr(run.summary, name) for run in runs]
+        figures[name] = {
+            "published": published,
+            "values": values,
+            "mean": statistics.mean(values),
+            "std": statistics.stdev(values),
+            "covered": min(values) <= published <= max(values),
+        }
+    return {
+        "optimizer": runs[0].summary.optimizer,
+        "seeds": [run.summary.seed for run in runs],
+        "figures": figures,
+        "train_seconds": [run.summary.train_seconds for run in runs],
+        "git_sha": sorted({str((run.manifest or {}).get("git_sha")) for run in runs}),
+        "git_dirty": any((run.manifest or {}).get("git_dirty") for run in runs),
+        **{key: first.get(key) for key in ("versions", "device", "data", "started")},
+    }
+
+
+def _markdown(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    lines = [_line(_HEADER), _line(["---"] * len(_HEADER))]
+    for model, row in rows.items():
+        figures = row["figures"].values()
+        ours = [f"{f['mean']:.4f} ± {f['std']:.4f}" for f in figures]
+        lines.append(_line([model, row["optimizer"], "published", *(f"{f['published']:.4f}" for f in figures)]))
+        lines.append(_line(["", "", f"ours, {len(row['seeds'])} seeds", *ours]))
+    covered = [figure["covered"] for row in rows.values() for figure in row["figures"].values()]
+    note = f"Our runs' range holds the published figure in {sum(covered)} of {len(covered)} cells"
+    missed = [
+        f"{m} {n.replace('_', ' ')}" for m, r in rows.items() for n, f in r["figures"].items() if not f["covered"]
+    ]
+    return "\n".join(lines) + f"\n\n{note}{'; not in: ' + ', '.join(missed) if missed else ''}.\n"
+
+
+def _line(cells: Any) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,1 @@
+"""Training: the pure heart (`run`), and around it the host loop, checkpoints, records and workdirs."""

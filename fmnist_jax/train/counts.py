@@ -1,0 +1,55 @@
+"""Metrics as sums and counts, which add up exactly over batches of any size."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from fmnist_jax.data import NUM_CLASSES
+
+
+class Counts(NamedTuple):
+    """Sums over examples.
+
+    **Attributes:**
+
+    - `loss`: `float32[]`, summed cross-entropy in nats.
+    - `correct`, `examples`: `int32[]`.
+    - `confusion`: `int32[10, 10]`, rows are true classes, columns predictions.
+    """
+
+    loss: jax.Array
+    correct: jax.Array
+    examples: jax.Array
+    confusion: jax.Array
+
+    def means(self) -> dict[str, float]:
+        """Returns the mean `loss` and the `accuracy` in [0, 1], as Python numbers."""
+        examples = int(self.examples)
+        return {"loss": float(self.loss) / examples, "accuracy": int(self.correct) / examples}
+
+
+def count(logits: jax.Array, labels: jax.Array, valid: jax.Array) -> Counts:
+    """Counts a batch.
+
+    **Arguments:**
+
+    - `logits`: `[batch, 10]`; `labels`: `int32[batch]`; `valid`: `bool[batch]`, false where padding stands.
+    """
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    predictions = jnp.argmax(logits, axis=-1)
+    cells = jnp.zeros((NUM_CLASSES, NUM_CLASSES), jnp.int32)
+    return Counts(
+        loss=jnp.sum(jnp.where(valid, losses, 0.0)),
+        correct=jnp.sum((predictions == labels) & valid, dtype=jnp.int32),
+        examples=jnp.sum(valid, dtype=jnp.int32),
+        confusion=cells.at[labels, predictions].add(valid.astype(jnp.int32)),
+    )
+
+
+def total(counts: Counts) -> Counts:
+    """Adds up counts that are stacked along their first axis."""
+    return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0, dtype=leaf.dtype), counts)

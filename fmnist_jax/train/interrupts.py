@@ -1,0 +1,63 @@
+"""Ctrl-C and SIGTERM: the first asks to stop after the running epoch, the second stops at once."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from types import FrameType, TracebackType
+from typing import Any
+
+import jax
+
+
+class Interrupted(Exception):
+    """Training was stopped by a signal; what the exit code is, and what to tell the user.
+
+    **Attributes:**
+
+    - `exit_code`: 128 plus the signal's number.
+    - `at_once`: whether a computation may still be running, which an ordinary exit would wait for.
+    """
+
+    def __init__(self, signal_number: int, message: str, *, at_once: bool = False):
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
+        self.at_once = at_once
+
+
+class Interrupts:
+    """While entered, holds SIGINT and SIGTERM back until the loop asks. Does nothing outside the main thread."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._count = 0
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                self._previous[number] = signal.signal(number, self._handle)
+            except ValueError:  # not the main thread: its owner handles signals
+                break
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def wait(self, arrays: Any, *, poll: float = 0.002) -> None:
+        """Waits until `arrays` are computed, without blocking signals; raises `Interrupted` at a second signal."""
+        leaves = jax.tree.leaves(arrays)
+        while not all(leaf.is_ready() for leaf in leaves):
+            if self._count > 1 and self.received is not None:
+                raise Interrupted(self.received, "stopped at once, within an epoch", at_once=True)
+            time.sleep(poll)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        self.received = number
+        self._count += 1
+        if self._count == 1:
+            name = signal.Signals(number).name
+            print(f"{name}: stopping after this epoch; once more to stop at once and lose it", file=sys.stderr)

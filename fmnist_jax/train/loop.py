@@ -1,0 +1,196 @@
+"""The host loop: epochs on the device, one synchronisation each; records, checkpoints and signals between them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from fmnist_jax import config as config_schema
+from fmnist_jax import data
+from fmnist_jax.data import device
+from fmnist_jax.models import overview
+from fmnist_jax.train import records
+from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
+from fmnist_jax.train.counts import Counts
+from fmnist_jax.train.interrupts import Interrupted, Interrupts
+from fmnist_jax.train.manifest import manifest
+from fmnist_jax.train.progress import EpochProgress
+from fmnist_jax.train.run import make_run
+from fmnist_jax.train.scoring import write_scores
+from fmnist_jax.train.state import member_of
+from fmnist_jax.train.tensorboard import Events
+from fmnist_jax.train.workdir import Workdir
+
+
+def train(config: ConfigDict, workdir: str | os.PathLike[str]) -> dict[str, Any]:
+    """Trains what `config` describes in `workdir`, going on where an earlier call with the same config stopped.
+
+    **Returns:** the summary, as written to `summary.json`.
+
+    **Raises:** `UserError` for whatever is wrong with the config, the data or the workdir, before anything is written;
+    `Interrupted` after SIGINT or SIGTERM, with a checkpoint written.
+    """
+    config_schema.validate(config)
+    dataset = data.load(config.data)
+    session = _Session(config, dataset, Path(workdir))
+    with Workdir(session.folder) as claimed, Interrupts() as interrupts:
+        claimed.begin(config, session.manifest(), dataset)
+        with contextlib.closing(session.checkpoints()) as checkpoints:
+            return session.finish(session.train(checkpoints, interrupts))
+
+
+class _Session:
+    """One process's part of a run."""
+
+    def __init__(self, config: ConfigDict, dataset: data.Dataset, folder: Path):
+        self.config = config
+        self.dataset = dataset
+        self.folder = folder
+        self.member = member_of(config)
+        self.run = make_run(config, len(dataset.train))
+        self.template = jax.eval_shape(self.run.init, self.member)
+        self.compile_seconds = 0.0
+
+    def manifest(self) -> dict[str, Any]:
+        return manifest(self.config, self.member, self.dataset, overview.count(self.template.params))
+
+    def checkpoints(self) -> Checkpoints:
+        # Where the test set stands in for a validation split, nothing may be chosen by it: no best one is kept.
+        keep_best = not self.dataset.validation_is_test
+        keep = self.config.checkpoint.keep
+        return Checkpoints(self.folder / "checkpoints", self.template, keep=keep, keep_best=keep_best)
+
+    def train(self, checkpoints: Checkpoints, interrupts: Interrupts) -> Checkpoint:
+        """Trains the epochs that are left and returns the last one's checkpoint."""
+        at = checkpoints.restore_newest()
+        if at is None:
+            at = Checkpoint(0, jax.jit(self.run.init)(self.member), [])
+        checkpoints.discard_after(at.epoch)
+        records.write_metrics(self.folder / "metrics.jsonl", at.history)
+        if self._over(at):
+            return at
+        self._announce(at)
+        epochs = self._compile(at)
+        with (
+            EpochProgress(self.config.train.epochs, at.epoch) as progress,
+            Events(self.folder / "tensorboard", at.epoch * self.run.steps_per_epoch) as events,
+        ):
+            while not self._over(at):
+                at = epochs(at, interrupts)
+                self._save(checkpoints, at, stopping=interrupts.received is not None)
+                progress.report(at.history[-1])
+                events.write(at.history[-1])
+                if interrupts.received is not None and not self._over(at):
+                    raise Interrupted(interrupts.received, f"stopped after epoch {at.epoch}")
+        return at
+
+    def finish(self, at: Checkpoint) -> dict[str, Any]:
+        """Scores the last epoch's state and writes the summary, unless an earlier process did."""
+        file = self.folder / "summary.json"
+        if file.exists():
+            return records.read_json(file)
+        split = "test" if self.config.train.score_test else "val"
+        scores = write_scores(self.folder, self.run, at.state, getattr(self.dataset, split))
+        if split == "test":
+            at.history[-1].update(test_loss=scores["loss"], test_accuracy=scores["accuracy"])
+            records.write_metrics(self.folder / "metrics.jsonl", at.history)
+        summary = self._summary(at, split)
+        records.write_json(file, summary)
+        return records.finite(summary)
+
+    def _over(self, at: Checkpoint) -> bool:
+        return at.epoch >= self.config.train.epochs or self._diverged(at)
+
+    def _diverged(self, at: Checkpoint) -> bool:
+        return bool(at.history) and at.history[-1]["train_loss"] is None
+
+    def _announce(self, at: Checkpoint) -> None:
+        resumed = f", resumed after epoch {at.epoch}" if at.epoch else ""
+        mark = "SYNTHETIC data" if self.dataset.synthetic else self.dataset.name
+        print(
+            f"{self.config.model.name} ({overview.count(self.template.params):,} parameters), "
+            f"{self.config.optimizer.name}, {mark} ({len(self.dataset.train):,} training images), "
+            f"{jax.devices()[0].device_kind}{resumed}; workdir {self.folder}",
+            flush=True,
+        )
+
+    def _compile(self, at: Checkpoint) -> _Epochs:
+        started = time.perf_counter()
+        epochs = _Epochs(self, at)
+        self.compile_seconds = time.perf_counter() - started
+        return epochs
+
+    def _save(self, checkpoints: Checkpoints, at: Checkpoint, *, stopping: bool) -> None:
+        if stopping or self._over(at) or at.epoch % self.config.checkpoint.every == 0:
+            checkpoints.save(at.epoch, at.state, at.history)
+        records.write_metrics(self.folder / "metrics.jsonl", at.history)
+
+    def _summary(self, at: Checkpoint, scored_split: str) -> dict[str, Any]:
+        last = at.history[-1]
+        figures = ("epoch", "step", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
+        tested = ("test_loss", "test_accuracy")
+        return {
+            "status": "diverged" if self._diverged(at) else "finished",
+            "data": self.dataset.name,
+            "synthetic": self.dataset.synthetic,
+            "validation_is_test": self.dataset.validation_is_test,
+            "model": self.config.model.name,
+            "optimizer": self.config.optimizer.name,
+            "parameters": overview.count(self.template.params),
+            "seed": self.config.seed,
+            "epochs": self.config.train.epochs,
+            **{name: last[name] for name in figures},
+            **{name: last[name] for name in tested if name in last},
+            "examples_per_second": statistics.median(record["examples_per_second"] for record in at.history),
+            "train_seconds": sum(record["train_seconds"] for record in at.history),
+            "compile_seconds": self.compile_seconds,
+            "train_examples": len(self.dataset.train),
+            "scored_split": scored_split,
+            "scored_examples": len(getattr(self.dataset, scored_split)),
+        }
+
+
+class _Epochs:
+    """The compiled epoch and evaluation with their data on the device: maps a checkpoint to the next epoch's."""
+
+    def __init__(self, session: _Session, at: Checkpoint):
+        self._run, self._member = session.run, session.member
+        self._train, self._val = device.put(session.dataset.train), device.put(session.dataset.val)
+        self._epoch = jax.jit(self._run.epoch, donate_argnums=0).lower(at.state, self._member, self._train).compile()
+        self._evaluate = jax.jit(self._run.evaluate).lower(at.state, self._val).compile()
+
+    def __call__(self, at: Checkpoint, interrupts: Interrupts) -> Checkpoint:
+        begun = time.perf_counter()
+        state, trained = self._epoch(at.state, self._member, self._train)
+        scored = self._evaluate(state, self._val)
+        interrupts.wait(trained)
+        between = time.perf_counter()
+        interrupts.wait(scored)
+        trained, scored = jax.device_get((trained, scored))
+        seconds = between - begun, time.perf_counter() - between
+        record = self._record(at.epoch + 1, trained, scored, *seconds)
+        return Checkpoint(at.epoch + 1, state, [*at.history, record])
+
+    def _record(
+        self, epoch: int, trained: Counts, scored: Counts, train_seconds: float, eval_seconds: float
+    ) -> dict[str, Any]:
+        step = epoch * self._run.steps_per_epoch
+        figures = {f"train_{name}": value for name, value in trained.means().items()}
+        figures |= {f"val_{name}": value for name, value in scored.means().items()}
+        record = {
+            "epoch": epoch,
+            "step": step,
+            **figures,
+            "learning_rate": float(self._run.learning_rate(self._member, jax.numpy.int32(step - 1))),
+            "examples_per_second": int(trained.examples) / train_seconds,
+            "train_seconds": train_seconds,
+            "eval_seconds": eval_seconds,
+        }
+        return dict(records.finite(record))

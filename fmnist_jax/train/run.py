@@ -1,0 +1,175 @@
+"""The heart: a run of training as pure functions over a member, to be jitted, vmapped and sharded by the caller.
+
+`jit(epoch)` is one run, `jit(vmap(epoch))` a population. Everything random derives from the member's seed by `fold_in`
+of what it is for and of the step, so that it depends on nothing that a stop and a resume could change.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax import lax
+from ml_collections import ConfigDict
+
+from fmnist_jax import models, optimizers, schedules
+from fmnist_jax.data.device import DeviceSplit, normalise
+from fmnist_jax.train import batches
+from fmnist_jax.train.counts import Counts, count, total
+from fmnist_jax.train.state import Member, TrainState
+
+# What a key is for; folded into the run's key first.
+_INITIALISE, _SHUFFLE, _DROPOUT = range(3)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Pure functions of a run.
+
+    **Attributes:**
+
+    - `init(member) -> state`.
+    - `epoch(state, member, train) -> (state, counts)`: one pass over the training split. Its counts are those of the
+      batches as they were trained on: before their step, dropout on.
+    - `evaluate(state, split) -> counts`: every example of the split once, dropout off.
+    - `predict(state, images) -> probabilities`: `uint8[n, 28, 28]` to `float32[n, 10]`.
+    - `learning_rate(member, step)`: the rate of the 0-based step.
+    - `steps_per_epoch`, `total_steps`.
+    """
+
+    init: Callable[[Member], TrainState]
+    epoch: Callable[[TrainState, Member, DeviceSplit], tuple[TrainState, Counts]]
+    evaluate: Callable[[TrainState, DeviceSplit], Counts]
+    predict: Callable[[TrainState, jax.Array], jax.Array]
+    learning_rate: Callable[[Member, jax.Array], jax.Array]
+    steps_per_epoch: int
+    total_steps: int
+
+
+def make_run(config: ConfigDict, train_examples: int) -> Run:
+    """Returns the run that the config describes, over `train_examples` training images.
+
+    **Raises:** `ConfigError` for an unknown model, optimizer or schedule, or a schedule that does not fit the run.
+    """
+    return _Heart(config, train_examples).run()
+
+
+class _Heart:
+    """Holds what the functions of a run share: the model's structure, the schedule, the sizes. No arrays."""
+
+    def __init__(self, config: ConfigDict, train_examples: int):
+        models.check(config.model.name)
+        optimizers.get(config.optimizer.name)
+        self.config = config
+        self.steps_per_epoch = batches.steps(train_examples, config.train.batch_size)
+        self.total_steps = self.steps_per_epoch * config.train.epochs
+        self.scale = schedules.make(
+            **config.schedule, total_steps=self.total_steps, steps_per_epoch=self.steps_per_epoch
+        )
+        self.style = models.Style(jnp.dtype(config.precision), config.model.conv_lowering)
+        self.structure = nnx.graphdef(nnx.eval_shape(lambda: self._create(jax.random.key(0))))
+
+    def run(self) -> Run:
+        return Run(
+            init=self.init,
+            epoch=self.epoch,
+            evaluate=self.evaluate,
+            predict=self.predict,
+            learning_rate=lambda member, step: member.hyperparameters["learning_rate"] * self.scale(step),
+            steps_per_epoch=self.steps_per_epoch,
+            total_steps=self.total_steps,
+        )
+
+    def init(self, member: Member) -> TrainState:
+        key = jax.random.key(member.seed)
+        model = self._create(jax.random.fold_in(key, _INITIALISE))
+        params, model_state = _arrays(model)
+        return TrainState(
+            step=jnp.int32(0),
+            rng=jax.random.key_data(key),
+            params=params,
+            model_state=model_state,
+            opt_state=self._optimizer(member).init(params),
+            ema=jax.tree.map(jnp.copy, params) if self.config.train.ema_decay else None,
+        )
+
+    def epoch(self, state: TrainState, member: Member, train: DeviceSplit) -> tuple[TrainState, Counts]:
+        key = jax.random.fold_in(_key(state, _SHUFFLE), state.step)
+        order = batches.shuffled(key, train.labels.shape[0], self.config.train.batch_size)
+
+        def step(state: TrainState, batch: tuple[jax.Array, jax.Array]) -> tuple[TrainState, Counts]:
+            rows, valid = batch
+            return self._step(state, member, normalise(train.images[rows]), train.labels[rows], valid)
+
+        state, counts = lax.scan(step, state, order)
+        return state, total(counts)
+
+    def evaluate(self, state: TrainState, split: DeviceSplit) -> Counts:
+        def score(_: None, batch: tuple[jax.Array, jax.Array]) -> tuple[None, Counts]:
+            rows, valid = batch
+            return None, count(self._logits(state, split.images[rows]), split.labels[rows], valid)
+
+        _, counts = lax.scan(score, None, batches.in_order(split.labels.shape[0], self._eval_batch(split.labels)))
+        return total(counts)
+
+    def predict(self, state: TrainState, images: jax.Array) -> jax.Array:
+        rows, _ = batches.in_order(images.shape[0], self._eval_batch(images))
+        probabilities = lax.map(lambda row: jax.nn.softmax(self._logits(state, images[row])), rows)
+        return probabilities.reshape(-1, probabilities.shape[-1])[: images.shape[0]]
+
+    def _step(
+        self, state: TrainState, member: Member, images: jax.Array, labels: jax.Array, valid: jax.Array
+    ) -> tuple[TrainState, Counts]:
+        dropout = jax.random.fold_in(_key(state, _DROPOUT), state.step)
+
+        def loss(params: Any) -> tuple[jax.Array, tuple[Counts, Any]]:
+            model = nnx.merge(self.structure, params, state.model_state)
+            logits = model(images, train=True, rngs=nnx.Rngs(dropout=dropout)).astype(jnp.float32)
+            counts = count(logits, labels, valid)
+            return counts.loss / counts.examples, (counts, _arrays(model)[1])
+
+        gradients, (counts, model_state) = jax.grad(loss, has_aux=True)(state.params)
+        updates, opt_state = self._optimizer(member).update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        state = state._replace(step=state.step + 1, params=params, model_state=model_state, opt_state=opt_state)
+        return state._replace(ema=self._averaged(state)), counts
+
+    def _averaged(self, state: TrainState) -> dict[str, Any] | None:
+        """Moves the average on; its decay starts low, min(decay, (1 + t) / (10 + t)), so that it forgets the start."""
+        if state.ema is None:
+            return None
+        decay = jnp.minimum(self.config.train.ema_decay, (1.0 + state.step) / (10.0 + state.step))
+        newest = optimizers.eval_params(self.config.optimizer.name, state.opt_state, state.params)
+        return jax.tree.map(lambda old, new: decay * old + (1.0 - decay) * new, state.ema, newest)
+
+    def _logits(self, state: TrainState, images: jax.Array) -> jax.Array:
+        params = state.ema
+        if params is None:
+            params = optimizers.eval_params(self.config.optimizer.name, state.opt_state, state.params)
+        model = nnx.merge(self.structure, params, state.model_state)
+        return model(normalise(images), train=False).astype(jnp.float32)
+
+    def _create(self, key: jax.Array) -> nnx.Module:
+        return models.create(self.config.model.name, nnx.Rngs(params=key), self.style)
+
+    def _optimizer(self, member: Member) -> optax.GradientTransformation:
+        return optimizers.build(self.config.optimizer.name, member.hyperparameters, self.scale)
+
+    def _eval_batch(self, rows: jax.Array) -> int:
+        return min(self.config.train.eval_batch_size, rows.shape[0])
+
+
+def _arrays(model: nnx.Module) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Splits a model's arrays into its trained parameters and the rest."""
+    parts: Any = nnx.split(model, nnx.Param, ...)
+    _, params, others = parts
+    return nnx.to_pure_dict(params), nnx.to_pure_dict(others)
+
+
+def _key(state: TrainState, purpose: int) -> jax.Array:
+    return jax.random.fold_in(jax.random.wrap_key_data(state.rng), purpose)

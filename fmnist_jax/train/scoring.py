@@ -1,0 +1,102 @@
+"""Scoring a trained state on a split, and the files that say how it did."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from fmnist_jax import data
+from fmnist_jax.data import Split, device
+from fmnist_jax.errors import WorkdirError, unknown_name
+from fmnist_jax.train import records
+from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
+from fmnist_jax.train.run import Run, make_run
+from fmnist_jax.train.state import TrainState, member_of
+from fmnist_jax.train.workdir import check_data, read_config, read_manifest
+
+SPLITS = ("train", "val", "test")
+
+
+class Trained(NamedTuple):
+    """A run read back from its workdir: its config, its functions, and its newest checkpoint."""
+
+    config: ConfigDict
+    run: Run
+    checkpoint: Checkpoint
+
+
+def load_trained(workdir: str | os.PathLike[str]) -> Trained:
+    """Reads the newest checkpoint of the run in `workdir`; raises `WorkdirError` where there is none to use."""
+    folder = Path(workdir)
+    config = read_config(folder)
+    run = make_run(config, read_manifest(folder)["data"]["examples"]["train"])
+    if not (folder / "checkpoints").is_dir():
+        raise WorkdirError(f"{folder} has no checkpoint yet; let scripts/train.py finish an epoch first")
+    checkpoints = Checkpoints(folder / "checkpoints", jax.eval_shape(run.init, member_of(config)))
+    checkpoint = checkpoints.restore_newest()
+    checkpoints.close()
+    if checkpoint is None:
+        raise WorkdirError(f"{folder} has no checkpoint yet; let scripts/train.py finish an epoch first")
+    return Trained(config, run, checkpoint)
+
+
+def evaluate(workdir: str | os.PathLike[str], split: str) -> dict[str, Any]:
+    """Scores the newest checkpoint on every example of a split and writes `evaluations/<split>/` in the workdir.
+
+    **Arguments:**
+
+    - `split`: `"train"`, `"val"` or `"test"`.
+
+    **Returns:** the summary that is written there.
+    """
+    if split not in SPLITS:
+        raise unknown_name("--split", split, SPLITS)
+    folder = Path(workdir)
+    trained = load_trained(folder)
+    dataset = _dataset_of(folder, trained.config)
+    scores = write_scores(
+        folder / "evaluations" / split, trained.run, trained.checkpoint.state, getattr(dataset, split)
+    )
+    summary = {
+        "split": split,
+        **scores,
+        "checkpoint_epoch": trained.checkpoint.epoch,
+        "data": dataset.name,
+        "synthetic": dataset.synthetic,
+        "validation_is_test": dataset.validation_is_test,
+        "model": trained.config.model.name,
+        "optimizer": trained.config.optimizer.name,
+        "seed": trained.config.seed,
+    }
+    records.write_json(folder / "evaluations" / split / "summary.json", summary)
+    return dict(records.finite(summary))
+
+
+def predict(workdir: str | os.PathLike[str], images: np.ndarray) -> np.ndarray:
+    """Returns class probabilities `float32[n, 10]` for `images`, `uint8[n, 28, 28]`, by the run in `workdir`."""
+    trained = load_trained(workdir)
+    return np.asarray(jax.jit(trained.run.predict)(trained.checkpoint.state, images))
+
+
+def write_scores(folder: Path, run: Run, state: TrainState, split: Split) -> dict[str, Any]:
+    """Writes the confusion matrix and the predictions for `split`; returns its `loss`, `accuracy` and `examples`."""
+    on_device = device.put(split)
+    counts = jax.device_get(jax.jit(run.evaluate)(state, on_device))
+    probabilities = np.asarray(jax.jit(run.predict)(state, on_device.images))
+    records.write_confusion_matrix(folder / "confusion_matrix.csv", counts.confusion)
+    records.write_predictions(folder / "predictions.npz", split, probabilities)
+    return {**counts.means(), "examples": int(counts.examples)}
+
+
+def _dataset_of(folder: Path, config: ConfigDict) -> data.Dataset:
+    """Loads what the run was trained on: where its config said "auto", what that found then."""
+    config = config.copy_and_resolve_references()
+    config.data.name = read_manifest(folder)["data"]["name"]
+    dataset = data.load(config.data)
+    check_data(folder, dataset)
+    return dataset

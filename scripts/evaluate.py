@@ -1,0 +1,37 @@
+"""Scores a trained network's newest checkpoint on every image of a split, and writes the same plots and report.
+
+python scripts/evaluate.py --workdir=runs/model3 [--split=test]
+
+Writes evaluations/<split>/ in the workdir.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from fmnist_jax import cli
+
+_WORKDIR = cli.define_workdir("Folder of the run.")
+_SPLIT = flags.DEFINE_string("split", "test", "train, val or test.")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Evaluates, then writes the report."""
+    cli.known_flags_only(arguments)
+    from fmnist_jax.report import write_evaluation_report
+    from fmnist_jax.train.scoring import evaluate
+
+    summary = evaluate(_WORKDIR.value, _SPLIT.value)
+    report = write_evaluation_report(_WORKDIR.value, _SPLIT.value)
+    mark = "SYNTHETIC data, " if summary["synthetic"] else ""
+    loss = "not finite" if summary["loss"] is None else f"{summary['loss']:.4f}"
+    print(
+        f"{mark}{summary['split']}: accuracy {summary['accuracy']:.2%}, loss {loss} "
+        f"on {summary['examples']:,} images, after epoch {summary['checkpoint_epoch']}; report: {report}"
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

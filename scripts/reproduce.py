@@ -1,0 +1,39 @@
+"""Trains the four networks of the reference study on several seeds, and sets ours beside its figures.
+
+python scripts/reproduce.py --workdir=runs/reference [--seeds=5] [--models=model1,model2,model3,model4]
+
+Each run is that of scripts/train.py with configs/modelN.py and --config.seed; runs that are there already are kept,
+interrupted ones resumed. Writes reference.json and reference.md into the workdir.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from fmnist_jax import cli
+
+_WORKDIR = cli.define_workdir("Folder of the runs, as modelN/seedS in it.")
+_SEEDS = flags.DEFINE_integer("seeds", 5, "How many seeds, from 0, of each network.", lower_bound=2)
+_MODELS = flags.DEFINE_list("models", ["model1", "model2", "model3", "model4"], "Which of the study's networks.")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Trains what is missing, then writes the table of everything that is there."""
+    cli.known_flags_only(arguments)
+    from fmnist_jax.report.reference import write_table
+    from fmnist_jax.train.loop import train
+
+    workdir, configs = Path(_WORKDIR.value), Path(__file__).parent.parent / "configs"
+    for model in _MODELS.value:
+        for seed in range(_SEEDS.value):
+            config = cli.read_config_file(configs / f"{model}.py")
+            config.seed = seed
+            train(config, workdir / model / f"seed{seed}")
+    print(write_table(workdir))
+
+
+if __name__ == "__main__":
+    cli.run(main)

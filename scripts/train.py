@@ -1,0 +1,33 @@
+"""Trains one network and writes its checkpoints, metrics, plots and report into a workdir.
+
+python scripts/train.py --config=configs/model3.py --workdir=runs/model3 [--config.optimizer.learning_rate=3e-4 ...]
+
+The same command again resumes an interrupted run, bit for bit. Every key of the config can be overridden:
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fmnist_jax import cli
+from fmnist_jax import config as config_schema
+
+__doc__ += config_schema.describe()
+
+_CONFIG = cli.define_config()
+_WORKDIR = cli.define_workdir("Folder of the run; an existing run of the same config is resumed.")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Trains, then writes the report."""
+    cli.known_flags_only(arguments)
+    from fmnist_jax.report import write_run_report
+    from fmnist_jax.train.loop import train
+
+    summary = train(_CONFIG.value, _WORKDIR.value)
+    report = write_run_report(_WORKDIR.value)
+    print(f"{summary['status']} after epoch {summary['epoch']}; report: {report}")
+
+
+if __name__ == "__main__":
+    cli.run(main)
