@@ -46,12 +46,10 @@ def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Arra
     return patches.convolve(x, kernel), (x, kernel)
 
 
-# The derivative that JAX would make adds nine padded slices into the input's gradient, a memory-bound pass over
-# nine times the map; a second convolution with the turned kernel is one matrix product instead.
 def _backward(residuals: tuple[jax.Array, jax.Array], cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, kernel = residuals
     d_kernel = patches.kernel_gradient(x, cotangent, kernel.shape[:2])
-    return patches.input_gradient(kernel, cotangent), d_kernel.reshape(kernel.shape)
+    return patches.input_gradient(kernel, cotangent, x.shape[1:3]), d_kernel.reshape(kernel.shape)
 
 
 _by_patches.defvjp(_forward, _backward)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -52,8 +54,22 @@ def kernel_gradient(
     return lax.dot_general(rows, cotangent.reshape(-1, features), (((0,), (0,)), ((), ())))
 
 
-def input_gradient(kernel: jax.Array, cotangent: jax.Array) -> jax.Array:
-    """Gradient of `convolve` for its input, as a convolution of the padded cotangent with the turned kernel."""
-    kh, kw = kernel.shape[:2]
-    padded = jnp.pad(cotangent, ((0, 0), (kh - 1, kh - 1), (kw - 1, kw - 1), (0, 0)))
-    return convolve(padded, kernel[::-1, ::-1].swapaxes(2, 3))
+def input_gradient(kernel: jax.Array, cotangent: jax.Array, size: tuple[int, ...]) -> jax.Array:
+    """Gradient of `convolve` for its input, `[batch, *size, in]`; rows and columns that no window touched get zero.
+
+    The gradient of each window's pixels, one matrix product, is added up where windows overlap.
+    """
+    kh, kw, fan_in, features = kernel.shape
+    height, width = cotangent.shape[1:3]
+    pixels = (cotangent @ kernel.reshape(-1, features).T).reshape(*cotangent.shape[:3], kh, kw, fan_in)
+    placed = [
+        jnp.pad(pixels[:, :, :, i, j], ((0, 0), (i, size[0] - height - i), (j, size[1] - width - j), (0, 0)))
+        for i in range(kh)
+        for j in range(kw)
+    ]
+    return functools.reduce(jnp.add, placed)
+
+
+def bytes_each(kernel: jax.Array, out: tuple[int, ...]) -> int:
+    """Returns the memory that the patches of one example take, for `out` positions down and across."""
+    return out[0] * out[1] * kernel[..., 0].size * kernel.dtype.itemsize

@@ -1,18 +1,20 @@
 """Convolution, bias, ReLU and 2x2 max-pooling as one operation.
 
 Only the convolution outputs that survive the pooling are computed, as four strided matrix products, one for each place
-in the 2x2 window; their maximum is taken at once, so the unpooled map is never written to memory.
+in the 2x2 window; their maximum is taken at once. The batch is worked through in chunks, so that neither the patches
+nor the unpooled map are ever written to memory.
 """
 
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fmnist_jax.ops import patches
+from fmnist_jax.ops import chunks, patches
 from fmnist_jax.ops.convolution import Padding, conv2d, pad
 from fmnist_jax.ops.lowering import Lowering, choose
 
@@ -52,13 +54,56 @@ _Residuals = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
 
 
 def _forward(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> tuple[jax.Array, _Residuals]:
+    def forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return _forward_chunk(x, kernel, bias)
+
+    y, winner = lax.map(forward, chunks.split(x, _chunk(x, kernel)))
+    return chunks.merge(y, x.shape[0]), (x, kernel, winner, y)
+
+
+def _backward(residuals: _Residuals, cotangent: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    x, kernel, winner, y = residuals
+    chunk = _chunk(x, kernel)
+
+    def add(sums: tuple[jax.Array, jax.Array], parts: tuple[jax.Array, ...]) -> tuple[tuple[jax.Array, jax.Array], Any]:
+        d_x, d_kernel, d_bias = _backward_chunk(kernel, *parts)
+        return (sums[0] + d_kernel, sums[1] + d_bias), d_x
+
+    zeros = jnp.zeros_like(kernel), jnp.zeros_like(kernel, shape=kernel.shape[-1:])
+    parts = chunks.split(x, chunk), winner, y, chunks.split(cotangent, chunk)
+    (d_kernel, d_bias), d_x = lax.scan(add, zeros, parts)
+    return chunks.merge(d_x, x.shape[0]), d_kernel, d_bias
+
+
+def _chunk(x: jax.Array, kernel: jax.Array) -> int:
+    pooled = _pooled_size(x, kernel)
+    return chunks.size(x.shape[0], patches.bytes_each(kernel, (2 * pooled[0], 2 * pooled[1])))
+
+
+def _pooled_size(x: jax.Array, kernel: jax.Array) -> tuple[int, ...]:
+    return tuple((size - k + 1) // 2 for size, k in zip(x.shape[1:3], kernel.shape[:2], strict=True))
+
+
+def _forward_chunk(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> tuple[jax.Array, jax.Array]:
     window, features = kernel.shape[:2], kernel.shape[-1]
-    out = tuple((size - k + 1) // 2 for size, k in zip(x.shape[1:3], window, strict=True))
+    out = _pooled_size(x, kernel)
     matrix = kernel.reshape(-1, features)
     phases = [patches.extract(x, window, out, start, stride=2) @ matrix for start in _PHASES]
     largest, winner = _first_maximum(phases)
-    y = jax.nn.relu(largest + bias)
-    return y, (x, kernel, winner, y)
+    return jax.nn.relu(largest + bias), winner
+
+
+def _backward_chunk(
+    kernel: jax.Array, x: jax.Array, winner: jax.Array, y: jax.Array, cotangent: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    cotangent = jnp.where(y > 0, cotangent, 0)
+    phases = [jnp.where(winner == number, cotangent, 0) for number in range(len(_PHASES))]
+    d_kernels = [
+        patches.kernel_gradient(x, phase, kernel.shape[:2], start, stride=2)
+        for start, phase in zip(_PHASES, phases, strict=True)
+    ]
+    d_x = patches.input_gradient(kernel, _interleave(phases), x.shape[1:3])
+    return d_x, functools.reduce(jnp.add, d_kernels).reshape(kernel.shape), cotangent.sum((0, 1, 2))
 
 
 def _first_maximum(phases: list[jax.Array]) -> tuple[jax.Array, jax.Array]:
@@ -68,19 +113,6 @@ def _first_maximum(phases: list[jax.Array]) -> tuple[jax.Array, jax.Array]:
         largest = jnp.where(greater, phase, largest)
         winner = jnp.where(greater, jnp.int8(number), winner)
     return largest, winner
-
-
-def _backward(residuals: _Residuals, cotangent: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    x, kernel, winner, y = residuals
-    cotangent = jnp.where(y > 0, cotangent, 0)
-    phases = [jnp.where(winner == number, cotangent, 0) for number in range(len(_PHASES))]
-    d_kernels = [
-        patches.kernel_gradient(x, phase, kernel.shape[:2], start, stride=2)
-        for start, phase in zip(_PHASES, phases, strict=True)
-    ]
-    d_x = patches.input_gradient(kernel, _interleave(phases))
-    dropped = [(0, whole - used) for whole, used in zip(x.shape, d_x.shape, strict=True)]
-    return jnp.pad(d_x, dropped), functools.reduce(jnp.add, d_kernels).reshape(kernel.shape), cotangent.sum((0, 1, 2))
 
 
 def _interleave(phases: list[jax.Array]) -> jax.Array:
