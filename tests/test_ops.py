@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmnist_jax.ops import conv2d, conv_relu_pool
+from fmnist_jax.ops import chunks, conv2d, conv_general_dilated, conv_relu_pool
 from fmnist_jax.ops.lowering import choose
 
 shapes = st.fixed_dictionaries(
@@ -18,7 +21,8 @@ shapes = st.fixed_dictionaries(
         "size": st.tuples(st.integers(6, 10), st.integers(6, 10)),
         "window": st.tuples(st.integers(1, 5), st.integers(1, 5)),
         "channels": st.tuples(st.integers(1, 3), st.integers(1, 4)),
-        "padding": st.sampled_from(["VALID", "SAME"]),
+        "strides": st.tuples(st.integers(1, 2), st.integers(1, 3)),
+        "padding": st.sampled_from(["VALID", "SAME", ((1, 0), (0, 2))]),
         "seed": st.integers(0, 100),
     }
 )
@@ -56,18 +60,41 @@ def _assert_same(ours, reference):
 @given(shapes)
 def test_conv2d_agrees_with_xla(shape):
     x, kernel, _ = _arrays(shape, integers=False)
-    padding = shape["padding"]
-    ours = _value_and_gradients(lambda x, k: conv2d(x, k, padding=padding, lowering="patches"), x, kernel)
-    _assert_same(ours, _value_and_gradients(lambda x, k: conv2d(x, k, padding=padding, lowering="xla"), x, kernel))
+    ours, reference = (
+        functools.partial(conv2d, strides=shape["strides"], padding=shape["padding"], lowering=lowering)
+        for lowering in ("patches", "xla")
+    )
+    _assert_same(_value_and_gradients(ours, x, kernel), _value_and_gradients(reference, x, kernel))
 
 
 @settings(max_examples=15, deadline=None)
 @given(shapes, st.booleans())
 def test_conv_relu_pool_agrees_with_xla_also_at_ties(shape, integers):
     arrays = _arrays(shape, integers)
-    padding = shape["padding"]
-    ours = _value_and_gradients(lambda *a: conv_relu_pool(*a, padding=padding, lowering="patches"), *arrays)
-    _assert_same(ours, _value_and_gradients(lambda *a: conv_relu_pool(*a, padding=padding, lowering="xla"), *arrays))
+    ours, reference = (
+        functools.partial(conv_relu_pool, strides=shape["strides"], padding=shape["padding"], lowering=lowering)
+        for lowering in ("patches", "xla")
+    )
+    _assert_same(_value_and_gradients(ours, *arrays), _value_and_gradients(reference, *arrays))
+
+
+def test_a_batch_of_several_chunks_agrees_with_xla(monkeypatch):
+    monkeypatch.setattr(chunks, "_BUDGET_BYTES", 2000)  # 3 examples at a time, the last chunk filled up
+    arrays = _arrays({"batch": 7, "size": (8, 8), "window": (3, 3), "channels": (2, 4), "seed": 0}, integers=False)
+    ours = _value_and_gradients(functools.partial(conv_relu_pool, lowering="patches"), *arrays)
+    _assert_same(ours, _value_and_gradients(functools.partial(conv_relu_pool, lowering="xla"), *arrays))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"strides": 2, "padding": "SAME"}, {"kernel_dilation": 2}, {"feature_group_count": 2}], ids=str
+)
+def test_a_flax_convolution_takes_ours(options):
+    x = jax.random.normal(jax.random.key(0), (2, 9, 9, 4))
+    ours, stock = (
+        nnx.Conv(4, 6, (3, 3), rngs=nnx.Rngs(0), conv_general_dilated=function, **options)
+        for function in (conv_general_dilated, jax.lax.conv_general_dilated)
+    )
+    np.testing.assert_allclose(ours(x), stock(x), rtol=1e-5, atol=1e-5)
 
 
 def test_auto_is_patches_on_a_cpu_only(monkeypatch):
@@ -80,9 +107,7 @@ def test_auto_is_patches_on_a_cpu_only(monkeypatch):
 
 @pytest.mark.parametrize("lowering", ["xla", "patches"])
 def test_lowerings_work_under_vmap_over_kernels(lowering):
-    x, kernel, bias = _arrays(
-        {"batch": 2, "size": (8, 8), "window": (3, 3), "channels": (2, 4), "padding": "VALID", "seed": 0}, False
-    )
+    x, kernel, bias = _arrays({"batch": 2, "size": (8, 8), "window": (3, 3), "channels": (2, 4), "seed": 0}, False)
     kernels = jnp.stack([kernel, -kernel])
     together = jax.vmap(lambda k: conv_relu_pool(x, k, bias, lowering=lowering))(kernels)
     alone = jnp.stack([conv_relu_pool(x, k, bias, lowering=lowering) for k in kernels])

@@ -15,7 +15,7 @@ _BUDGET_BYTES = 2**20
 
 def size(batch: int, bytes_each: int) -> int:
     """Returns how many of `batch` examples to take at a time where the patches of each take `bytes_each`."""
-    most = max(1, _BUDGET_BYTES // bytes_each)
+    most = max(1, _BUDGET_BYTES // max(1, bytes_each))
     chunks = -(-batch // most)
     return -(-batch // chunks)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import functools
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -10,46 +12,82 @@ from jax import lax
 
 from fmnist_jax.ops import patches
 from fmnist_jax.ops.lowering import Lowering, choose
+from fmnist_jax.ops.patches import Pair
 
-Padding = Literal["VALID", "SAME"]
+Padding = Literal["VALID", "SAME"] | Sequence[tuple[int, int]]
+_LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
-def conv2d(x: jax.Array, kernel: jax.Array, *, padding: Padding = "VALID", lowering: Lowering = "auto") -> jax.Array:
-    """Convolves with stride 1.
+def conv2d(
+    x: jax.Array, kernel: jax.Array, *, strides: Pair = (1, 1), padding: Padding = "VALID", lowering: Lowering = "auto"
+) -> jax.Array:
+    """Convolves as `lax.conv_general_dilated` does with layouts NHWC, HWIO, NHWC.
 
     **Arguments:**
 
     - `x`: `[batch, height, width, in]`.
     - `kernel`: `[kernel height, kernel width, in, out]`.
+    - `strides`: down and across.
+    - `padding`: `"VALID"`, `"SAME"`, or `((above, below), (left, right))`.
 
     **Returns:** `[batch, height', width', out]`, the same values for every lowering up to rounding.
     """
     if choose(lowering) == "xla":
-        return lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
-    return _by_patches(pad(x, kernel, padding), kernel)
+        return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_LAYOUT)
+    return _by_patches(pad(x, kernel, strides, padding), kernel, tuple(strides))
 
 
-def pad(x: jax.Array, kernel: jax.Array, padding: Padding) -> jax.Array:
-    """Pads `x` with zeros so that a convolution without padding gives what `padding` asks for at stride 1."""
-    if padding == "VALID":
-        return x
-    margins = [((k - 1) // 2, k // 2) for k in kernel.shape[:2]]
-    return jnp.pad(x, ((0, 0), *margins, (0, 0)))
+def conv_general_dilated(
+    lhs: jax.Array,
+    rhs: jax.Array,
+    window_strides: Sequence[int],
+    padding: Padding,
+    lhs_dilation: Sequence[int] | None = None,
+    rhs_dilation: Sequence[int] | None = None,
+    dimension_numbers: Any = None,
+    feature_group_count: int = 1,
+    **others: Any,
+) -> jax.Array:
+    """Stands in for `lax.conv_general_dilated`, e.g. as `nnx.Conv(..., conv_general_dilated=conv_general_dilated)`.
+
+    Plain two-dimensional convolutions in `nnx.Conv`'s layout go through `conv2d` with the automatic lowering; dilated,
+    grouped and other ones through XLA.
+    """
+    numbers = lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
+    plain = lhs.ndim == 4 and numbers == lax.conv_dimension_numbers(lhs.shape, rhs.shape, _LAYOUT)
+    dilated = any(d != 1 for d in (*(lhs_dilation or ()), *(rhs_dilation or ())))
+    if plain and not dilated and feature_group_count == 1 and others.get("batch_group_count", 1) == 1:
+        return conv2d(lhs, rhs, strides=tuple(window_strides), padding=padding)
+    return lax.conv_general_dilated(
+        lhs, rhs, window_strides, padding, lhs_dilation, rhs_dilation, dimension_numbers, feature_group_count, **others
+    )
 
 
-@jax.custom_vjp
-def _by_patches(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return patches.convolve(x, kernel)
+def pad(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Padding) -> jax.Array:
+    """Pads `x` with zeros so that a convolution without padding gives what `padding` asks for."""
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
+    return jnp.pad(x, ((0, 0), *padding, (0, 0))) if any(map(any, padding)) else x
 
 
-def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return patches.convolve(x, kernel), (x, kernel)
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _by_patches(x: jax.Array, kernel: jax.Array, strides: Pair) -> jax.Array:
+    out = patches.positions(x, kernel, strides)
+    taken = patches.extract(x, kernel.shape[:2], out, strides=strides)
+    return taken @ kernel.reshape(-1, kernel.shape[-1])
 
 
-def _backward(residuals: tuple[jax.Array, jax.Array], cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _forward(x: jax.Array, kernel: jax.Array, strides: Pair) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return _by_patches(x, kernel, strides), (x, kernel)
+
+
+def _backward(
+    strides: Pair, residuals: tuple[jax.Array, jax.Array], cotangent: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     x, kernel = residuals
-    d_kernel = patches.kernel_gradient(x, cotangent, kernel.shape[:2])
-    return patches.input_gradient(kernel, cotangent, x.shape[1:3]), d_kernel.reshape(kernel.shape)
+    d_kernel = patches.kernel_gradient(x, cotangent, kernel.shape[:2], strides=strides)
+    d_x = patches.input_gradient(kernel, cotangent, x.shape[1:3], strides=strides)
+    return d_x, d_kernel.reshape(kernel.shape)
 
 
 _by_patches.defvjp(_forward, _backward)
