@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jax
 
+_FOLDER = "jax_compilation_cache_dir"
 _LEAST_SECONDS = 0.1  # programs that compile faster than this are not worth a file
 
 
@@ -20,7 +21,7 @@ def enable() -> Path | None:
 
     **Returns:** the folder, or `None` where it cannot be written: then programs are compiled each time.
     """
-    named = jax.config.read("jax_compilation_cache_dir")
+    named = getattr(jax.config, _FOLDER)
     if named:
         return Path(named)
     folder = _cache_home() / "fmnist_jax" / f"xla-{_processor()}"
@@ -30,7 +31,7 @@ def enable() -> Path | None:
         return None
     if not os.access(folder, os.W_OK):
         return None
-    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update(_FOLDER, str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", _LEAST_SECONDS)
     return folder
 
