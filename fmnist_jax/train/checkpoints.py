@@ -100,9 +100,13 @@ class Checkpoints:
         for later in [e for e in self.epochs() if e > epoch]:
             self._manager.delete(later)
 
-    def close(self) -> None:
+    def wait(self) -> None:
         """Waits until what was saved is complete."""
         self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        """Waits until what was saved is complete, and ends the threads that wrote it."""
+        self.wait()
         self._manager.close()
 
     def _restore(self, epoch: int) -> Checkpoint:

@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 from fmnist_jax import config as config_schema
 from fmnist_jax import data
 from fmnist_jax.data import device
+from fmnist_jax.errors import ConfigError
 from fmnist_jax.models import overview
 from fmnist_jax.train import records
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
@@ -39,11 +40,24 @@ def train(config: ConfigDict, workdir: str | os.PathLike[str]) -> dict[str, Any]
     """
     config_schema.validate(config)
     dataset = data.load(config.data)
+    _check_batch_size(config, dataset)
     session = _Session(config, dataset, Path(workdir))
-    with Workdir(session.folder) as claimed, Interrupts() as interrupts:
+    with Workdir(session.folder) as claimed:
         claimed.begin(config, session.manifest(), dataset)
+        finished = session.finished()
+        if finished is not None:
+            return finished
         with contextlib.closing(session.checkpoints()) as checkpoints:
-            return session.finish(session.train(checkpoints, interrupts))
+            last = session.train(checkpoints)
+        return session.finish(last)
+
+
+def _check_batch_size(config: ConfigDict, dataset: data.Dataset) -> None:
+    if config.train.batch_size > len(dataset.train):
+        raise ConfigError(
+            f"config.train.batch_size must be at most {len(dataset.train)}, the number of training images, "
+            f"not {config.train.batch_size}"
+        )
 
 
 class _Session:
@@ -67,7 +81,12 @@ class _Session:
         keep = self.config.checkpoint.keep
         return Checkpoints(self.folder / "checkpoints", self.template, keep=keep, keep_best=keep_best)
 
-    def train(self, checkpoints: Checkpoints, interrupts: Interrupts) -> Checkpoint:
+    def finished(self) -> dict[str, Any] | None:
+        """The summary, where an earlier process wrote it, the last thing that a run does; else `None`."""
+        file = self.folder / "summary.json"
+        return records.read_json(file) if file.exists() else None
+
+    def train(self, checkpoints: Checkpoints) -> Checkpoint:
         """Trains the epochs that are left and returns the last one's checkpoint."""
         at = checkpoints.restore_newest()
         if at is None:
@@ -77,32 +96,35 @@ class _Session:
         if self._over(at):
             return at
         self._announce(at)
-        epochs = self._compile(at)
+        return self._train_on(self._compile(at), at, checkpoints)
+
+    def _train_on(self, epochs: _Epochs, at: Checkpoint, checkpoints: Checkpoints) -> Checkpoint:
         with (
+            Interrupts() as interrupts,
             EpochProgress(self.config.train.epochs, at.epoch) as progress,
             Events(self.folder / "tensorboard", at.epoch * self.run.steps_per_epoch) as events,
         ):
-            while not self._over(at):
+            stop = None
+            while stop is None and not self._over(at):
                 at = epochs(at, interrupts)
-                self._save(checkpoints, at, stopping=interrupts.received is not None)
+                # Read once: of a later signal the next epoch takes notice.
+                stop = interrupts.received
+                self._save(checkpoints, at, last=stop is not None or self._over(at))
                 progress.report(at.history[-1])
                 events.write(at.history[-1])
-                if interrupts.received is not None and not self._over(at):
-                    raise Interrupted(interrupts.received, f"stopped after epoch {at.epoch}")
+        if interrupts.received is not None:
+            raise Interrupted(interrupts.received, f"stopped after epoch {at.epoch}")
         return at
 
     def finish(self, at: Checkpoint) -> dict[str, Any]:
-        """Scores the last epoch's state and writes the summary, unless an earlier process did."""
-        file = self.folder / "summary.json"
-        if file.exists():
-            return records.read_json(file)
+        """Scores the last epoch's state and writes the summary."""
         split = "test" if self.config.train.score_test else "val"
         scores = write_scores(self.folder, self.run, at.state, getattr(self.dataset, split))
         if split == "test":
             at.history[-1].update(test_loss=scores["loss"], test_accuracy=scores["accuracy"])
             records.write_metrics(self.folder / "metrics.jsonl", at.history)
         summary = self._summary(at, split)
-        records.write_json(file, summary)
+        records.write_json(self.folder / "summary.json", summary)
         return records.finite(summary)
 
     def _over(self, at: Checkpoint) -> bool:
@@ -127,10 +149,13 @@ class _Session:
         self.compile_seconds = time.perf_counter() - started
         return epochs
 
-    def _save(self, checkpoints: Checkpoints, at: Checkpoint, *, stopping: bool) -> None:
-        if stopping or self._over(at) or at.epoch % self.config.checkpoint.every == 0:
+    def _save(self, checkpoints: Checkpoints, at: Checkpoint, *, last: bool) -> None:
+        if last or at.epoch % self.config.checkpoint.every == 0:
             checkpoints.save(at.epoch, at.state, at.history)
         records.write_metrics(self.folder / "metrics.jsonl", at.history)
+        if last:
+            # While signals are held back: no later one is to stop its writing.
+            checkpoints.wait()
 
     def _summary(self, at: Checkpoint, scored_split: str) -> dict[str, Any]:
         last = at.history[-1]
