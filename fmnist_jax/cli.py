@@ -7,25 +7,28 @@ from __future__ import annotations
 
 import os
 import re
-import runpy
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from fmnist_jax import config as config_schema
+from fmnist_jax.config_file import read_config_file
 from fmnist_jax.errors import ConfigError, UserError, did_you_mean
+from fmnist_jax.signals import exit_on_signals
 
 USER_ERROR = 2
+
+# So that --help counts the flags defined here among those of the script.
+flags.disclaim_key_flags()
 
 
 def run(main: Callable[[Sequence[str]], None]) -> NoReturn:
     """Parses the flags, calls `main(arguments)` and exits; never returns."""
-    signal.signal(signal.SIGTERM, _terminate)
+    exit_on_signals()
     app.run(lambda argv: _guarded(main, argv[1:]), flags_parser=_parse)
     raise AssertionError("app.run returned")
 
@@ -37,12 +40,11 @@ def _parse(argv: Sequence[str]) -> list[str]:
     except SystemExit:
         # --help printed the help; absl would exit with 1.
         sys.exit(0)
-    except flags.Error as error:
-        _fail(str(error))
-    # What ml_collections raises for an override that does not fit, or a config file whose code fails.
-    except (ArithmeticError, AttributeError, ImportError, LookupError, NameError, OSError, SyntaxError) as error:
-        _fail(f"the config cannot be read ({type(error).__name__}: {error})")
-    except (TypeError, ValueError, UserError) as error:
+    except flags.UnrecognizedFlagError as error:
+        _fail(_unknown(error.flagname))
+    except flags.IllegalFlagValueError as error:
+        _fail(_illegal(str(error)))
+    except (flags.Error, UserError) as error:
         _fail(str(error))
 
 
@@ -50,9 +52,29 @@ def _check_keys(argv: Sequence[str]) -> None:
     """Raises `ConfigError` for an override of a key that is not in the schema; absl would not say which key it was."""
     for argument in argv[1:]:
         match = re.match(r"--?(?:no)?config\.([^=]+)", argument)
-        if match and match[1] not in config_schema.SCHEMA:
+        if match and match[1] not in config_schema.SCHEMA and "config" in flags.FLAGS:
             near = did_you_mean(match[1], config_schema.SCHEMA)
             raise ConfigError(f"--config.{match[1]} is no key of the config{near}; --help lists them")
+
+
+def _unknown(name: str) -> str:
+    """The message for a flag that does not exist; the overrides do only once a config file is read."""
+    keys = [f"config.{key}" for key in config_schema.SCHEMA] if "config" in flags.FLAGS else []
+    if name in keys:
+        return _NO_CONFIG
+    meant = [f"; did you mean '--{key}'?" for key in keys if key.endswith(f".{name}")]
+    near = meant[0] if meant else did_you_mean(name, flags.FLAGS)
+    return f"--{name} is no flag{near}; --help lists them"
+
+
+def _illegal(message: str) -> str:
+    """What absl says of a value that a flag does not take, in terms of what it takes."""
+    match = re.match(r"flag --(?P<name>[^=]+)=(?P<value>.*?): ", message, re.DOTALL)
+    if not match or match["name"] not in flags.FLAGS:
+        return message
+    flag = flags.FLAGS[match["name"]]
+    expected = "true or false" if flag.boolean else re.sub("^integer", "an integer", flag.parser.syntactic_help)
+    return f"--{match['name']} must be {expected or flag.flag_type()}, not {match['value']!r}"
 
 
 def _guarded(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> None:
@@ -67,9 +89,13 @@ def _guarded(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) ->
     except UserError as error:
         _fail(str(error))
     except Interrupted as stop:
-        _stop(stop.exit_code, f"{stop}; run the same command again to resume", at_once=stop.at_once)
-    except KeyboardInterrupt:
-        _stop(128 + signal.SIGINT, "stopped")
+        print(f"{stop}; run the same command again to resume", file=sys.stderr)
+        if stop.at_once:
+            # An ordinary exit waits for the computation that is still running.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(stop.exit_code)
+        sys.exit(stop.exit_code)
 
 
 def _fail(message: str) -> NoReturn:
@@ -77,49 +103,45 @@ def _fail(message: str) -> NoReturn:
     sys.exit(USER_ERROR)
 
 
-def _stop(code: int, message: str, *, at_once: bool = False) -> NoReturn:
-    print(message, file=sys.stderr)
-    if at_once:
-        # An ordinary exit waits for the computation that is still running.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
+_NO_CONFIG = "--config must be given, e.g. --config=configs/model3.py"
 
 
-def _terminate(number: int, frame: object) -> NoReturn:
-    del frame
-    _stop(128 + number, "stopped")
+class _ConfigFile(flags.ArgumentParser):
+    """Reads the config file itself: ml_collections hides where in the file an error is, or leaves it for later."""
+
+    def parse(self, argument: str) -> ConfigDict:
+        if not argument:
+            raise ConfigError(_NO_CONFIG)
+        try:
+            return read_config_file(Path(argument))
+        except ConfigError as error:
+            raise ConfigError(f"--config: {error}") from None
 
 
 def define_config() -> flags.FlagHolder:
     """Defines `--config`, the path of a config file, with an override `--config.key=value` for each of its keys."""
     holder = config_flags.DEFINE_config_file("config", None, "The config file, e.g. configs/model3.py.")
-    flags.register_validator("config", _loaded)
+    flags.FLAGS["config"].parser = _ConfigFile()
+    flags.register_validator("config", _given_config)
     return holder
 
 
 def define_workdir(meaning: str) -> flags.FlagHolder[str]:
     """Defines the required `--workdir`."""
     holder: flags.FlagHolder[str] = flags.DEFINE_string("workdir", "", meaning)
-    flags.register_validator("workdir", _given)
+    flags.register_validator("workdir", _given_workdir)
     return holder
 
 
-def _given(workdir: str) -> bool:
-    if not workdir:
-        raise ConfigError("--workdir must be given: the folder of the run")
+def _given_config(config: ConfigDict | None) -> bool:
+    if config is None:
+        raise ConfigError(_NO_CONFIG)
     return True
 
 
-def _loaded(config: Any) -> bool:
-    if config is None:
-        raise ConfigError("--config must be given, e.g. --config=configs/model3.py")
-    try:
-        # Where the file failed to load, ml_collections gives an object that raises whatever is asked of it.
-        config.items()
-    except OSError as error:
-        raise ConfigError(f"--config: {error}") from None
+def _given_workdir(workdir: str) -> bool:
+    if not workdir:
+        raise ConfigError("--workdir must be given: the folder of the run")
     return True
 
 
@@ -127,12 +149,3 @@ def known_flags_only(arguments: Sequence[str]) -> None:
     """Raises `UserError` where a script that takes none was given positional arguments."""
     if arguments:
         raise UserError(f"{arguments[0]!r} is no flag; flags begin with --, see --help")
-
-
-def read_config_file(path: Path) -> ConfigDict:
-    """Returns what `get_config()` of a config file returns; raises `UserError` where there is no such file."""
-    if not path.is_file():
-        raise UserError(
-            f"{path} is no config file; there are {', '.join(sorted(p.stem for p in path.parent.glob('*.py')))}"
-        )
-    return runpy.run_path(str(path))["get_config"]()

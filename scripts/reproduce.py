@@ -12,8 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
+from ml_collections import ConfigDict
 
 from fmnist_jax import cli
+from fmnist_jax.config_file import read_config_file
+from fmnist_jax.errors import ConfigError, unknown_name
 
 _WORKDIR = cli.define_workdir("Folder of the runs, as modelN/seedS in it.")
 _SEEDS = flags.DEFINE_integer("seeds", 5, "How many seeds, from 0, of each network.", lower_bound=2)
@@ -26,13 +29,23 @@ def main(arguments: Sequence[str]) -> None:
     from fmnist_jax.report.reference import write_table
     from fmnist_jax.train.loop import train
 
-    workdir, configs = Path(_WORKDIR.value), Path(__file__).parent.parent / "configs"
-    for model in _MODELS.value:
+    workdir = Path(_WORKDIR.value)
+    configs = {model: _config(model) for model in _MODELS.value}
+    if not configs:
+        raise ConfigError("--models must name one or more of the study's networks")
+    for model, config in configs.items():
         for seed in range(_SEEDS.value):
-            config = cli.read_config_file(configs / f"{model}.py")
             config.seed = seed
             train(config, workdir / model / f"seed{seed}")
     print(write_table(workdir))
+
+
+def _config(model: str) -> ConfigDict:
+    from fmnist_jax.report.reference import PUBLISHED
+
+    if model not in PUBLISHED:
+        raise unknown_name("--models", model, PUBLISHED)
+    return read_config_file(Path(__file__).parent.parent / "configs" / f"{model}.py")
 
 
 if __name__ == "__main__":

@@ -39,8 +39,12 @@ class Workdir:
             raise WorkdirError(
                 f"{self.path} is in use by another process; wait for it or take another folder"
             ) from None
+        except FileExistsError:
+            raise WorkdirError(f"{self.path} is a file; take another --workdir") from None
         except OSError as error:
-            raise WorkdirError(f"{self.path} cannot be used as a workdir ({error.strerror})") from None
+            raise WorkdirError(
+                f"{self.path} cannot be used as a workdir ({error.strerror}); take another --workdir"
+            ) from None
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -1,0 +1,107 @@
+"""Runs the scripts as a shell does, for tests: a process each, with its output, its exit code and signals to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import multiprocessing.forkserver
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from fmnist_jax.data import kaggle_csv
+from fmnist_jax.data.synthetic import generate
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """How a process ended: its exit code, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_script(name: str, *arguments: object) -> Ended:
+    """Runs `scripts/<name>.py`, from the repository's root, in a process forked from one that imported everything.
+
+    Imports take most of a script's time to fail, and what a script does after them is the same.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = Path(folder, "out"), Path(folder, "err")
+        process = _server().Process(target=_become, args=(name, [str(a) for a in arguments], str(out), str(err)))
+        process.start()
+        process.join()
+        assert process.exitcode is not None
+        return Ended(process.exitcode, out.read_text(), err.read_text())
+
+
+def start_script(name: str, *arguments: object, **options: object) -> subprocess.Popen[str]:
+    """Starts `scripts/<name>.py` from the repository's root in a Python of its own; `options` are `Popen`'s."""
+    command = [sys.executable, f"scripts/{name}.py", *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=ROOT, env=environment(), **(pipes | options))
+
+
+def environment() -> dict[str, str]:
+    """The environment of a script under test: no data but what it is given, and what was compiled once is kept."""
+    kept = {name: value for name, value in os.environ.items() if name != "FMNIST_DATA_DIR"}
+    return kept | {
+        "PYTHONPATH": str(ROOT),
+        "JAX_PLATFORMS": "cpu",
+        "JAX_COMPILATION_CACHE_DIR": _cache().name,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "XLA_FLAGS": "--xla_backend_optimization_level=0",
+    }
+
+
+def write_data(folder: Path, train_examples: int = 500, test_examples: int = 120) -> Path:
+    """Writes a data set of a few synthetic garments as `--config.data.name=csv` wants them; returns `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    header = ",".join(["label", *(f"pixel{i}" for i in range(1, 785))])
+    splits = generate(train_examples=train_examples, test_examples=test_examples)
+    for name, split in zip((kaggle_csv.TRAIN, kaggle_csv.TEST), splits, strict=True):
+        rows = np.concatenate([split.labels[:, None], split.images.reshape(len(split), -1)], axis=1)
+        np.savetxt(folder / name, rows, "%d", delimiter=",", header=header, comments="")
+    return folder
+
+
+def train_arguments(workdir: Path, data: Path, **overrides: object) -> list[str]:
+    """Arguments of `train.py` for a run of seconds on `write_data`'s; `overrides` as `train__epochs=3`."""
+    config = {"data.name": "csv", "data.dir": data, "data.val_examples": 100, "train.batch_size": 64}
+    config |= {key.replace("__", "."): value for key, value in overrides.items()}
+    settings = [f"--config.{key}={value}" for key, value in config.items()]
+    return [f"--workdir={workdir}", "--config=configs/smoke.py", *settings]
+
+
+@functools.cache
+def _cache() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="compiled-")
+
+
+@functools.cache
+def _server() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["run_script", "fmnist_jax.train.loop", "fmnist_jax.report"])
+    with mock.patch.dict(os.environ, environment(), clear=True):
+        multiprocessing.forkserver.ensure_running()
+    return context
+
+
+def _become(name: str, arguments: list[str], out: str, err: str) -> None:
+    for number, path in ((1, out), (2, err)):
+        file = os.open(path, os.O_WRONLY | os.O_CREAT)
+        os.dup2(file, number)
+        os.close(file)
+    os.chdir(ROOT)
+    sys.argv = [f"scripts/{name}.py", *arguments]
+    runpy.run_path(sys.argv[0], run_name="__main__")

@@ -1,0 +1,305 @@
+"""Whatever a user gets wrong ends as exit code 2 and one clear line, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from run_script import Ended, run_script, train_arguments, write_data
+
+from fmnist_jax import config as config_schema
+
+SMOKE = "--config=configs/smoke.py"
+NO_CONFIG = "--config must be given, e.g. --config=configs/model3.py"
+NO_WORKDIR = "--workdir must be given: the folder of the run"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    workdir = tmp_path_factory.mktemp("runs") / "trained"
+    ended = run_script("train", *train_arguments(workdir, data, train__epochs=1))
+    assert (ended.code, ended.err) == (0, "")
+    return workdir
+
+
+def message(ended: Ended) -> str:
+    """The message of a user's error; fails where it did not end as one has to."""
+    assert ended.code == 2, ended
+    assert ended.out == ""
+    assert re.fullmatch(r"error: .*\n", ended.err), ended.err
+    return ended.err.removeprefix("error: ").strip()
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], NO_CONFIG),
+        (["--config="], NO_CONFIG),
+        (["--config.train.epochs=3"], NO_CONFIG),
+        (["--config"], "Missing value for flag --config"),
+        ([SMOKE, "--workdir="], NO_WORKDIR),
+        ([SMOKE, "--epochs=3"], "--epochs is no flag; did you mean '--config.train.epochs'?; --help lists them"),
+        ([SMOKE, "--workdri=x"], "--workdri is no flag; did you mean 'workdir'?; --help lists them"),
+        ([SMOKE, "--zzz"], "--zzz is no flag; --help lists them"),
+        ([SMOKE, "junk"], "'junk' is no flag; flags begin with --, see --help"),
+        ([SMOKE, "--", "junk"], "'junk' is no flag; flags begin with --, see --help"),
+        (["--config=/none/x.py"], "--config: /none/x.py does not exist"),
+        (["--config.seed=3", SMOKE], "Found --config.seed=3 in argv before a value for --config was specified"),
+        ([SMOKE, "--config.nosuch=3"], "--config.nosuch is no key of the config; --help lists them"),
+        ([SMOKE, "--config.train=3"], "--config.train is no key of the config; --help lists them"),
+        (
+            [SMOKE, "--config.optimizer.learningrate=3"],
+            "--config.optimizer.learningrate is no key of the config; did you mean 'optimizer.learning_rate'?; "
+            "--help lists them",
+        ),
+        ([SMOKE, "--config.train.epochs=2.5"], "--config.train.epochs must be an integer, not '2.5'"),
+        ([SMOKE, "--config.train.epochs="], "--config.train.epochs must be an integer, not ''"),
+        ([SMOKE, "--config.optimizer.eps=tiny"], "--config.optimizer.eps must be a number, not 'tiny'"),
+        ([SMOKE, "--config.optimizer.eps"], "Missing value for flag --config.optimizer.eps"),
+        ([SMOKE, "--config.train.score_test=maybe"], "--config.train.score_test must be true or false, not 'maybe'"),
+    ],
+)
+def test_a_flag_that_cannot_be(arguments: list[str], expected: str, tmp_path: Path):
+    workdir = tmp_path / "run"
+    assert message(run_script("train", f"--workdir={workdir}", *arguments)) == expected
+    assert not workdir.exists()
+
+
+def test_no_workdir():
+    for script, arguments in (("train", [SMOKE]), ("evaluate", []), ("predict", ["x.png"]), ("reproduce", [])):
+        assert message(run_script(script, *arguments)) == NO_WORKDIR
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("configs/model33.py", r"configs/model33.py does not exist; there are .*; did you mean 'model3'\?"),
+        ("smoke", r"smoke does not exist; there are configs/2c2d.py, .*configs/smoke.py; did you mean 'smoke'\?"),
+        ("configs", "configs is no file; there are configs/2c2d.py, .*"),
+        ("README.md.py", "README.md.py does not exist; there are configs/2c2d.py, .*"),
+    ],
+)
+def test_a_missing_config_file_with_the_ones_that_there_are(path: str, expected: str, tmp_path: Path):
+    found = message(run_script("train", f"--workdir={tmp_path / 'run'}", f"--config={path}"))
+    assert re.fullmatch(f"--config: {expected}", found)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("def get_config(:", ", line 1: SyntaxError: invalid syntax"),
+        ("x = 1\0", ": (SyntaxError|ValueError): source code string cannot contain null bytes"),
+        ("# coding: nosuch", ": SyntaxError: unknown encoding: nosuch"),
+        ("\n\nimport nosuch_module", ", line 3: ModuleNotFoundError: No module named 'nosuch_module'"),
+        ("def get_config():\n    return 1 / 0", ", line 2: ZeroDivisionError: division by zero"),
+        ("assert False", ", line 1: AssertionError"),
+        ("raise SystemExit(7)", ", line 1: SystemExit: 7"),
+        ("open('/none')", ", line 1: FileNotFoundError: .* No such file or directory: '/none'"),
+        ("x = 1", r": it defines no get_config\(\)"),
+        ("get_config = 3", ": TypeError: 'int' object is not callable"),
+        ("def get_config():\n    pass", r": its get_config\(\) returns NoneType, no config; start from .*"),
+        ("def get_config():\n    return {'seed': 3}", r": its get_config\(\) returns dict, no config; start from .*"),
+        ("c.modle = 3", r", line 4: AttributeError: .*does not exist .* locked.* Did you mean \"model\" .*"),
+        ("c.train.epochs = '3'", ", line 4: TypeError: .*'epochs'.*3.*str.*int.*"),
+        ("c.unlock().train.steps = 3", r": config.train.steps is no key of the config; did you mean 'train.epochs'\?"),
+        ("c.train.epochs = 0", ": config.train.epochs must be at least 1, not 0"),
+        ("del c.unlock().seed", ": config.seed is missing; start from .*"),
+    ],
+)
+def test_a_config_file_that_gives_no_config(code: str, expected: str, tmp_path: Path):
+    if "c." in code:
+        start = "from fmnist_jax.config import default_config\ndef get_config():\n    c = default_config()"
+        code = f"{start}\n    {code}\n    return c"
+    file = tmp_path / "config.py"
+    file.write_text(code)
+    found = message(run_script("train", f"--workdir={tmp_path / 'run'}", f"--config={file}"))
+    assert re.fullmatch(f"--config: {re.escape(str(file))}{expected}", found), found
+    assert len(found) < 400
+    assert names(tmp_path) == ["config.py"]
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("seed=-1", "config.seed must be at least 0, not -1"),
+        ("train.epochs=0", "config.train.epochs must be at least 1, not 0"),
+        ("train.batch_size=401", "config.train.batch_size must be at most 400, the number of training images, not 401"),
+        ("optimizer.learning_rate=-1", "config.optimizer.learning_rate must be above 0, not -1.0"),
+        ("optimizer.learning_rate=nan", "config.optimizer.learning_rate must be a finite number, not nan"),
+        ("optimizer.learning_rate=inf", "config.optimizer.learning_rate must be a finite number, not inf"),
+        ("optimizer.momentum=0.9", "config.optimizer.momentum is set, but rmsprop does not take it; it takes .*eps"),
+        ("optimizer.name=adamm", r"config.optimizer.name must be one of .*, not 'adamm'; did you mean 'adam'\?"),
+        ("model.name=modl1", r"config.model.name must be one of .*, not 'modl1'; did you mean 'model1'\?"),
+        ("model.name=", "config.model.name must be one of .*, not ''"),
+        ("schedule.name=cosin", r"config.schedule.name must be one of .*, not 'cosin'; did you mean 'cosine'\?"),
+        ("schedule.warmup=3", "config.schedule.warmup: a duration must be like '500 steps', .* not '3'"),
+        ("schedule.warmup=3 epochs", "config.schedule.warmup: .* '3 epochs' is 21 steps, longer than .* of 14"),
+        ("precision=float16", r"config.precision must be one of .*, not 'float16'; did you mean 'bfloat16'\?"),
+        ("data.name=synthetics", r"config.data.name must be one of .*; did you mean 'synthetic'\?"),
+        ("data.val_examples=500", "500 validation examples cannot be held out of 500 training images; .* at most 499"),
+        ("data.dir=/none", "the data folder /none cannot be read: No such file or directory; set --config.data.dir .*"),
+        ("data.dir=", "config.data.name=csv needs --config.data.dir or FMNIST_DATA_DIR: a folder with .*"),
+        ("data.dir=configs", r"configs lacks fashion-mnist_train.csv\[.gz\], .* \(it holds .*\); set .*"),
+        ("data.name=fashion_mnist", r".* lacks train-images-idx3-ubyte\[.gz\], .* \(it holds .*\); set .*"),
+    ],
+)
+def test_a_value_that_is_not_allowed(override: str, expected: str, data: Path, tmp_path: Path):
+    workdir = tmp_path / "run"
+    found = message(run_script("train", *train_arguments(workdir, data), f"--config.{override}"))
+    assert re.fullmatch(expected, found), found
+    assert not workdir.exists()
+
+
+def test_damaged_data(data: Path, tmp_path: Path):
+    damaged = shutil.copytree(data, tmp_path / "data")
+    (damaged / "fashion-mnist_test.csv").write_text("label\n")
+    found = message(run_script("train", *train_arguments(tmp_path / "run", damaged)))
+    assert re.match(r".*_test.csv, line 1: the header is 'label', expected .*; set --config.data.dir", found)
+    assert names(tmp_path) == ["data"]
+
+
+def test_an_empty_workdir_stays_empty(data: Path, tmp_path: Path):
+    message(run_script("train", *train_arguments(tmp_path, data), "--config.train.batch_size=401"))
+    assert names(tmp_path) == []
+
+
+def test_a_workdir_that_is_a_file(data: Path, tmp_path: Path):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    assert message(run_script("train", *train_arguments(file, data))) == f"{file} is a file; take another --workdir"
+    found = message(run_script("train", *train_arguments(file / "run", data)))
+    assert found == f"{file}/run cannot be used as a workdir (Not a directory); take another --workdir"
+    assert message(run_script("evaluate", f"--workdir={file}")).startswith(f"{file}/config.json cannot be read")
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_workdir_that_cannot_be_written(data: Path, tmp_path: Path):
+    tmp_path.chmod(0o500)
+    found = message(run_script("train", *train_arguments(tmp_path / "run", data)))
+    assert found == f"{tmp_path / 'run'} cannot be used as a workdir (Permission denied); take another --workdir"
+
+
+def test_a_workdir_of_another_config(trained: Path, data: Path):
+    before = contents(trained)
+    found = message(run_script("train", *train_arguments(trained, data, train__epochs=1), "--config.seed=4"))
+    assert found == (
+        f"{trained} holds a run of another config (config.seed: 0, not 4); "
+        "take another --workdir, or the same config to resume"
+    )
+    assert contents(trained) == before
+
+
+def test_a_workdir_in_use(trained: Path, data: Path):
+    before = contents(trained)
+    with (trained / ".lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = message(run_script("train", *train_arguments(trained, data, train__epochs=1)))
+    assert found == f"{trained} is in use by another process; wait for it or take another folder"
+    assert contents(trained) == before
+
+
+def test_help_lists_the_flags_and_the_keys_of_the_config():
+    for script in ("train", "evaluate", "predict", "reproduce"):
+        ended = run_script(script, "--help")
+        assert (ended.code, ended.err) == (0, "")
+        assert f"python scripts/{script}.py --" in ended.out
+        assert "--workdir: " in ended.out
+    ended = run_script("train", "--help")
+    assert "--config: " in ended.out
+    for key in config_schema.SCHEMA:
+        assert f"--config.{key} (default " in ended.out
+
+
+def test_evaluating_what_is_not_there(tmp_path: Path):
+    for workdir in (tmp_path, tmp_path / "none"):
+        found = message(run_script("evaluate", f"--workdir={workdir}"))
+        assert found == f"{workdir} holds no run (no config.json); train one: scripts/train.py --workdir=..."
+    assert names(tmp_path) == []
+
+
+def test_evaluating_a_run_without_a_checkpoint(trained: Path, tmp_path: Path):
+    for name in ("config.json", "manifest.json"):
+        shutil.copy(trained / name, tmp_path)
+    expected = f"{tmp_path} has no checkpoint yet; let scripts/train.py finish an epoch first"
+    assert message(run_script("evaluate", f"--workdir={tmp_path}")) == expected
+    (tmp_path / "checkpoints").mkdir()
+    assert message(run_script("evaluate", f"--workdir={tmp_path}")) == expected
+    assert names(tmp_path) == ["checkpoints", "config.json", "manifest.json"]
+
+
+def test_evaluating_with_flags_that_cannot_be(trained: Path):
+    before = contents(trained)
+    for flag, expected in {
+        "--split=tst": "--split must be one of train, val, test, not 'tst'; did you mean 'test'?",
+        "--config.seed=3": "--config.seed is no flag; --help lists them",
+        "test": "'test' is no flag; flags begin with --, see --help",
+    }.items():
+        assert message(run_script("evaluate", f"--workdir={trained}", flag)) == expected
+    assert contents(trained) == before
+
+
+def test_evaluating_after_the_data_have_gone(trained: Path, tmp_path: Path):
+    workdir = shutil.copytree(trained, tmp_path / "run")
+    config = json.loads((workdir / "config.json").read_text())
+    config["data"]["dir"] = "/none"
+    (workdir / "config.json").write_text(json.dumps(config))
+    found = message(run_script("evaluate", f"--workdir={workdir}"))
+    assert found.startswith("the data folder /none cannot be read: No such file or directory; set ")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("none.png", None, r".*none.png cannot be read: No such file or directory"),
+        ("empty.png", b"", ".*empty.png is empty"),
+        ("text.png", b"no picture", r".*text.png is not an image of a known kind: PNG, .*"),
+        ("half.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", ".*half.png .*"),
+    ],
+)
+def test_predicting_what_is_no_image(name: str, content: bytes | None, expected: str, trained: Path, tmp_path: Path):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert re.fullmatch(expected, message(run_script("predict", f"--workdir={trained}", tmp_path / name)))
+
+
+def test_predicting_no_image_or_without_a_run(trained: Path, tmp_path: Path):
+    found = message(run_script("predict", f"--workdir={trained}"))
+    assert found == "no image is given; name one or more: scripts/predict.py --workdir=DIR IMAGE..."
+    garment = tmp_path / "garment.npy"
+    np.save(garment, np.zeros((28, 28), np.uint8))
+    found = message(run_script("predict", f"--workdir={tmp_path}", garment))
+    assert found == f"{tmp_path} holds no run (no config.json); train one: scripts/train.py --workdir=..."
+
+
+def test_reproducing_with_flags_that_cannot_be(tmp_path: Path):
+    for flag, expected in {
+        "--models=model1,model9": r"--models must be one of model1, .*, not 'model9'; did you mean 'model\d'\?",
+        "--models=../scripts/train": "--models must be one of .*",
+        "--models=": "--models must name one or more of the study's networks",
+        "--seeds=1": "--seeds must be an integer >= 2, not '1'",
+        "--seeds=x": "--seeds must be an integer >= 2, not 'x'",
+        "model1": "'model1' is no flag; flags begin with --, see --help",
+    }.items():
+        found = message(run_script("reproduce", f"--workdir={tmp_path / 'runs'}", flag))
+        assert re.fullmatch(expected, found), found
+    assert names(tmp_path) == []
