@@ -44,18 +44,19 @@ class Checkpoints:
 
     - `folder`: where they are.
     - `template`: a state of the run, or the shapes and types of one.
-    - `keep`: how many of the newest to keep.
+    - `keep`: how many of the newest to keep; 0: none is to be saved or deleted, they are only read.
     - `keep_best`: keep the one of the highest validation accuracy, too.
     """
 
-    def __init__(self, folder: Path, template: TrainState, *, keep: int = 1, keep_best: bool = False):
+    def __init__(self, folder: Path, template: TrainState, *, keep: int = 0, keep_best: bool = False):
         self._template = template
         self._folder = folder
-        policies: list[Any] = [preservation_policy.LatestN(keep)]
-        if keep_best:
-            policies.append(preservation_policy.BestN(get_metric_fn=lambda m: m["val_accuracy"], n=1))
+        self._preserved = _Preserved(keep, keep_best)
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=preservation_policy.AnyPreservationPolicy(policies),
+            preservation_policy=self._preserved,
+            create=keep > 0,
+            # What a killed process had begun to write; not while a living one may be at it.
+            cleanup_tmp_directories=keep > 0,
             enable_async_checkpointing=True,
             enable_background_delete=False,
         )
@@ -69,10 +70,10 @@ class Checkpoints:
         """
         arrays = _flatten(state)
         record = {"history": history, "digest": _digest(arrays)}
+        self._preserved.history = history
         self._manager.save(
             epoch,
             args=ocp.args.Composite(state=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(record)),
-            metrics={"val_accuracy": history[-1]["val_accuracy"]},
             force=True,
         )
 
@@ -95,10 +96,14 @@ class Checkpoints:
             raise WorkdirError(f"every checkpoint in {self._folder} is damaged; delete that folder to start again")
         return None
 
-    def discard_after(self, epoch: int) -> None:
-        """Deletes the checkpoints of later epochs: damaged ones that a resumed run is about to write again."""
-        for later in [e for e in self.epochs() if e > epoch]:
-            self._manager.delete(later)
+    def tidy(self, at: Checkpoint) -> None:
+        """Deletes what a run resumed from `at` is about to write again, or would have deleted had it not been killed."""
+        epochs = self.epochs()
+        self._preserved.history = at.history
+        kept = self._preserved.among([epoch for epoch in epochs if epoch <= at.epoch])
+        for epoch in epochs:
+            if epoch not in kept:
+                self._manager.delete(epoch)
 
     def wait(self) -> None:
         """Waits until what was saved is complete."""
@@ -140,6 +145,30 @@ class Checkpoints:
                     f"checkpoint {self._folder / str(epoch)} does not fit this run: {name} is "
                     f"{_describe(there.get(name))}, expected {_describe(wanted.get(name))}; use a fresh workdir"
                 )
+
+
+class _Preserved(preservation_policy.PreservationPolicy):
+    """Which checkpoints are kept: the newest and, if so wished, the best of those that there are.
+
+    Orbax's own policy for the best would know only the accuracies that its own process saved.
+    """
+
+    def __init__(self, newest: int, best: bool):
+        self.history: History = []
+        self._newest, self._best = newest, best
+
+    def among(self, epochs: Sequence[int]) -> set[int]:
+        """Returns those of `epochs`, in ascending order, that are to be kept."""
+        kept = set(epochs[-self._newest :])
+        if self._best and epochs:
+            accuracies = {record["epoch"]: record["val_accuracy"] for record in self.history}
+            kept.add(max(epochs, key=lambda epoch: (accuracies[epoch], epoch)))
+        return kept
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
+        del context
+        kept = self.among([checkpoint.step for checkpoint in checkpoints])
+        return [checkpoint.step in kept for checkpoint in checkpoints]
 
 
 def _describe(leaf: tuple[tuple[int, ...], np.dtype] | None) -> str:

@@ -91,7 +91,7 @@ class _Session:
         at = checkpoints.restore_newest()
         if at is None:
             at = Checkpoint(0, jax.jit(self.run.init)(self.member), [])
-        checkpoints.discard_after(at.epoch)
+        checkpoints.tidy(at)
         records.write_metrics(self.folder / "metrics.jsonl", at.history)
         if self._over(at):
             return at

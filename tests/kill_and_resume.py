@@ -1,0 +1,149 @@
+"""Kills runs without warning at random moments, resumes them, and holds them against one that nobody touched.
+
+python tests/kill_and_resume.py --kills=10 [--seed=0]
+
+Moments are drawn evenly over a run's whole life: imports, compilation, epochs, checkpoints, scoring, the report. A run
+that ends before its moment comes is compared and counts for nothing; the next begins anew. Takes about half a minute
+a kill.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from run_script import start_script, train_arguments, write_data
+
+from fmnist_jax.train.scoring import load_trained
+
+# What a clock measured differs from run to run.
+_TIMES = ("examples_per_second", "train_seconds", "eval_seconds", "compile_seconds")
+_SETTINGS = {"train__epochs": 6, "train__score_test": True, "data__val_examples": 100}
+
+
+def differences(run: Path, other: Path) -> list[str]:
+    """Says in which of its results the finished run in the workdir `run` differs, by a bit or more, from `other`."""
+    found = [name for name in ("config.json", "confusion_matrix.csv") if _bytes(run, name) != _bytes(other, name)]
+    found += [name for name in ("summary.json", "metrics.jsonl") if _untimed(run / name) != _untimed(other / name)]
+    found += [f"predictions.npz: {name}" for name in _unequal(_predictions(run), _predictions(other))]
+    found += [f"checkpoint: {name}" for name in _unequal(_checkpoint(run), _checkpoint(other))]
+    here, there = _files(run), _files(other)
+    return found + [f"only one has {name}" for name in sorted(here ^ there)]
+
+
+def kill_and_resume(folder: Path, kills: int, seed: int) -> list[str]:
+    """Does what the module says, in `folder`; returns all differences found, each a line."""
+    moments = random.Random(seed)
+    data = write_data(folder / "data")
+    started = time.monotonic()
+    _finish(_start(folder / "untouched", data))
+    life = time.monotonic() - started
+    print(f"untouched: {life:.1f} s", flush=True)
+    done, runs, found = 0, 0, []
+    while done < kills:
+        workdir = folder / f"run{runs}"
+        process = _start(workdir, data)
+        moment = moments.uniform(0.05, life)
+        if _kill(process, moment):
+            done += 1
+            print(f"kill {done} of run {runs} after {moment:.1f} s, {_stage(workdir)}", flush=True)
+        else:
+            found += _compared(workdir, folder / "untouched")
+            runs += 1
+    _finish(_start(workdir, data))
+    return found + _compared(workdir, folder / "untouched")
+
+
+def _start(workdir: Path, data: Path) -> subprocess.Popen[str]:
+    return start_script("train", *train_arguments(workdir, data, **_SETTINGS))
+
+
+def _kill(process: subprocess.Popen[str], moment: float) -> bool:
+    """Kills the process at its `moment`; false where it ended well before."""
+    try:
+        _finish(process, moment)
+        return False
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return True
+
+
+def _finish(process: subprocess.Popen[str], seconds: float | None = None) -> None:
+    _, err = process.communicate(timeout=seconds)
+    if process.returncode or err:
+        raise RuntimeError(f"train.py ended with {process.returncode}: {err}")
+
+
+def _stage(workdir: Path) -> str:
+    """How far the killed run had come, by the files that it left."""
+    epochs = len((workdir / "metrics.jsonl").read_text().splitlines()) if (workdir / "metrics.jsonl").exists() else 0
+    marks = ("config.json", "summary.json", "report.html")
+    there = [name for name in marks if (workdir / name).exists()]
+    unfinished = sorted(str(p.relative_to(workdir)) for p in workdir.rglob("*tmp*"))
+    return f"{epochs} epochs, has {', '.join(there) or 'nothing'}; half-written: {', '.join(unfinished) or 'nothing'}"
+
+
+def _compared(workdir: Path, untouched: Path) -> list[str]:
+    found = [f"{workdir.name}: {difference}" for difference in differences(workdir, untouched)]
+    print(f"{workdir.name}: {'; '.join(found) or 'as the untouched one, bit for bit'}", flush=True)
+    shutil.rmtree(workdir)
+    return found
+
+
+def _bytes(run: Path, name: str) -> bytes:
+    return (run / name).read_bytes()
+
+
+def _untimed(file: Path) -> list[dict[str, Any]]:
+    text = file.read_text()
+    records = [json.loads(text)] if file.suffix == ".json" else [json.loads(line) for line in text.splitlines()]
+    return [{key: value for key, value in record.items() if key not in _TIMES} for record in records]
+
+
+def _predictions(run: Path) -> dict[str, np.ndarray]:
+    with np.load(run / "predictions.npz") as file:
+        return dict(file)
+
+
+def _checkpoint(run: Path) -> dict[str, np.ndarray]:
+    checkpoint = load_trained(run).checkpoint
+    leaves = jax.tree_util.tree_leaves_with_path(checkpoint.state)
+    arrays = {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
+    return arrays | {"epoch": np.asarray(checkpoint.epoch)}
+
+
+def _unequal(arrays: dict[str, np.ndarray], others: dict[str, np.ndarray]) -> list[str]:
+    def bits(name: str, of: dict[str, np.ndarray]) -> tuple[Any, ...] | None:
+        return (of[name].dtype, of[name].shape, of[name].tobytes()) if name in of else None
+
+    return [name for name in sorted(arrays | others) if bits(name, arrays) != bits(name, others)]
+
+
+def _files(run: Path) -> set[str]:
+    """The run's files but for TensorBoard's, of which each process writes one, and those within a checkpoint."""
+    names = {str(path.relative_to(run)) for path in run.rglob("*") if "tensorboard" not in path.parts}
+    return {name for name in names if not name.startswith("checkpoints/") or name.count("/") == 1}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        sys.exit("\n".join(kill_and_resume(Path(folder), arguments.kills, arguments.seed)) or 0)
+
+
+if __name__ == "__main__":
+    main()
