@@ -97,7 +97,7 @@ class Checkpoints:
         return None
 
     def tidy(self, at: Checkpoint) -> None:
-        """Deletes what a run resumed from `at` is about to write again, or would have deleted had it not been killed."""
+        """Deletes what a run resumed from `at` will write again, or would have deleted had it not been killed."""
         epochs = self.epochs()
         self._preserved.history = at.history
         kept = self._preserved.among([epoch for epoch in epochs if epoch <= at.epoch])
