@@ -36,19 +36,21 @@ class Workdir:
             self._lock = (self.path / ".lock").open("w")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self._release()
             raise WorkdirError(
                 f"{self.path} is in use by another process; wait for it or take another folder"
             ) from None
         except FileExistsError:
             raise WorkdirError(f"{self.path} is a file; take another --workdir") from None
         except OSError as error:
+            self._release()
             raise WorkdirError(
                 f"{self.path} cannot be used as a workdir ({error.strerror}); take another --workdir"
             ) from None
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._lock.close()
+        self._release()
 
     def begin(self, config: ConfigDict, manifest: dict[str, Any], dataset: Dataset) -> None:
         """Enters the run into an unused folder, or checks that it is the one that is there.
@@ -67,6 +69,10 @@ class Workdir:
                 "take another --workdir, or the same config to resume"
             )
         check_data(self.path, dataset)
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
 
 
 def read_config(workdir: Path) -> ConfigDict:
