@@ -18,7 +18,8 @@ class Events:
     """
 
     def __init__(self, folder: Path, step: int):
-        self._writer = SummaryWriter(str(folder), purge_step=step + 1)
+        # The name holds the second; without the step, a run resumed within it would write over the file before.
+        self._writer = SummaryWriter(str(folder), purge_step=step + 1, filename_suffix=f".{step}")
 
     def __enter__(self) -> Events:
         return self
