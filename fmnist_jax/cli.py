@@ -79,11 +79,13 @@ def _illegal(message: str) -> str:
 
 def _guarded(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> None:
     # Imported late, for a quick --help.
+    from fmnist_jax import compilation_cache
     from fmnist_jax.train.interrupts import Interrupted
 
     if not flags.FLAGS["verbosity"].present:
         # absl's default in a program is INFO: what the libraries report of themselves, no news to a user.
         logging.set_verbosity(logging.WARNING)
+    compilation_cache.enable()
     try:
         main(arguments)
     except UserError as error:

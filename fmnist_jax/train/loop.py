@@ -135,6 +135,8 @@ class _Session:
 
     def _announce(self, at: Checkpoint) -> None:
         resumed = f", resumed after epoch {at.epoch}" if at.epoch else ""
+        if not at.epoch:
+            print(overview.table(self.template.params))
         mark = "SYNTHETIC data" if self.dataset.synthetic else self.dataset.name
         print(
             f"{self.config.model.name} ({overview.count(self.template.params):,} parameters), "
