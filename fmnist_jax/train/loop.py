@@ -191,6 +191,7 @@ class _Epochs:
         self._run, self._member = session.run, session.member
         self._train, self._val = device.put(session.dataset.train), device.put(session.dataset.val)
         self._epoch = jax.jit(self._run.epoch, donate_argnums=0).lower(at.state, self._member, self._train).compile()
+        self._rate = jax.jit(self._run.learning_rate)
         self._evaluate = jax.jit(self._run.evaluate).lower(at.state, self._val).compile()
 
     def __call__(self, at: Checkpoint, interrupts: Interrupts) -> Checkpoint:
@@ -215,7 +216,7 @@ class _Epochs:
             "epoch": epoch,
             "step": step,
             **figures,
-            "learning_rate": float(self._run.learning_rate(self._member, jax.numpy.int32(step - 1))),
+            "learning_rate": float(self._rate(self._member, step - 1)),
             "examples_per_second": int(trained.examples) / train_seconds,
             "train_seconds": train_seconds,
             "eval_seconds": eval_seconds,
