@@ -131,7 +131,8 @@ class _Session:
         return at.epoch >= self.config.train.epochs or self._diverged(at)
 
     def _diverged(self, at: Checkpoint) -> bool:
-        return bool(at.history) and at.history[-1]["train_loss"] is None
+        # An epoch's last step can spoil the parameters when the losses in training were finite still.
+        return bool(at.history) and None in (at.history[-1]["train_loss"], at.history[-1]["val_loss"])
 
     def _announce(self, at: Checkpoint) -> None:
         resumed = f", resumed after epoch {at.epoch}" if at.epoch else ""
