@@ -13,12 +13,16 @@ from fmnist_jax.errors import WorkdirError
 def write_atomically(path: Path, content: bytes) -> None:
     """Replaces `path` by `content`, making its folder where needed; a reader sees the old file or the new one.
 
-    Raises `WorkdirError` where the file cannot be written.
+    What a process that was killed meanwhile left beside it is removed. Raises `WorkdirError` where the file cannot be
+    written.
     """
     # Beside its destination, since a rename is atomic only within a file system.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with _errors_of_user(path, "written"):
         path.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+            if not _is_running(leftover.suffixes[-2]):
+                leftover.unlink(missing_ok=True)
         try:
             temporary.write_bytes(content)
             temporary.replace(path)
@@ -30,6 +34,16 @@ def remove(path: Path) -> None:
     """Removes the file `path` where there is one; raises `WorkdirError` where it cannot be removed."""
     with _errors_of_user(path, "removed"):
         path.unlink(missing_ok=True)
+
+
+def _is_running(suffix: str) -> bool:
+    try:
+        os.kill(int(suffix.removeprefix(".")), 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, ValueError, OverflowError):
+        return True  # or it is not known
+    return True
 
 
 @contextlib.contextmanager

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fmnist_jax.atomic import remove, write_atomically
+from fmnist_jax.errors import WorkdirError
+
+
+def test_writes_and_replaces_making_the_folder(tmp_path: Path):
+    path = tmp_path / "new" / "file.json"
+    write_atomically(path, b"one")
+    write_atomically(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_is_removed_what_a_living_one_writes_is_not(tmp_path: Path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = tmp_path / f".file.json.{ended.pid}.tmp"
+    living = tmp_path / f".file.json.{os.getppid()}.tmp"
+    foreign = [tmp_path / ".file.json.x.tmp", tmp_path / f".other.json.{ended.pid}.tmp"]
+    for path in (left, living, *foreign):
+        path.touch()
+    write_atomically(tmp_path / "file.json", b"new")
+    assert set(tmp_path.iterdir()) == {tmp_path / "file.json", living, *foreign}
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "file.json"
+    write_atomically(path, b"old")
+
+    def full(self: Path, content: bytes) -> None:
+        with self.open("wb") as file:
+            file.write(content[:1])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(WorkdirError, match=r"file.json cannot be written \(No space left on device\); .* free space"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_removing(tmp_path: Path):
+    path = tmp_path / "file"
+    path.touch()
+    remove(path)
+    remove(path)
+    assert not path.exists()
+    with pytest.raises(WorkdirError, match="cannot be removed"):
+        remove(tmp_path)
