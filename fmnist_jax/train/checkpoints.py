@@ -8,6 +8,7 @@ the bytes that were saved (Orbax restores a mismatched tree in part, orbax issue
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,7 +70,7 @@ class Checkpoints:
         The state's arrays are copied to the host before this returns, so that they may be donated at once.
         """
         arrays = _flatten(state)
-        record = {"history": history, "digest": _digest(arrays)}
+        record = {"history": history, "digest": _digest(arrays), "history_digest": _history_digest(history)}
         self._preserved.history = history
         self._manager.save(
             epoch,
@@ -125,12 +126,14 @@ class Checkpoints:
             )
             arrays, record = restored["state"], restored["record"]
             digest, history = record["digest"], record["history"]
+            # Checkpoints from before histories had a digest are taken at their word.
+            history_digest = record.get("history_digest", _history_digest(history))
         except (WorkdirError, _Damaged):
             raise
         # Whatever Orbax raises on damaged files (it has no common base class): the checkpoint is unusable.
         except Exception as error:
             raise _Damaged(f"{type(error).__name__}") from error
-        if _digest(arrays) != digest:
+        if _digest(arrays) != digest or _history_digest(history) != history_digest:
             raise _Damaged("its bytes are not those that were saved")
         return Checkpoint(epoch, _unflatten(self._template, arrays), history)
 
@@ -196,3 +199,7 @@ def _digest(arrays: _Arrays) -> str:
         sha.update(name.encode())
         sha.update(np.ascontiguousarray(arrays[name]).tobytes())
     return sha.hexdigest()
+
+
+def _history_digest(history: History) -> str:
+    return hashlib.sha256(json.dumps(history, sort_keys=True).encode()).hexdigest()
