@@ -31,9 +31,10 @@ def main(arguments: Sequence[str]) -> None:
 
     if not arguments:
         raise ImageError("no image is given; name one or more: scripts/predict.py --workdir=DIR IMAGE...")
-    pictures = {path: read_images(path) for path in arguments}
-    names = [_name(path, i, len(images)) for path, images in pictures.items() for i in range(len(images))]
-    probabilities = predict(_WORKDIR.value, np.concatenate(list(pictures.values())))
+    pictures = [read_images(path) for path in arguments]
+    named = zip(arguments, pictures, strict=True)
+    names = [_name(path, i, len(images)) for path, images in named for i in range(len(images))]
+    probabilities = predict(_WORKDIR.value, np.concatenate(pictures))
     for name, row in zip(names, probabilities.tolist(), strict=True):
         print(_as_json(name, row) if _JSON.value else _as_text(name, row))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import functools
 import multiprocessing.forkserver
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -45,11 +47,19 @@ def run_script(name: str, *arguments: object) -> Ended:
         return Ended(process.exitcode, out.read_text(), err.read_text())
 
 
-def start_script(name: str, *arguments: object, **options: object) -> subprocess.Popen[str]:
-    """Starts `scripts/<name>.py` from the repository's root in a Python of its own; `options` are `Popen`'s."""
-    command = [sys.executable, f"scripts/{name}.py", *map(str, arguments)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=ROOT, env=environment(), **(pipes | options))
+def start_script(name: str, *arguments: object, pause_at: str = "") -> subprocess.Popen[str]:
+    """Starts `scripts/<name>.py` from the repository's root in a Python of its own.
+
+    Where it first imports the module, or opens a file of the name, `pause_at`, it prints "paused" and stays there.
+    """
+    return subprocess.Popen(
+        [sys.executable, f"scripts/{name}.py", *map(str, arguments)],
+        cwd=ROOT,
+        env=environment() | ({"PYTHONPATH": _pausing(), "PAUSE_AT": pause_at} if pause_at else {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def environment() -> dict[str, str]:
@@ -58,7 +68,7 @@ def environment() -> dict[str, str]:
     return kept | {
         "PYTHONPATH": str(ROOT),
         "JAX_PLATFORMS": "cpu",
-        "JAX_COMPILATION_CACHE_DIR": _cache().name,
+        "JAX_COMPILATION_CACHE_DIR": _folder("compiled"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "XLA_FLAGS": "--xla_backend_optimization_level=0",
     }
@@ -84,8 +94,24 @@ def train_arguments(workdir: Path, data: Path, **overrides: object) -> list[str]
 
 
 @functools.cache
-def _cache() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="compiled-")
+def _folder(name: str) -> str:
+    folder = tempfile.mkdtemp(prefix=f"{name}-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@functools.cache
+def _pausing() -> str:
+    """Returns a `PYTHONPATH` with a hook that pauses the interpreter."""
+    Path(_folder("hooks"), "sitecustomize.py").write_text(
+        "import os, sys, time\n"
+        "def hook(event, arguments):\n"
+        "    if event in ('import', 'open') and os.path.basename(str(arguments[0])) == os.environ['PAUSE_AT']:\n"
+        "        os.write(1, b'paused\\n')\n"
+        "        time.sleep(60)\n"
+        "sys.addaudithook(hook)\n"
+    )
+    return os.pathsep.join([_folder("hooks"), str(ROOT)])
 
 
 @functools.cache

@@ -1,0 +1,226 @@
+"""The scripts from end to end: what they write and print, signals to them, and what is resumed after a kill."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import idx_files
+import numpy as np
+import pytest
+from kill_and_resume import differences, kill_and_resume
+from PIL import Image
+from run_script import run_script, start_script, train_arguments, write_data
+
+from fmnist_jax.data import CLASS_NAMES
+from fmnist_jax.data.synthetic import generate
+
+EPOCHS = 4
+SETTINGS = {"train__epochs": EPOCHS, "train__score_test": True}
+LINE = r"epoch {}/4  train loss \S+ accuracy \S+%  val loss \S+ accuracy \S+%  [\d,]+ examples/s  \S+ s  ETA \S+"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workdir of a run that a process of its own trained without a disturbance."""
+    workdir = tmp_path_factory.mktemp("runs") / "trained"
+    process = start_script("train", *train_arguments(workdir, data, **SETTINGS))
+    out, err = process.communicate(timeout=300)
+    assert (process.returncode, err) == (0, "")
+    *_, announced, one, two, three, four, last = out.splitlines()
+    assert announced == f"model1 (34,826 parameters), rmsprop, csv (400 training images), cpu; workdir {workdir}"
+    for epoch, line in enumerate((one, two, three, four), start=1):
+        assert re.fullmatch(LINE.format(epoch), line), line
+    assert last == f"finished after epoch {EPOCHS}; report: {workdir}/report.html"
+    return workdir
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def records(workdir: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def wait_for_line(process: subprocess.Popen[str], start: str) -> None:
+    """Reads what `process` prints until a line begins with `start`."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(start):
+            return
+    pytest.fail(f"no line began with {start!r}: {process.communicate()}")
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
+    """Waits for the end; returns the exit code and the lines on stderr."""
+    _, err = process.communicate(timeout=120)
+    return process.returncode, err.splitlines()
+
+
+def test_a_run_leaves_what_is_promised(trained: Path):
+    files = {"config.json", "manifest.json", "metrics.jsonl", "summary.json", "confusion_matrix.csv", "predictions.npz"}
+    assert names(trained) == files | {"checkpoints", "tensorboard", "plots", "report.html", ".lock"}
+    assert {str(EPOCHS - 1), str(EPOCHS)} <= names(trained / "checkpoints")
+    assert [record["epoch"] for record in records(trained)] == [1, 2, 3, 4]
+    assert [record["step"] for record in records(trained)] == [7, 14, 21, 28]
+    assert ["test_accuracy" in record for record in records(trained)] == [False, False, False, True]
+    summary = json.loads((trained / "summary.json").read_text())
+    assert summary["status"] == "finished"
+    assert summary["test_accuracy"] == records(trained)[-1]["test_accuracy"]
+    assert not summary["validation_is_test"]
+    command = json.loads((trained / "manifest.json").read_text())["command"]
+    assert command.startswith("python scripts/train.py --workdir=")
+
+
+def test_a_finished_run_is_left_as_it_is(trained: Path, data: Path):
+    before = {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
+    ended = run_script("train", *train_arguments(trained, data, **SETTINGS))
+    assert ended.out == f"finished after epoch {EPOCHS}; report: {trained}/report.html\n"
+    assert (ended.code, ended.err) == (0, "")
+    assert {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_stopped_by_signals_and_resumed_is_the_uninterrupted_one(trained: Path, data: Path, tmp_path: Path):
+    arguments = train_arguments(tmp_path / "run", data, **SETTINGS)
+    process = start_script("train", *arguments)
+    wait_for_line(process, "epoch 1/")
+    process.send_signal(signal.SIGINT)
+    code, (notice, message) = end(process)
+    assert code == 128 + signal.SIGINT
+    assert notice == "SIGINT: stopping after this epoch; once more to stop at once and lose it"
+    stopped = re.fullmatch(r"stopped after epoch (\d); run the same command again to resume", message)
+    assert stopped, message
+    assert len(records(tmp_path / "run")) == int(stopped[1])
+    assert stopped[1] in names(tmp_path / "run" / "checkpoints")
+
+    process = start_script("train", *arguments)
+    wait_for_line(process, "model1 ")
+    process.send_signal(signal.SIGTERM)
+    code, lines = end(process)
+    assert code == 128 + signal.SIGTERM
+    assert lines[-1].endswith("run the same command again") or lines[-1].endswith(
+        "run the same command again to resume"
+    )
+
+    ended = run_script("train", *arguments)
+    assert (ended.code, ended.err) == (0, "")
+    assert ", resumed after epoch " in ended.out
+    assert differences(tmp_path / "run", trained) == []
+
+
+def test_a_second_signal_stops_at_once_and_the_run_resumes(trained: Path, data: Path, tmp_path: Path):
+    # Steps of one image: an epoch takes long enough for two signals.
+    arguments = train_arguments(tmp_path, data, **SETTINGS, train__batch_size=1)
+    process = start_script("train", *arguments)
+    wait_for_line(process, "epoch 1/")
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("SIGINT: stopping after this epoch")
+    process.send_signal(signal.SIGINT)
+    code, lines = end(process)
+    assert code == 128 + signal.SIGINT
+    assert lines == ["stopped at once, within an epoch; run the same command again to resume"]
+    assert len(records(tmp_path)) == 1
+    ended = run_script("train", *arguments)
+    assert (ended.code, ended.err) == (0, "")
+    assert ", resumed after epoch 1; " in ended.out
+
+
+@pytest.mark.parametrize(
+    ("script", "moment", "number"),
+    [
+        ("train", "jax", signal.SIGINT),
+        ("train", ".lock", signal.SIGTERM),
+        ("evaluate", "jax", signal.SIGTERM),
+        ("evaluate", "config.json", signal.SIGINT),
+        ("predict", "config.json", signal.SIGINT),
+    ],
+)
+def test_a_signal_while_there_is_nothing_to_save(
+    script: str, moment: str, number: signal.Signals, trained: Path, data: Path, tmp_path: Path
+):
+    garment = tmp_path / "garment.png"
+    Image.new("L", (28, 28)).save(garment)
+    arguments = {
+        "train": train_arguments(tmp_path / "run", data, **SETTINGS),
+        "evaluate": [f"--workdir={trained}"],
+        "predict": [f"--workdir={trained}", garment],
+    }
+    process = start_script(script, *arguments[script], pause_at=moment)
+    wait_for_line(process, "paused")
+    process.send_signal(number)
+    assert end(process) == (128 + number, [f"{number.name}: stopped; run the same command again"])
+
+
+def test_a_run_killed_without_warning_and_resumed_is_the_uninterrupted_one(tmp_path: Path):
+    assert kill_and_resume(tmp_path, kills=2, seed=0) == []
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_evaluating_a_split(split: str, trained: Path):
+    ended = run_script("evaluate", f"--workdir={trained}", f"--split={split}")
+    assert (ended.code, ended.err) == (0, "")
+    folder = trained / "evaluations" / split
+    summary = json.loads((folder / "summary.json").read_text())
+    assert names(folder) == {"summary.json", "confusion_matrix.csv", "predictions.npz", "plots", "report.html"}
+    assert summary["examples"] == {"train": 400, "val": 100, "test": 120}[split]
+    assert summary["checkpoint_epoch"] == EPOCHS
+    assert ended.out == (
+        f"{split}: accuracy {summary['accuracy']:.2%}, loss {summary['loss']:.4f} on {summary['examples']} images, "
+        f"after epoch {EPOCHS}; report: {folder}/report.html\n"
+    )
+    if split != "train":
+        last = records(trained)[-1]
+        assert (summary["loss"], summary["accuracy"]) == (last[f"{split}_loss"], last[f"{split}_accuracy"])
+
+
+@pytest.fixture
+def garments() -> np.ndarray:
+    """`uint8[3, 28, 28]`."""
+    return generate(train_examples=3, test_examples=1)[0].images
+
+
+def test_predicting_pictures_arrays_and_idx_files_in_order(garments: np.ndarray, trained: Path, tmp_path: Path):
+    Image.fromarray(garments[0]).save(tmp_path / "one.png")
+    np.save(tmp_path / "two.npy", garments[1:])
+    idx_files.write(tmp_path / "three-images-idx3-ubyte.gz", garments)
+    files = [tmp_path / name for name in ("two.npy", "one.png", "three-images-idx3-ubyte.gz")]
+    ended = run_script("predict", f"--workdir={trained}", *files)
+    assert (ended.code, ended.err) == (0, "")
+    lines = [line.split(": ") for line in ended.out.splitlines()]
+    two, one, three = map(str, files)
+    assert [name for name, _ in lines] == [f"{two}[0]", f"{two}[1]", one, f"{three}[0]", f"{three}[1]", f"{three}[2]"]
+    answers = [answer for _, answer in lines]
+    # The same garments in another order.
+    assert answers[3:] == [answers[2], *answers[:2]]
+    for answer in answers:
+        classes, shares = zip(*(part.rsplit(" ", 1) for part in answer.split(", ")), strict=True)
+        assert len(set(classes)) == 3
+        assert set(classes) < set(CLASS_NAMES)
+        numbers = [float(share.removesuffix("%")) for share in shares]
+        assert numbers == sorted(numbers, reverse=True)
+
+
+def test_predicting_as_json(garments: np.ndarray, trained: Path, tmp_path: Path):
+    Image.fromarray(garments[0]).save(tmp_path / "one.png")
+    np.save(tmp_path / "two.npy", garments[:2])
+    one, two = str(tmp_path / "one.png"), str(tmp_path / "two.npy")
+    ended = run_script("predict", f"--workdir={trained}", "--json", one, two, one)
+    assert (ended.code, ended.err) == (0, "")
+    found = [json.loads(line) for line in ended.out.splitlines()]
+    assert [answer["image"] for answer in found] == [one, f"{two}[0]", f"{two}[1]", one]
+    for answer in found:
+        assert set(answer["probabilities"]) == set(CLASS_NAMES)
+        assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        assert answer["class"] == max(answer["probabilities"], key=answer["probabilities"].get)
+    for same in (found[1], found[3]):
+        assert same["probabilities"] == pytest.approx(found[0]["probabilities"], abs=1e-5)
