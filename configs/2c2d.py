@@ -1,4 +1,7 @@
-"""DOC"""
+"""The network and the tuned Adam of the benchmark DeepOBS (Schneider, Balles & Hennig 2019), problem fmnist_2c2d.
+
+python scripts/train.py --config=configs/2c2d.py --workdir=runs/2c2d
+"""
 
 from ml_collections import ConfigDict
 

@@ -1,4 +1,7 @@
-"""DOC"""
+"""The study's model 1: two convolutions, RMSProp, no dropout.
+
+python scripts/train.py --config=configs/model1.py --workdir=runs/model1
+"""
 
 from ml_collections import ConfigDict
 

@@ -1,4 +1,7 @@
-"""DOC"""
+"""The study's model 2: model 1 with dropout and one more dense layer.
+
+python scripts/train.py --config=configs/model2.py --workdir=runs/model2
+"""
 
 from ml_collections import ConfigDict
 

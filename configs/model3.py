@@ -1,4 +1,7 @@
-"""DOC"""
+"""The study's model 3: three convolutions, dropout, RMSProp.
+
+python scripts/train.py --config=configs/model3.py --workdir=runs/model3
+"""
 
 from ml_collections import ConfigDict
 

@@ -1,4 +1,7 @@
-"""DOC"""
+"""The study's model 4: model 3 trained by Adam.
+
+python scripts/train.py --config=configs/model4.py --workdir=runs/model4
+"""
 
 from ml_collections import ConfigDict
 

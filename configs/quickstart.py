@@ -1,4 +1,7 @@
-"""DOC"""
+"""The study's model 3 on Fashion-MNIST where it can be had, else on the built-in synthetic set.
+
+python scripts/train.py --config=configs/quickstart.py --workdir=runs/quickstart
+"""
 
 from ml_collections import ConfigDict
 
