@@ -1,10 +1,12 @@
 # Sourced by the scripts beside it: `prepare_environment` makes .venv and installs this package into it, once.
+# A script that needs an environment of its own sets `venv` and `constraints` before it calls that.
 #
 # PYTHON         the interpreter to use, where it is not to be the first one found that is new enough
 # FMNIST_EXTRAS  extras to install besides, e.g. cuda13 or tpu
 
 root="$(CDPATH= cd -- "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 venv="$root/.venv"
+constraints="$root/constraints.txt"
 
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "error: $*"; exit 2; }
@@ -29,7 +31,7 @@ find_python() {
 
 # Prints a hash of all that decides what gets installed by the interpreter $1 with the extras $2.
 fingerprint() {
-  "$1" - "$2" "$root"/{setup.py,pyproject.toml,constraints.txt} <<'EOF'
+  "$1" - "$2" "$root"/{setup.py,pyproject.toml,constraints.txt} "$constraints" <<'EOF'
 import hashlib, pathlib, sys
 inputs = [sys.version, sys.argv[1], *(pathlib.Path(name).read_text() for name in sys.argv[2:])]
 print(hashlib.sha256("\0".join(inputs).encode()).hexdigest())
@@ -46,7 +48,7 @@ make_venv() {
   fi
   "$1" -c 'import ensurepip, venv' 2>/dev/null \
     || fail "$1 has no venv or no pip; install them (on Debian and Ubuntu: the package python3-venv)"
-  say "Making .venv with $("$1" --version) ..."
+  say "Making ${venv##*/} with $("$1" --version) ..."
   "$1" -m venv ${clear[@]+"${clear[@]}"} "$venv" >&2 || fail "cannot make a virtual environment in $venv"
 }
 
@@ -60,12 +62,12 @@ prepare_environment() {
   if [[ -x "$venv/bin/python" && "$(cat "$stamp" 2>/dev/null)" == "$wanted" && ! -e "$venv/installing" ]]; then return; fi
   other="$(cat "$venv/installing" 2>/dev/null || true)"
   if [[ -n "$other" && "$other" != "$$" ]] && kill -0 "$other" 2>/dev/null; then
-    fail "process $other is installing into .venv; wait for it, or remove $venv/installing if it is doing something else"
+    fail "process $other is installing into ${venv##*/}; wait for it, or remove $venv/installing if it is doing something else"
   fi
   make_venv "$python"
   echo "$$" >"$venv/installing"
-  say "Installing fmnist_jax${extras:+[$extras]} with tested versions into .venv (a few minutes the first time) ..."
-  "$venv/bin/python" -m pip install -qq --disable-pip-version-check --constraint "$root/constraints.txt" \
+  say "Installing fmnist_jax${extras:+[$extras]} with tested versions into ${venv##*/} (a few minutes the first time) ..."
+  "$venv/bin/python" -m pip install -qq --disable-pip-version-check --constraint "$constraints" \
     --editable "$root${extras:+[$extras]}" >&2 || fail "the installation failed; see pip's message above"
   echo "$wanted" >"$stamp"
   rm "$venv/installing"

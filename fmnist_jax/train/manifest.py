@@ -32,7 +32,7 @@ def manifest(config: ConfigDict, member: Member, dataset: Dataset, parameters: i
     return {
         "command": shlex.join(["python", *sys.argv]),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        **_code(),
+        **code(),
         "versions": _versions(),
         "device": device(),
         "seed": config.seed,
@@ -59,8 +59,8 @@ def device() -> dict[str, Any]:
     }
 
 
-def _code() -> dict[str, Any]:
-    """The commit of the checkout that holds this file, or nothing where it is installed without one."""
+def code() -> dict[str, Any]:
+    """Returns the commit of the checkout that holds this file, `None` where it is installed without one."""
     here = Path(__file__).resolve().parents[2]
     sha = _git(here, "rev-parse", "HEAD") if (here / ".git").exists() else None
     dirty = _git(here, "status", "--porcelain", "--untracked-files=no") if sha else None

@@ -1,0 +1,85 @@
+"""Keras 3 on TensorFlow: `model.fit` and `model.evaluate` on arrays, some steps in each call into TensorFlow."""
+
+from __future__ import annotations
+
+import os
+
+# Read when Keras is imported; whatever the user's own setting, this contender is Keras on TensorFlow.
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from fmnist_jax.benchmark.architecture import CLASSES, IMAGE_SIZE, Problem
+from fmnist_jax.benchmark.task import EVAL_BATCH, Contender, Go, network_tasks, random_images
+
+_STEPS_PER_EXECUTION = 8
+
+
+def make(problem: Problem, variant: str) -> Contender:
+    """Returns the contender; `variant` is `"jit"` for XLA, else empty."""
+    model = network(problem)
+    model.compile(
+        optimizer=_optimizer(problem),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        steps_per_execution=_STEPS_PER_EXECUTION,
+        jit_compile=variant == "jit",
+    )
+
+    def train(batches: int) -> Go:
+        x, y = _arrays(batches * problem.batch_size)
+        return lambda: _quiet(model.fit(x, y, batch_size=problem.batch_size, epochs=1, verbose=0))
+
+    def evaluate(batches: int) -> Go:
+        x, y = _arrays(batches * EVAL_BATCH)
+        return lambda: _quiet(model.evaluate(x, y, batch_size=EVAL_BATCH, verbose=0))
+
+    return Contender(
+        network_tasks(train, evaluate, problem.batch_size),
+        parameters=sum(int(np.prod(weight.shape)) for weight in model.trainable_variables),
+        device=_device(),
+        versions={"keras": keras.__version__, "tensorflow": tf.__version__},
+        device_memory=_device_memory,
+    )
+
+
+def network(problem: Problem) -> keras.Model:
+    """Returns the architecture in Keras's layers, from images `[batch, 28, 28, 1]` to logits."""
+    architecture = problem.architecture
+    layers = [keras.Input((IMAGE_SIZE, IMAGE_SIZE, 1))]
+    for conv in architecture.convs:
+        layers.append(keras.layers.Conv2D(conv.features, conv.size, padding=conv.padding.lower(), activation="relu"))
+        if conv.pool:
+            layers.append(keras.layers.MaxPooling2D())
+    layers.append(keras.layers.Flatten())
+    if architecture.hidden:
+        layers.append(keras.layers.Dense(architecture.hidden, activation="relu"))
+        layers.append(keras.layers.Dropout(architecture.dropout))
+    return keras.Sequential([*layers, keras.layers.Dense(CLASSES)])
+
+
+def _optimizer(problem: Problem) -> keras.optimizers.Optimizer:
+    if problem.optimizer == "adam":
+        return keras.optimizers.Adam(problem.learning_rate, epsilon=1e-7)
+    return keras.optimizers.RMSprop(problem.learning_rate, rho=0.9, epsilon=1e-7)
+
+
+def _arrays(examples: int) -> tuple[np.ndarray, np.ndarray]:
+    images, labels = random_images(examples)
+    return images[..., None].astype(np.float32) / 255, labels.astype(np.int32)
+
+
+def _quiet(result: object) -> None:
+    del result
+
+
+def _device() -> str:
+    return "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
+
+
+def _device_memory() -> int | None:
+    return int(tf.config.experimental.get_memory_info("GPU:0")["peak"]) if _device() == "gpu" else None

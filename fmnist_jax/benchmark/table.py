@@ -1,0 +1,120 @@
+"""The benchmark as Markdown: a table for each model, sentences about what it shows, and what could not be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from fmnist_jax.benchmark.contenders import CONTENDERS
+from fmnist_jax.benchmark.figures import TASKS, rates, spread
+
+_VERBS = {"train": "training", "evaluate": "evaluation"}
+_MIB = 2**20
+
+
+def markdown(record: Mapping[str, Any]) -> str:
+    """Returns the text of `benchmark.md` from what `benchmark.json` holds."""
+    blocks = ["# Speed, side by side", _conditions(record["manifest"])]
+    for name, model in record["models"].items():
+        blocks += [f"## {name}", _about(model), _contenders(model), _findings(model)]
+    for name, axes in record["growth"].items():
+        blocks += [f"## {name}: growth of our training speed", *(_growth(axis, found) for axis, found in axes.items())]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _conditions(manifest: Mapping[str, Any]) -> str:
+    sha = manifest["git_sha"] or "no checkout"
+    dirty = ", with uncommitted changes" if manifest["git_dirty"] else ""
+    return (
+        f"`{manifest['command']}` at {sha[:12]}{dirty}, begun {manifest['started']}; {manifest['processor']}, cores "
+        f"used: {manifest['cores']}, load average before: {manifest['load_average']:.1f}. Examples a second: the "
+        f"median of {manifest['repeats']} measurements taken in turn, with the lowest and the highest; compilation is "
+        "not in them. Ratios are of measurements of the same turn. The first step is from the start of the process; "
+        f"the second time with what the framework had compiled and kept then. Data: {manifest['data']}."
+    )
+
+
+def _about(model: Mapping[str, Any]) -> str:
+    return f"Batches of {model['batch_size']}, {model['optimizer']}, float32, {model['parameters']:,} parameters."
+
+
+def _contenders(model: Mapping[str, Any]) -> str:
+    header = ["", "training", "ours is faster", "evaluation", "ours is faster", "first step, s", "memory, MiB"]
+    measured = {name: found for name, found in model["contenders"].items() if found["status"] == "measured"}
+    return _table(header, [_row(name, found, model["summary"]) for name, found in measured.items()])
+
+
+def _row(name: str, found: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
+    cells = []
+    for task in TASKS:
+        cells.append(_words(summary[task]["examples_per_second"][name]))
+        ratio = summary[task]["ours_times_as_fast_as"].get(name)
+        cells.append(f"{_words(ratio, '.2f')} x" if ratio else "")
+    starts = ", ".join(f"{seconds:.1f}" for seconds in found["first_step_seconds"])
+    device = found["memory"]["device"]
+    memory = f"{found['memory']['host'] / _MIB:,.0f}" + (f" + {device / _MIB:,.0f} on device" if device else "")
+    return [name, *cells, starts, memory]
+
+
+def _findings(model: Mapping[str, Any]) -> str:
+    return "\n".join([*_versions(model), *_comparisons(model), *_absent(model["contenders"])])
+
+
+def _versions(model: Mapping[str, Any]) -> Iterator[str]:
+    versions: dict[str, str] = {}
+    for found in model["contenders"].values():
+        versions |= found.get("versions", {})
+    devices = sorted({found["device"] for found in model["contenders"].values() if "device" in found})
+    if versions:
+        listed = ", ".join(f"{package} {version}" for package, version in versions.items())
+        yield f"- Measured on {' and '.join(devices)}: {listed}."
+
+
+def _comparisons(model: Mapping[str, Any]) -> Iterator[str]:
+    for task, summary in model["summary"].items():
+        peer, what = summary["fastest_peer"], _VERBS[task]
+        ratio = summary["ours_times_as_fast_as"].get(peer)
+        if ratio:
+            times = _words(ratio, ".2f")
+            yield f"- {what.capitalize()}: {times} times as fast as the fastest of Keras and PyTorch, {peer}."
+        if summary["roofline"]:
+            yield _roofline(what, summary["roofline"])
+
+
+def _roofline(what: str, roof: Mapping[str, float]) -> str:
+    return (
+        f"- Roofline of {what}: {roof['flops_per_example'] / 1e6:.2f} MFLOP and "
+        f"{roof['bytes_per_example'] / 1e3:.1f} kB an example allow {roof['ceiling_examples_per_second']:,.0f} "
+        f"examples/s at the {roof['machine_flops_per_second'] / 1e9:,.0f} GFLOP/s and "
+        f"{roof['machine_bytes_per_second'] / 1e9:,.1f} GB/s measured; ours reaches {roof['reached']:.0%} of that."
+    )
+
+
+def _absent(contenders: Mapping[str, Any]) -> Iterator[str]:
+    for name, found in contenders.items():
+        if found["status"] != "measured":
+            yield f"- {name} ({CONTENDERS[name].summary}) {found['status']}: {found['reason']}."
+
+
+def _growth(axis: str, found: Mapping[str, Any]) -> str:
+    rows = []
+    for value, entrant in found.items():
+        speeds = rates(entrant, "train")
+        shown = _words(spread(speeds)._asdict()) if speeds else f"{entrant['status']}: {entrant['reason']}"
+        rows.append([value, shown])
+    return _table([axis, "training, examples/s"], rows)
+
+
+def _words(figure: Mapping[str, float], digits: str = ",.0f") -> str:
+    return f"{figure['median']:{digits}} ({figure['low']:{digits}} to {figure['high']:{digits}})"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, its columns aligned for who reads it as text."""
+    if not rows:
+        return ""
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    rule = ["-" * max(3, widths[0]), *("-" * (width - 1) + ":" for width in widths[1:])]
+    widths[0] = max(3, widths[0])
+    lines = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in (header, *rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (lines[0], rule, *lines[1:]))

@@ -1,0 +1,44 @@
+"""Times our training and evaluation beside stock Flax, Keras and PyTorch, each in a process of its own, in turn.
+
+python scripts/benchmark.py --workdir=runs/benchmark [--models=model3] [--contenders=ours,torch] [--growth]
+
+What is not installed is listed as such; scripts/benchmark_peers.sh makes an environment that holds everyone, and runs
+this in it. Writes benchmark.json (every measurement, and what is needed to repeat them), benchmark.md and plots. The
+defaults take an hour on two cores: let the machine do nothing else meanwhile.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from fmnist_jax import cli
+
+_WORKDIR = cli.define_workdir("Folder for the results.")
+_MODELS = flags.DEFINE_list("models", ["model1", "model2", "model3", "2c2d"], "Which networks: these, or model4.")
+_ALL = ["ours", "flax-loop", "flax-scan", "keras", "keras-jit", "torch", "torch-compile", "torch-channels-last"]
+_CONTENDERS = flags.DEFINE_list("contenders", _ALL, "Who takes part.")
+_REPEATS = flags.DEFINE_integer("repeats", 5, "Measurements of each.", lower_bound=1)
+_SECONDS = flags.DEFINE_float("seconds", 3.0, "About how long one takes, an epoch at most.", lower_bound=0.0)
+_GROWTH = flags.DEFINE_boolean("growth", False, "Measure our growth with batch size, cores and population too.")
+_KERAS = flags.DEFINE_string("keras_python", "", "The interpreter that has Keras and TensorFlow, if not this one.")
+_TORCH = flags.DEFINE_string("torch_python", "", "The interpreter that has PyTorch, if not this one.")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measures, and prints the tables."""
+    cli.known_flags_only(arguments)
+    from fmnist_jax.benchmark.measure import Effort
+    from fmnist_jax.benchmark.suite import Settings, run
+
+    pythons = {"keras": _KERAS.value, "torch": _TORCH.value}
+    effort = Effort(_REPEATS.value, _SECONDS.value)
+    settings = Settings(_MODELS.value, _CONTENDERS.value, effort, _GROWTH.value, pythons)
+    print(run(Path(_WORKDIR.value), settings, say=lambda text: print(text, file=sys.stderr, flush=True)), end="")
+
+
+if __name__ == "__main__":
+    cli.run(main)
