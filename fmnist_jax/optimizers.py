@@ -170,7 +170,7 @@ def scale_by_keras_adam(b1: Number, b2: Number, eps: Number) -> Transformation:
 
 
 def _muon_axes(params: Any) -> Any:
-    """A kernel `[..., out]` is orthogonalised as a matrix `[everything else, out]`; biases are left to Adam."""
+    """A kernel `[..., out]` is orthogonalised as a matrix `[everything else, out]`; biases are left to Nadam."""
 
     def axes(leaf: jax.Array) -> optax.contrib.MuonDimensionNumbers | None:
         if leaf.ndim < 2:
@@ -298,7 +298,7 @@ register(
     Optimizer(
         _muon,
         _rate(1e-3, 1e-5, 1e-1) | {"momentum": Hyperparameter(0.95, 0.5, 0.999, "log1m")} | _B1 | _B2 | _eps(1e-8),
-        "orthogonalised momentum for every kernel, Adam for biases (Jordan 2024; scaled as Liu et al. 2025)",
+        "orthogonalised momentum for every kernel, Nadam for biases (Jordan 2024; scaled as Liu et al. 2025)",
     ),
 )
 register(
