@@ -1,0 +1,351 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import toy
+
+from fmnist_jax import optimizers
+from fmnist_jax.data import device
+from fmnist_jax.errors import ConfigError
+from fmnist_jax.optimizers import Hyperparameter, Optimizer
+from fmnist_jax.train.run import make_run
+from fmnist_jax.train.state import member_of
+
+STEPS = 6
+RATE = 0.1
+
+
+def _params() -> dict[str, jax.Array]:
+    rng = np.random.default_rng(0)
+    return {"kernel": jnp.asarray(rng.normal(size=(3, 4)), jnp.float32), "bias": jnp.asarray([0.5, -1.0, 2.0, 0.1])}
+
+
+def _gradients() -> dict[str, np.ndarray]:
+    """`STEPS` gradients stacked, of sizes from 1e-6 to 10, some of them 0."""
+    rng = np.random.default_rng(1)
+    drawn = {
+        name: rng.normal(size=(STEPS, *leaf.shape)) * 10.0 ** rng.integers(-6, 2, leaf.shape)
+        for name, leaf in _params().items()
+    }
+    drawn["bias"][:, 0] = 0.0
+    return {name: leaf.astype(np.float32) for name, leaf in drawn.items()}
+
+
+def _resolved(name: str, **given: float) -> dict[str, jax.Array]:
+    """Hyperparameters as a run passes them: as float32."""
+    resolved = optimizers.resolve(name, {"learning_rate": RATE} | given)
+    return {key: jnp.float32(value) for key, value in resolved.items()}
+
+
+def _trained(name: str, scale: Callable = lambda step: 1.0, **given: float):
+    """Parameters and evaluated parameters after each of the given gradients."""
+    transformation = optimizers.build(name, _resolved(name, **given), scale)
+
+    def step(carry, gradients):
+        params, state = carry
+        updates, state = transformation.update(gradients, state, params)
+        params = optax.apply_updates(params, updates)
+        return (params, state), (params, optimizers.eval_params(name, state, params))
+
+    params = _params()
+    return jax.jit(lambda: jax.lax.scan(step, (params, transformation.init(params)), _gradients())[1])()
+
+
+# The update rules from their definitions, in float64: w0, gradients and hyperparameters to the w after each step.
+def _sgd(w, gradients, *, learning_rate):
+    for g in gradients:
+        w = w - learning_rate * g
+        yield w
+
+
+def _momentum(w, gradients, *, learning_rate, momentum):
+    v = 0
+    for g in gradients:
+        v = momentum * v + g
+        w = w - learning_rate * v
+        yield w
+
+
+def _nesterov(w, gradients, *, learning_rate, momentum):
+    v = 0
+    for g in gradients:
+        v = momentum * v + g
+        w = w - learning_rate * (g + momentum * v)
+        yield w
+
+
+def _rmsprop(w, gradients, *, learning_rate, decay, eps):
+    v = 0
+    for g in gradients:
+        v = decay * v + (1 - decay) * g**2
+        w = w - learning_rate * g / np.sqrt(v + eps)
+        yield w
+
+
+def _keras_adam(w, gradients, *, learning_rate, b1, b2, eps):
+    m = v = 0
+    for t, g in enumerate(gradients, start=1):
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+        w = w - learning_rate * np.sqrt(1 - b2**t) / (1 - b1**t) * m / (np.sqrt(v) + eps)
+        yield w
+
+
+def _adamw(w, gradients, *, learning_rate, b1, b2, eps, weight_decay):
+    m = v = 0
+    for t, g in enumerate(gradients, start=1):
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+        w = w - learning_rate * (m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + eps) + weight_decay * w)
+        yield w
+
+
+def _nadam(w, gradients, *, learning_rate, b1, b2, eps):
+    m = v = 0
+    for t, g in enumerate(gradients, start=1):
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+        ahead = b1 * m / (1 - b1 ** (t + 1)) + (1 - b1) * g / (1 - b1**t)
+        w = w - learning_rate * ahead / (np.sqrt(v / (1 - b2**t)) + eps)
+        yield w
+
+
+def _lion(w, gradients, *, learning_rate, b1, b2, weight_decay):
+    m = 0
+    for g in gradients:
+        w = w - learning_rate * (np.sign(b1 * m + (1 - b1) * g) + weight_decay * w)
+        m = b2 * m + (1 - b2) * g
+        yield w
+
+
+def _adagrad(w, gradients, *, learning_rate, eps):
+    total = 0.1
+    for g in gradients:
+        total = total + g**2
+        w = w - learning_rate * g / np.sqrt(total + eps)
+        yield w
+
+
+def _schedule_free(w, gradients, *, learning_rate, b1, b2, eps):
+    """Yields the average x, at which it is evaluated; gradients are those at y."""
+    x = z = w
+    v = 0
+    for t, g in enumerate(gradients, start=1):
+        v = b2 * v + (1 - b2) * g**2
+        z = z - learning_rate * g / (np.sqrt(v / (1 - b2**t)) + eps)
+        x = (1 - 1 / t) * x + z / t
+        yield x
+
+
+RULES: dict[str, Callable[..., Any]] = {
+    "sgd": _sgd,
+    "momentum": _momentum,
+    "nesterov": _nesterov,
+    "rmsprop": _rmsprop,
+    "adam": _keras_adam,
+    "adamw": _adamw,
+    "nadam": _nadam,
+    "lion": _lion,
+    "adagrad": _adagrad,
+    "schedule-free-adamw": _schedule_free,
+}
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("name", RULES)
+def test_updates_are_those_of_the_definition_in_float64(name):
+    hyperparameters = {key: float(value) for key, value in _resolved(name).items()}
+    _, evaluated = _trained(name)
+    for part, start in _params().items():
+        # Decay is for kernels only.
+        given = hyperparameters | (
+            {"weight_decay": 0.0} if part == "bias" and "weight_decay" in hyperparameters else {}
+        )
+        expected = np.stack(list(RULES[name](np.float64(start), np.float64(_gradients()[part]), **given)))
+        np.testing.assert_allclose(evaluated[part], expected, rtol=1e-5, atol=1e-5 * RATE)
+
+
+def test_every_optimizer_but_muon_has_its_rule_checked():
+    assert set(RULES) == set(optimizers.names()) - {"muon"}
+
+
+@pytest.mark.parametrize(("b1", "b2"), [(0.0, 0.999), (0.9, 0.0), (0.0, 0.0), (0.999, 0.9999)])
+def test_adam_at_extreme_betas(b1, b2):
+    betas = {"b1": b1, "b2": b2}
+    exact = {key: float(value) for key, value in _resolved("adam", **betas).items()}
+    _, evaluated = _trained("adam", **betas)
+    for part, start in _params().items():
+        expected = np.stack(list(_keras_adam(np.float64(start), np.float64(_gradients()[part]), **exact)))
+        np.testing.assert_allclose(evaluated[part], expected, rtol=1e-5, atol=1e-4 * RATE)
+
+
+def test_muon_orthogonalises_a_convolution_kernel_as_a_matrix():
+    rng = np.random.default_rng(0)
+    params = {"kernel": jnp.zeros((3, 3, 4, 8)), "bias": jnp.zeros(8)}
+    gradients = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), jnp.float32), params)
+    transformation = optimizers.build("muon", _resolved("muon"), lambda step: 1.0)
+    updates, _ = transformation.update(gradients, transformation.init(params), params)
+    u, _, v = np.linalg.svd(gradients["kernel"].reshape(36, 8), full_matrices=False)
+    update = -np.asarray(updates["kernel"]).reshape(36, 8) / (RATE * 0.2 * np.sqrt(36))
+    # Newton-Schulz iterations bring singular values near 1, not to it (Jordan 2024).
+    singular_values = np.linalg.svd(update, compute_uv=False)
+    assert ((singular_values > 0.6) & (singular_values < 1.3)).all()
+    assert np.sum(update * (u @ v)) / (np.linalg.norm(update) * np.sqrt(8)) > 0.97
+    # The bias is Nadam's, whose first step is the rate times the sign, and a share of the second.
+    np.testing.assert_allclose(updates["bias"], -RATE * (1 + 0.9 / 1.9) * np.sign(gradients["bias"]), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", optimizers.names())
+def test_every_optimizer_descends(name):
+    def loss(params):
+        return 0.5 * sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(params))
+
+    transformation = optimizers.build(name, _resolved(name), lambda step: 1.0)
+
+    def step(carry, _):
+        params, state = carry
+        updates, state = transformation.update(jax.grad(loss)(params), state, params)
+        return (optax.apply_updates(params, updates), state), None
+
+    @jax.jit
+    def descended(params):
+        (params, state), _ = jax.lax.scan(step, (params, transformation.init(params)), length=60)
+        return loss(optimizers.eval_params(name, state, params))
+
+    assert descended(_params()) < 0.2 * loss(_params())
+
+
+def _first_update(name: str, **given: Any):
+    transformation = optimizers.build(name, _resolved(name) | given, lambda step: 1.0)
+    gradients = {part: leaf[0] for part, leaf in _gradients().items()}
+    return transformation.update(gradients, transformation.init(_params()), _params())[0]
+
+
+@pytest.mark.parametrize("name", optimizers.names())
+def test_weight_decay_is_decoupled_and_of_kernels_only(name):
+    def updates(decay):
+        return _first_update(name, weight_decay=decay)
+
+    with_decay, without = (jax.jit(updates)(decay) for decay in (0.3, 0.0))
+    expected = {"kernel": -RATE * 0.3 * _params()["kernel"], "bias": jnp.zeros(4)}
+    for part, value in expected.items():
+        np.testing.assert_allclose(with_decay[part] - without[part], value, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", optimizers.names())
+def test_hyperparameters_may_be_traced_and_mapped(name):
+    resolved = _resolved(name, weight_decay=0.01, clip_norm=1.0)
+
+    @jax.jit
+    def updates(factor):
+        return _first_update(name, **{key: value * factor for key, value in resolved.items()})
+
+    factors = jnp.asarray([1.0, 0.9])
+    together = jax.jit(jax.vmap(updates))(factors)
+    for i, factor in enumerate(factors):
+        for a, b in zip(jax.tree.leaves(together), jax.tree.leaves(updates(factor)), strict=True):
+            np.testing.assert_allclose(a[i], b, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(("clip_norm", "factor"), [(1.0, 0.2), (100.0, 1.0)])
+def test_gradients_are_clipped_to_the_global_norm(clip_norm, factor):
+    gradients = {"kernel": jnp.full((1, 1), 3.0), "bias": jnp.full(1, 4.0)}
+    transformation = optimizers.build("sgd", _resolved("sgd", clip_norm=clip_norm), lambda step: 1.0)
+    updates, _ = transformation.update(gradients, transformation.init(gradients), gradients)
+    for part, gradient in gradients.items():
+        np.testing.assert_allclose(updates[part], -RATE * factor * gradient, rtol=1e-6)
+
+
+def test_a_clipped_schedule_free_run_is_evaluated_at_its_average_too():
+    _, plain = _trained("schedule-free-adamw")
+    _, clipped = _trained("schedule-free-adamw", clip_norm=1e6)
+    for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(clipped), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "lion", "schedule-free-adamw"])
+def test_the_schedule_scales_the_rate_from_the_first_step_on(name):
+    """A schedule that is 0 but at one step: only there do parameters move, as far as without a schedule."""
+    params, _ = _trained(name, scale=lambda step: jnp.where(step == 0, 1.0, 0.0))
+    unscheduled, _ = _trained(name)
+    for part, start in _params().items():
+        np.testing.assert_allclose(params[part][0], unscheduled[part][0], rtol=1e-6)
+        assert not np.array_equal(params[part][0], start)
+    late, _ = _trained(name, scale=lambda step: jnp.where(step == 2, 1.0, 0.0))
+    moved = [np.abs(a - b).max() > 0.1 * RATE for a, b in itertools.pairwise([_params()["kernel"], *late["kernel"]])]
+    assert moved[:3] == [False, False, True]
+
+
+def test_defaults_are_filled_in():
+    assert optimizers.resolve("rmsprop", {}) == {"learning_rate": 1e-3, "decay": 0.9, "eps": 1e-7}
+    given = {"learning_rate": None, "b1": 0.8, "weight_decay": None, "clip_norm": 0.0}
+    assert optimizers.resolve("adam", given) == {"learning_rate": 1e-3, "b1": 0.8, "b2": 0.999, "eps": 1e-7}
+
+
+def test_what_is_zero_for_every_optimizer_is_left_out():
+    assert optimizers.resolve("adamw", {})["weight_decay"] == 0.01
+    assert "weight_decay" not in optimizers.resolve("adamw", {"weight_decay": 0.0})
+    assert (
+        optimizers.resolve("sgd", {"weight_decay": 0.1, "clip_norm": 2}).items()
+        >= {"weight_decay": 0.1, "clip_norm": 2.0}.items()
+    )
+    assert optimizers.resolve("momentum", {"momentum": 0.0})["momentum"] == 0.0
+
+
+def test_a_hyperparameter_that_the_optimizer_lacks_is_refused():
+    message = r"config\.optimizer\.b1 is set, but sgd does not take it; it takes weight_decay, clip_norm, learning_rate"
+    with pytest.raises(ConfigError, match=message):
+        optimizers.resolve("sgd", {"b1": 0.9})
+
+
+def test_an_unknown_optimizer_is_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"config\.optimizer\.name must be one of sgd, .*did you mean 'adamw'\?"):
+        optimizers.get("adamww")
+
+
+@pytest.mark.parametrize("name", optimizers.names())
+def test_search_spaces_hold_their_defaults(name):
+    entry = optimizers.get(name)
+    assert next(iter(entry.hyperparameters)) == "learning_rate"
+    assert entry.summary
+    for space in entry.hyperparameters.values():
+        assert 0 < space.low <= space.default <= space.high
+        assert space.high < 1 or space.scale != "log1m"
+
+
+@pytest.fixture
+def own(monkeypatch) -> str:
+    """The name of an optimizer that a user registered."""
+    monkeypatch.setattr(optimizers, "_TABLE", dict(optimizers._TABLE))
+
+    def make(rate, weight_decay, strength):
+        return optax.chain(
+            optax.stateless(lambda g, _: jax.tree.map(lambda leaf: strength * jnp.tanh(leaf), g)),
+            weight_decay,
+            optax.scale_by_learning_rate(rate),
+        )
+
+    numbers = {"learning_rate": Hyperparameter(0.1, 1e-3, 1.0), "strength": Hyperparameter(2.0, 0.1, 10.0)}
+    optimizers.register("squashed", Optimizer(make, numbers, "w -= rate strength tanh(g)"))
+    return "squashed"
+
+
+def test_an_optimizer_of_ones_own_trains(own):
+    config = toy.toy_config(model__name="linear", optimizer__name=own, optimizer__weight_decay=0.01)
+    run, member, train = make_run(config, toy.TRAIN), member_of(config), device.put(toy.split(toy.TRAIN))
+    state = jax.jit(run.init)(member)
+    epoch = jax.jit(run.epoch)
+    losses = []
+    for _ in range(5):
+        state, counts = epoch(state, member, train)
+        losses.append(counts.means()["loss"])
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_a_name_is_registered_once(own):
+    with pytest.raises(ValueError, match="registered as 'squashed' already"):
+        optimizers.register(own, optimizers.get("sgd"))
