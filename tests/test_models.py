@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toy  # registers its networks
+from flax import nnx
+
+from fmnist_jax import models
+from fmnist_jax.errors import ConfigError
+from fmnist_jax.models import overview, registry
+
+IMAGES = jax.ShapeDtypeStruct((3, 28, 28, 1), jnp.float32)
+
+
+def _params(name: str, seed: int = 0):
+    return nnx.to_pure_dict(nnx.state(models.create(name, nnx.Rngs(params=seed)), nnx.Param))
+
+
+def _drawn(name: str):
+    # Compiled in a hurry: it runs only once.
+    compiled = jax.jit(lambda: _params(name), compiler_options={"xla_backend_optimization_level": 0})
+    return jax.tree.map(np.asarray, compiled())
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("model1", 34_826), ("model2", 121_930), ("model3", 390_410), ("2c2d", 3_274_634)]
+)
+def test_parameters(name, parameters):
+    assert overview.count(jax.eval_shape(lambda: _params(name))) == parameters
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["model1", "model2", "model3", "2c2d"])
+def test_images_to_logits_in_the_precision_of_the_computation(name, precision):
+    def computed(images):
+        model = models.create(name, nnx.Rngs(params=0), models.Style(dtype=jnp.dtype(precision)))
+        return model(images, train=False), nnx.to_pure_dict(nnx.state(model, nnx.Param))
+
+    logits, params = jax.eval_shape(computed, IMAGES)
+    assert (logits.shape, logits.dtype) == ((3, 10), precision)
+    assert {str(leaf.dtype) for leaf in jax.tree.leaves(params)} == {"float32"}
+
+
+def test_kernels_start_as_in_keras():
+    layers = _drawn("model2")
+    for name, size in {"conv1": 9, "conv2": 9, "hidden": 1, "logits": 1}.items():
+        kernel, bias = layers[name]["kernel"], layers[name]["bias"]
+        fan_in, fan_out = kernel.shape[-2:]
+        bound = np.sqrt(6 / (size * fan_in + size * fan_out))
+        assert np.abs(kernel).max() <= bound
+        # Uniform up to the bound: so are the extremes of hundreds of draws, and the deviation is the bound over root 3.
+        assert np.abs(kernel).max() > 0.97 * bound
+        assert np.std(kernel) == pytest.approx(bound / np.sqrt(3), rel=0.1)
+        assert not bias.any()
+
+
+def test_2c2d_starts_as_in_deepobs():
+    for layer in _drawn("2c2d").values():
+        kernel = layer["kernel"]
+        assert np.abs(kernel).max() <= 0.1
+        # A normal distribution cut at two deviations has 0.88 of its deviation left.
+        assert np.std(kernel) == pytest.approx(0.05 * 0.8796, rel=0.05)
+        assert (layer["bias"] == np.float32(0.05)).all()
+
+
+def test_different_keys_start_differently():
+    one, two = (_params("toy", seed) for seed in (0, 1))
+    assert (one["hidden"]["kernel"] != two["hidden"]["kernel"]).any()
+
+
+def test_dropout_is_of_training_alone():
+    model, images = models.create("toy", nnx.Rngs(params=0)), jnp.ones((2, 28, 28, 1))
+    scored = model(images, train=False)
+    trained = model(images, train=True, rngs=nnx.Rngs(dropout=1))
+    assert (scored == model(images)).all()
+    assert (scored[0] == scored[1]).all()
+    assert (trained[0] != trained[1]).any()
+
+
+def test_names_hold_the_studys_networks_and_ones_own():
+    assert {"model1", "model2", "model3", "2c2d", "toy"} <= set(models.names())
+
+
+def test_an_unknown_name_is_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"config\.model\.name must be one of .*did you mean 'model3'\?"):
+        models.create("model33", nnx.Rngs(0))
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    monkeypatch.setattr(registry, "_MODELS", dict(registry._MODELS))
+
+
+def test_a_network_of_other_outputs_is_refused(registered):
+    @models.register("flat", "images, flat")
+    class Flat(nnx.Module):
+        def __init__(self, *, style, rngs):
+            pass
+
+        def __call__(self, x, *, train=False, rngs=None):
+            return x.reshape(x.shape[0], -1)
+
+    with pytest.raises(ConfigError, match=r"model 'flat' maps images \[2, 28, 28, 1\] to \[2, 784\], not to logits"):
+        models.check("flat")
+
+
+def test_a_name_is_registered_once(registered):
+    with pytest.raises(ValueError, match="registered as 'toy' already"):
+        models.register("toy", "again")(toy.Toy)
