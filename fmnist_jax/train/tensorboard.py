@@ -19,7 +19,9 @@ class Events:
 
     def __init__(self, folder: Path, step: int):
         # The name holds the second; without the step, a run resumed within it would write over the file before.
-        self._writer = SummaryWriter(str(folder), purge_step=step + 1, filename_suffix=f".{step}")
+        suffix = f".{step}"
+        # tensorboardX's `flush` does not wait for the thread that writes; flushed each second, a run can be watched.
+        self._writer = SummaryWriter(str(folder), purge_step=step + 1, filename_suffix=suffix, flush_secs=1)
 
     def __enter__(self) -> Events:
         return self
@@ -32,4 +34,3 @@ class Events:
         for name, value in record.items():
             if name not in ("epoch", "step") and value is not None:
                 self._writer.add_scalar(name.replace("_", "/", 1), value, record["step"])
-        self._writer.flush()
