@@ -5,6 +5,9 @@ from pathlib import Path
 import jax
 import pytest
 import toy
+from ml_collections import ConfigDict
+
+from fmnist_jax.train.loop import train
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -19,3 +22,17 @@ def compile_each_program_once(tmp_path_factory):
 def toy_data(tmp_path_factory) -> Path:
     """The folder of a small `csv` data set."""
     return toy.write_csv(tmp_path_factory.mktemp("toy") / "data")
+
+
+@pytest.fixture(scope="session")
+def finished_config(toy_data) -> ConfigDict:
+    """The config of `finished`: with a validation split, scored on the test set."""
+    return toy.toy_config(toy_data, data__val_examples=11, train__score_test=True)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, finished_config) -> Path:
+    """The workdir of a finished run; not to be changed."""
+    workdir = tmp_path_factory.mktemp("finished") / "deep" / "run"
+    train(finished_config, workdir)
+    return workdir

@@ -1,0 +1,387 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import event_files
+import jax
+import numpy as np
+import pytest
+import toy
+
+from fmnist_jax import data, optimizers
+from fmnist_jax.errors import DataError, UserError, WorkdirError
+from fmnist_jax.report import write_run_report
+from fmnist_jax.train import loop
+from fmnist_jax.train.interrupts import Interrupted, Interrupts
+from fmnist_jax.train.loop import train
+from fmnist_jax.train.scoring import load_trained
+from fmnist_jax.train.workdir import Workdir
+
+EPOCH_KEYS = {
+    "epoch",
+    "step",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "learning_rate",
+    "examples_per_second",
+    "train_seconds",
+    "eval_seconds",
+}
+TIMINGS = {"examples_per_second", "train_seconds", "eval_seconds", "compile_seconds"}
+
+
+def _strict_json(text: str):
+    def refuse(constant: str):
+        raise ValueError(f"{constant} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def _metrics(workdir: Path) -> list[dict]:
+    return [_strict_json(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def _untimed(record: dict) -> dict:
+    return {key: value for key, value in record.items() if key not in TIMINGS}
+
+
+def _contents(workdir: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(workdir)): p.read_bytes() for p in workdir.rglob("*") if p.is_file()}
+
+
+def _checkpoints(workdir: Path) -> list[int]:
+    return sorted(int(path.name) for path in (workdir / "checkpoints").iterdir())
+
+
+class _Stopped(Interrupts):
+    """Interrupts, of which one was received at once: training stops after one epoch."""
+
+    def __enter__(self):
+        self.received = signal.SIGTERM
+        return super().__enter__()
+
+
+def _train_one_epoch_only(config, workdir: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "Interrupts", _Stopped)
+        with pytest.raises(Interrupted, match="stopped after epoch 1") as stop:
+            train(config, workdir)
+    assert stop.value.exit_code == 143
+    assert [record["epoch"] for record in _metrics(workdir)] == _checkpoints(workdir) == [1]
+    assert not (workdir / "summary.json").exists()
+
+
+RESUMED = [
+    *(pytest.param({"model__name": "linear", "optimizer__name": name}, id=name) for name in optimizers.names()),
+    pytest.param({}, id="dropout"),
+    pytest.param({"model__name": "toy-batchnorm"}, id="batchnorm"),
+    pytest.param(
+        {
+            "model__name": "linear",
+            "optimizer__name": "adamw",
+            "optimizer__clip_norm": 0.5,
+            "schedule__name": "cosine",
+            "schedule__warmup": "10%",
+            "train__ema_decay": 0.9,
+            "train__score_test": True,
+            "data__val_examples": 11,
+        },
+        id="everything",
+    ),
+]
+
+
+@pytest.mark.parametrize("changes", RESUMED)
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path, toy_data, changes):
+    config = toy.toy_config(toy_data, **changes)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    summary = train(config, whole)
+    _train_one_epoch_only(config, parts)
+    assert _untimed(train(config, parts)) == _untimed(summary)
+    assert [_untimed(r) for r in _metrics(parts)] == [_untimed(r) for r in _metrics(whole)]
+    a, b = (load_trained(workdir).checkpoint for workdir in (whole, parts))
+    assert a.epoch == b.epoch == 2
+    assert jax.tree.structure(a.state) == jax.tree.structure(b.state)
+    for left, right in zip(jax.tree.leaves(a.state), jax.tree.leaves(b.state), strict=True):
+        assert left.dtype == right.dtype
+        assert np.asarray(left).tobytes() == np.asarray(right).tobytes()
+    for name in ("config.json", "confusion_matrix.csv", "predictions.npz"):
+        assert (whole / name).read_bytes() == (parts / name).read_bytes()
+
+
+def _summary(workdir: Path) -> dict:
+    return _strict_json((workdir / "summary.json").read_text())
+
+
+@pytest.mark.smoke
+def test_what_a_run_leaves(finished):
+    summary = _summary(finished)
+    names = {path.name for path in finished.iterdir()} - {".lock"}
+    assert names == {
+        "config.json",
+        "manifest.json",
+        "metrics.jsonl",
+        "summary.json",
+        "confusion_matrix.csv",
+        "predictions.npz",
+        "checkpoints",
+        "tensorboard",
+    }
+    last = _metrics(finished)[-1]
+    figures = last.keys() - TIMINGS - {"learning_rate"}
+    assert {key: summary[key] for key in figures} == {key: last[key] for key in figures}
+    expected = {
+        "status": "finished",
+        "data": "csv",
+        "synthetic": False,
+        "validation_is_test": False,
+        "model": "toy",
+        "optimizer": "rmsprop",
+        "parameters": 49 * 12 + 12 + 12 * 10 + 10,
+        "seed": 0,
+        "epoch": 2,
+        "epochs": 2,
+        "step": 2 * 3,
+        "train_examples": 39,
+        "scored_split": "test",
+        "scored_examples": toy.TEST,
+    }
+    assert {key: summary[key] for key in expected} == expected
+
+
+def test_metrics_are_a_line_an_epoch_and_the_test_set_is_scored_once(finished):
+    first, last = _metrics(finished)
+    assert set(first) == EPOCH_KEYS
+    assert set(last) == EPOCH_KEYS | {"test_loss", "test_accuracy"}
+    assert (first["epoch"], first["step"], last["epoch"], last["step"]) == (1, 3, 2, 6)
+    assert first["learning_rate"] == pytest.approx(1e-3)
+    for record in (first, last):
+        assert record["examples_per_second"] == pytest.approx(39 / record["train_seconds"])
+        assert 0 <= record["val_accuracy"] <= 1
+
+
+def test_the_manifest_says_what_a_figure_needs(finished, toy_data):
+    manifest = _strict_json((finished / "manifest.json").read_text())
+    assert manifest["optimizer"] == {"name": "rmsprop", "learning_rate": 0.001, "decay": 0.9, "eps": 1e-07}
+    assert manifest["data"]["examples"] == {"train": 39, "val": 11, "test": toy.TEST}
+    assert manifest["data"]["digests"] == dict(data.load(toy.toy_config(toy_data).data).digests)
+    assert manifest["versions"]["jax"] == jax.__version__
+    assert manifest["model"] == {"name": "toy", "parameters": _summary(finished)["parameters"]}
+    assert {"command", "started", "git_sha", "git_dirty", "device", "seed"} <= manifest.keys()
+
+
+def test_the_confusion_matrix_and_the_predictions_are_of_the_scored_split(finished, toy_data):
+    summary = _summary(finished)
+    test = data.load(toy.toy_config(toy_data).data).test
+    with (finished / "confusion_matrix.csv").open() as file:
+        header, *rows = csv.reader(file)
+    assert header == ["true\\predicted", *data.CLASS_NAMES]
+    assert [row[0] for row in rows] == list(data.CLASS_NAMES)
+    confusion = np.array([[int(cell) for cell in row[1:]] for row in rows])
+    with np.load(finished / "predictions.npz") as file:
+        arrays = dict(file)
+    predicted = arrays["probabilities"].argmax(axis=1)
+    assert (arrays["labels"] == test.labels).all()
+    assert (confusion == np.bincount(10 * test.labels + predicted, minlength=100).reshape(10, 10)).all()
+    assert np.trace(confusion) / confusion.sum() == summary["test_accuracy"]
+    true = arrays["probabilities"][np.arange(toy.TEST), test.labels]
+    assert summary["test_loss"] == pytest.approx(-np.log(true).mean(), rel=1e-5)
+    mistakes = arrays["mistake_index"]
+    assert sorted(mistakes) == np.flatnonzero(predicted != test.labels)[:25].tolist()
+    assert (np.diff(arrays["probabilities"].max(axis=1)[mistakes]) <= 0).all()
+    assert (arrays["mistake_images"] == test.images[mistakes]).all()
+
+
+def test_a_finished_run_is_left_as_it_is(finished, finished_config, monkeypatch):
+    before = _contents(finished)
+    monkeypatch.setattr(loop, "_Epochs", None)  # whatever trains fails
+    assert train(finished_config, finished) == _summary(finished)
+    assert _contents(finished) == before
+
+
+def test_another_config_is_refused_by_its_keys(finished, finished_config):
+    config = finished_config.copy_and_resolve_references()
+    config.seed, config.optimizer.learning_rate = 3, 0.01
+    before = _contents(finished)
+    differing = r"config\.optimizer\.learning_rate: None, not 0\.01; config\.seed: 0, not 3"
+    with pytest.raises(WorkdirError, match=differing):
+        train(config, finished)
+    assert _contents(finished) == before
+
+
+def test_other_data_are_refused(tmp_path):
+    folder = toy.write_csv(tmp_path / "data")
+    config = toy.toy_config(folder, model__name="linear")
+    _train_one_epoch_only(config, tmp_path / "run")
+    toy.write_csv(folder, seed=5)
+    before = _contents(tmp_path / "run")
+    with pytest.raises(DataError, match=r"began with csv data of other content"):
+        train(config, tmp_path / "run")
+    assert _contents(tmp_path / "run") == before
+
+
+def test_a_workdir_in_use_is_refused(tmp_path, toy_data):
+    with Workdir(tmp_path / "run"), pytest.raises(WorkdirError, match="in use by another process"):
+        train(toy.toy_config(toy_data), tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+
+
+def test_a_workdir_that_is_a_file_is_refused(tmp_path, toy_data):
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(WorkdirError, match="run is a file"):
+        train(toy.toy_config(toy_data), tmp_path / "run")
+    assert (tmp_path / "run").read_text() == "a file"
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizer__name": "adm"}, r"config\.optimizer\.name .*did you mean 'adam'"),
+        ({"model__name": "modell1"}, r"config\.model\.name .*did you mean 'model1'"),
+        ({"optimizer__momentum": 0.5}, r"config\.optimizer\.momentum is set, but rmsprop does not take it"),
+        ({"optimizer__learning_rate": -1.0}, r"config\.optimizer\.learning_rate must be above 0"),
+        ({"train__batch_size": 51}, r"config\.train\.batch_size must be at most 50"),
+        ({"train__epochs": 0}, r"config\.train\.epochs must be at least 1"),
+        ({"schedule__warmup": "soon"}, r"config\.schedule\.warmup: a duration must be like"),
+        ({"data__val_examples": 50}, r"config\.data\.val_examples"),
+        ({"data__dir": "/nowhere/at/all"}, r"/nowhere/at/all"),
+    ],
+)
+def test_nothing_is_written_for_an_error_of_the_user(tmp_path, toy_data, changes, message):
+    with pytest.raises(UserError, match=message):
+        train(toy.toy_config(toy_data, **changes), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_validation_split_the_test_set_stands_in_and_nothing_is_chosen_by_it(tmp_path, toy_data):
+    # Plain descent at a rate that overshoots: the second epoch is worse than the first.
+    changes = {"model__name": "linear", "optimizer__name": "sgd", "optimizer__learning_rate": 1.0}
+    chosen = train(toy.toy_config(toy_data, data__val_examples=11, checkpoint__keep=1, **changes), tmp_path / "val")
+    first, last = (record["val_accuracy"] for record in _metrics(tmp_path / "val"))
+    assert first > last
+    assert (chosen["validation_is_test"], chosen["scored_split"], chosen["scored_examples"]) == (False, "val", 11)
+    assert _checkpoints(tmp_path / "val") == [1, 2]
+
+    summary = train(toy.toy_config(toy_data, checkpoint__keep=1, **changes), tmp_path / "test")
+    assert (summary["validation_is_test"], summary["scored_examples"]) == (True, toy.TEST)
+    assert _checkpoints(tmp_path / "test") == [2]
+    assert not {"test_loss", "test_accuracy"} & (summary.keys() | _metrics(tmp_path / "test")[-1].keys())
+
+
+def test_checkpoints_are_written_every_so_often_and_after_the_last_epoch(tmp_path, toy_data):
+    config = toy.toy_config(toy_data, model__name="linear", train__epochs=5, checkpoint__every=2, checkpoint__keep=9)
+    train(config, tmp_path)
+    assert _checkpoints(tmp_path) == [2, 4, 5]
+
+
+@pytest.mark.parametrize("train_examples_at_once", [toy.BATCH, toy.TRAIN])
+def test_a_diverged_run_is_recorded_as_such(tmp_path, toy_data, train_examples_at_once):
+    """In the second case the only step of the first epoch spoils the parameters: its training loss was still finite."""
+    changes = {"optimizer__name": "sgd", "optimizer__learning_rate": 1e30, "train__batch_size": train_examples_at_once}
+    config = toy.toy_config(toy_data, train__epochs=3, **changes)
+    summary = train(config, tmp_path)
+    assert (summary["status"], summary["epoch"], summary["epochs"]) == ("diverged", 1, 3)
+    assert summary["val_loss"] is None
+    assert (summary["train_loss"] is None) == (train_examples_at_once == toy.BATCH)
+    assert summary == _strict_json((tmp_path / "summary.json").read_text())
+    assert len(_metrics(tmp_path)) == 1
+    assert train(config, tmp_path) == summary
+    if train_examples_at_once == toy.BATCH:
+        assert "DIVERGED" in write_run_report(tmp_path).read_text()
+
+
+def test_throughput_is_of_training_alone(tmp_path, toy_data, monkeypatch):
+    compile_ = jax.stages.Lowered.compile
+
+    def slowly(*arguments, **options):
+        time.sleep(0.5)
+        return compile_(*arguments, **options)
+
+    monkeypatch.setattr(jax.stages.Lowered, "compile", slowly)
+    summary = train(toy.toy_config(toy_data), tmp_path)
+    assert summary["compile_seconds"] > 1  # that of the epoch and that of the evaluation
+    assert summary["train_seconds"] < 0.5
+    assert summary["train_seconds"] == pytest.approx(sum(record["train_seconds"] for record in _metrics(tmp_path)))
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_with_a_checkpoint_whenever_it_comes(tmp_path, toy_data, monkeypatch, number, exit_code):
+    """Here it comes when the epoch's checkpoint, which was not due, was passed over already."""
+    write = loop.Events.write
+
+    def interrupted(events, record):
+        write(events, record)
+        if record["epoch"] == 1:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(loop.Events, "write", interrupted)
+    config = toy.toy_config(toy_data, train__epochs=5, checkpoint__every=4)
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Interrupted) as stop:
+        train(config, tmp_path)
+    assert stop.value.exit_code == exit_code
+    (epoch,) = _checkpoints(tmp_path)
+    assert str(stop.value) == f"stopped after epoch {epoch}"
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+
+
+def test_a_run_stopped_after_its_last_epoch_is_scored_by_the_next_call(tmp_path, toy_data):
+    config = toy.toy_config(toy_data, train__epochs=1)
+    _train_one_epoch_only(config, tmp_path)
+    summary = train(config, tmp_path)
+    assert (summary["status"], summary["compile_seconds"]) == ("finished", 0)
+
+
+def _crash_after(epoch: int, config, workdir: Path) -> None:
+    """Trains until epoch `epoch` is recorded, and fails there as a program killed would."""
+    write = loop.Events.write
+
+    def crashing(events, record):
+        write(events, record)
+        if record["epoch"] == epoch:
+            raise MemoryError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop.Events, "write", crashing)
+        with pytest.raises(MemoryError):
+            train(config, workdir)
+
+
+def test_a_crashed_run_goes_on_from_its_checkpoint_and_records_each_epoch_once(tmp_path, toy_data):
+    config = toy.toy_config(toy_data, train__epochs=3, checkpoint__every=2)
+    _crash_after(1, config, tmp_path)
+    _crash_after(3, config, tmp_path)
+    train(config, tmp_path)
+    metrics = _metrics(tmp_path)
+    assert [record["epoch"] for record in metrics] == [1, 2, 3]
+    events = event_files.read(tmp_path / "tensorboard")
+    assert {tag.replace("/", "_", 1) for tag in events} == EPOCH_KEYS - {"epoch", "step"}
+    for tag, steps in events.items():
+        expected = {record["step"]: record[tag.replace("/", "_", 1)] for record in metrics}
+        assert steps == pytest.approx(expected, rel=1e-6)
+
+
+def test_scores_that_a_crash_kept_from_being_written_are_written_by_the_next_call(tmp_path, toy_data):
+    config = toy.toy_config(toy_data, train__score_test=True)
+    _crash_after(2, config, tmp_path)
+    assert _checkpoints(tmp_path)[-1] == 2
+    summary = train(config, tmp_path)
+    assert summary["status"] == "finished"
+    assert _metrics(tmp_path)[-1]["test_accuracy"] == summary["test_accuracy"]
+    assert summary["compile_seconds"] == 0
+
+
+def test_a_damaged_config_is_an_error_that_says_so(tmp_path, toy_data):
+    config = toy.toy_config(toy_data, model__name="linear")
+    _train_one_epoch_only(config, tmp_path)
+    (tmp_path / "config.json").write_text('{"seed": ')
+    with pytest.raises(WorkdirError, match=r"config\.json cannot be read"):
+        train(config, tmp_path)

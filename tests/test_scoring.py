@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import toy
+
+from fmnist_jax import data
+from fmnist_jax.errors import ConfigError, DataError, WorkdirError
+from fmnist_jax.report import write_evaluation_report
+from fmnist_jax.train.loop import train
+from fmnist_jax.train.scoring import evaluate, load_trained, predict
+
+
+@pytest.fixture
+def run(tmp_path, finished) -> Path:
+    """A copy of the finished run, to be changed."""
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+def _summary(workdir: Path) -> dict:
+    return json.loads((workdir / "summary.json").read_text())
+
+
+@pytest.mark.smoke
+def test_the_test_set_is_scored_as_at_the_end_of_the_run(run):
+    summary, scored = _summary(run), evaluate(run, "test")
+    assert scored == {
+        "split": "test",
+        "loss": summary["test_loss"],
+        "accuracy": summary["test_accuracy"],
+        "examples": toy.TEST,
+        "checkpoint_epoch": 2,
+        "data": "csv",
+        "synthetic": False,
+        "validation_is_test": False,
+        "model": "toy",
+        "optimizer": "rmsprop",
+        "seed": 0,
+    }
+    folder = run / "evaluations" / "test"
+    assert _summary(folder) == scored
+    assert (folder / "confusion_matrix.csv").read_bytes() == (run / "confusion_matrix.csv").read_bytes()
+    assert (folder / "predictions.npz").read_bytes() == (run / "predictions.npz").read_bytes()
+    assert "csv" in write_evaluation_report(run, "test").read_text()
+
+
+@pytest.mark.parametrize(("split", "examples"), [("val", 11), ("train", 39)])
+def test_the_other_splits_are_the_runs_own(run, split, examples):
+    scored = evaluate(run, split)
+    assert scored["examples"] == examples
+    if split == "val":
+        assert scored["loss"] == pytest.approx(_summary(run)["val_loss"], rel=1e-6)
+        assert scored["accuracy"] == _summary(run)["val_accuracy"]
+    with np.load(run / "evaluations" / split / "predictions.npz") as file:
+        assert len(file["labels"]) == examples
+
+
+def test_evaluating_changes_nothing_of_the_run(run):
+    def contents():
+        files = (path for path in run.rglob("*") if path.is_file() and "evaluations" not in path.parts)
+        return {path: path.read_bytes() for path in files}
+
+    before = contents()
+    evaluate(run, "val")
+    assert contents() == before
+
+
+def test_predictions_are_those_of_the_run(finished, finished_config):
+    images = data.load(finished_config.data).test.images
+    with np.load(finished / "predictions.npz") as file:
+        expected = file["probabilities"]
+    probabilities = predict(finished, images)
+    assert (probabilities.dtype, probabilities.shape) == (np.float32, (toy.TEST, 10))
+    assert (probabilities == expected).all()
+    np.testing.assert_allclose(predict(finished, images[3:4]), expected[3:4], rtol=1e-5)
+
+
+def test_what_is_loaded_is_the_newest_checkpoint(finished, finished_config):
+    trained = load_trained(finished)
+    assert trained.config.to_dict() == finished_config.to_dict()
+    assert trained.checkpoint.epoch == 2
+    assert [record["epoch"] for record in trained.checkpoint.history] == [1, 2]
+
+
+def test_a_damaged_newest_checkpoint_is_passed_over_and_the_epoch_says_so(run, capsys):
+    shutil.rmtree(run / "checkpoints" / "2" / "state")
+    assert evaluate(run, "test")["checkpoint_epoch"] == 1
+    assert "checkpoints/2 is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("split", ["tests", "validation", ""])
+def test_an_unknown_split_is_refused(run, split):
+    with pytest.raises(ConfigError, match=r"--split must be one of train, val, test, not "):
+        evaluate(run, split)
+    assert not (run / "evaluations").exists()
+
+
+def _remove(name: str):
+    def change(run: Path) -> None:
+        (run / name).unlink()
+
+    return change
+
+
+def _write(name: str, content: str):
+    def change(run: Path) -> None:
+        (run / name).write_text(content)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (shutil.rmtree, r"holds no run \(no config\.json\)"),
+        (_remove("config.json"), r"holds no run \(no config\.json\)"),
+        (_write("config.json", "{}"), r"config\.json cannot be read \(config\.seed is missing"),
+        (_remove("manifest.json"), r"manifest\.json is missing or damaged"),
+        (_write("manifest.json", '{"data": {"name": "csv"}}'), r"manifest\.json is missing or damaged"),
+        (_write("manifest.json", '{"data": [1]}'), r"manifest\.json is missing or damaged"),
+        (lambda run: shutil.rmtree(run / "checkpoints"), "has no checkpoint yet"),
+        (lambda run: [shutil.rmtree(folder) for folder in (run / "checkpoints").iterdir()], "has no checkpoint yet"),
+        (lambda run: [shutil.rmtree(f / "state") for f in (run / "checkpoints").iterdir()], "every checkpoint in"),
+    ],
+)
+def test_a_run_that_is_not_whole_is_an_error_that_says_what_is_missing(run, change, message):
+    change(run)
+    for scored in (lambda: evaluate(run, "test"), lambda: predict(run, np.zeros((1, 28, 28), np.uint8))):
+        with pytest.raises(WorkdirError, match=message):
+            scored()
+    assert not (run / "evaluations").exists()
+
+
+def test_other_data_than_the_runs_are_refused(tmp_path):
+    folder = toy.write_csv(tmp_path / "data")
+    train(toy.toy_config(folder, model__name="linear", train__epochs=1), tmp_path / "run")
+    toy.write_csv(folder, seed=9)
+    with pytest.raises(DataError, match="began with csv data of other content"):
+        evaluate(tmp_path / "run", "test")
+    assert not (tmp_path / "run" / "evaluations").exists()
+
+
+def test_the_checkpoint_of_another_network_is_refused(run):
+    config = (run / "config.json").read_text()
+    (run / "config.json").write_text(config.replace('"toy"', '"toy-batchnorm"'))
+    with pytest.raises(WorkdirError, match=r"does not fit this run: .* is .*, expected .*; use a fresh workdir"):
+        evaluate(run, "test")
