@@ -1,12 +1,13 @@
 """What every script shares: flags parsed, one library call, and how it ended turned into an exit code.
 
-0: done. 2: the user's error, one line on stderr. 130, 143: stopped by SIGINT, SIGTERM.
+0: done. 2: the user's error, one line on stderr. 130, 143: stopped by SIGINT, SIGTERM. 141: nobody reads the output.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -79,17 +80,27 @@ def _illegal(message: str) -> str:
 
 def _guarded(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> None:
     # Imported late, for a quick --help.
+    import jax
+
     from fmnist_jax import compilation_cache
     from fmnist_jax.train.interrupts import Interrupted
 
     if not flags.FLAGS["verbosity"].present:
-        # absl's default in a program is INFO: what the libraries report of themselves, no news to a user.
-        logging.set_verbosity(logging.WARNING)
+        _quiet()
     compilation_cache.enable()
     try:
         main(arguments)
+        sys.stdout.flush()
     except UserError as error:
         _fail(str(error))
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        _fail(f"out of memory ({error}); compute less at once, as with a smaller --config.train.batch_size")
+    except BrokenPipeError:
+        # Whoever read the output has gone, as `head` does, and will read no word on it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except Interrupted as stop:
         print(f"{stop}; run the same command again to resume", file=sys.stderr)
         if stop.at_once:
@@ -98,6 +109,13 @@ def _guarded(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) ->
             sys.stderr.flush()
             os._exit(stop.exit_code)
         sys.exit(stop.exit_code)
+
+
+def _quiet() -> None:
+    """Keeps what the libraries report of themselves, absl's default, to themselves."""
+    logging.set_verbosity(logging.WARNING)
+    # Orbax, which reports through absl, logs the tracebacks of errors that it raises, too.
+    logging.get_absl_logger().setLevel("CRITICAL")
 
 
 def _fail(message: str) -> NoReturn:

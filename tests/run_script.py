@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import multiprocessing.forkserver
 import os
+import resource
 import runpy
 import shutil
 import subprocess
@@ -33,14 +34,16 @@ class Ended:
     err: str
 
 
-def run_script(name: str, *arguments: object) -> Ended:
+def run_script(name: str | Path, *arguments: object, largest_file: int | None = None) -> Ended:
     """Runs `scripts/<name>.py`, from the repository's root, in a process forked from one that imported everything.
 
-    Imports take most of a script's time to fail, and what a script does after them is the same.
+    Imports take most of a script's time to fail, and what a script does after them is the same. It cannot write files
+    of more than `largest_file` bytes.
     """
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
-        process = _server().Process(target=_become, args=(name, [str(a) for a in arguments], str(out), str(err)))
+        argv = [str(Path("scripts", f"{name}.py")), *map(str, arguments)]
+        process = _server().Process(target=_become, args=(argv, str(out), str(err), largest_file))
         process.start()
         process.join()
         assert process.exitcode is not None
@@ -123,11 +126,13 @@ def _server() -> ForkServerContext:
     return context
 
 
-def _become(name: str, arguments: list[str], out: str, err: str) -> None:
+def _become(argv: list[str], out: str, err: str, largest_file: int | None) -> None:
     for number, path in ((1, out), (2, err)):
         file = os.open(path, os.O_WRONLY | os.O_CREAT)
         os.dup2(file, number)
         os.close(file)
+    if largest_file is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     os.chdir(ROOT)
-    sys.argv = [f"scripts/{name}.py", *arguments]
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    sys.argv = argv
+    runpy.run_path(argv[0], run_name="__main__")

@@ -218,6 +218,20 @@ def test_a_workdir_in_use(trained: Path, data: Path):
     assert contents(trained) == before
 
 
+def test_too_little_memory(tmp_path: Path):
+    (tmp_path / "script.py").write_text(
+        "import jax\n"
+        "from fmnist_jax import cli\n"
+        "def main(arguments):\n"
+        "    raise jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: Out of memory allocating 8935458560 bytes.')\n"
+        "cli.run(main)\n"
+    )
+    assert message(run_script(tmp_path / "script")) == (
+        "out of memory (RESOURCE_EXHAUSTED: Out of memory allocating 8935458560 bytes.); compute less at once, "
+        "as with a smaller --config.train.batch_size"
+    )
+
+
 def test_help_lists_the_flags_and_the_keys_of_the_config():
     for script in ("train", "evaluate", "predict", "reproduce"):
         ended = run_script(script, "--help")

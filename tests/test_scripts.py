@@ -161,6 +161,28 @@ def test_a_signal_while_there_is_nothing_to_save(
     assert end(process) == (128 + number, [f"{number.name}: stopped; run the same command again"])
 
 
+def test_a_run_that_cannot_write_its_checkpoints_resumes_where_it_can(trained: Path, data: Path, tmp_path: Path):
+    arguments = train_arguments(tmp_path, data, **SETTINGS)
+    ended = run_script("train", *arguments, largest_file=100_000)
+    assert ended.code == 2
+    assert ended.err == (
+        f"error: a checkpoint cannot be written to {tmp_path}/checkpoints (File too large); make room there and "
+        "run the same command again to resume\n"
+    )
+    ended = run_script("train", *arguments)
+    assert (ended.code, ended.err) == (0, "")
+    assert differences(tmp_path, trained) == []
+
+
+def test_nobody_reads_the_output(trained: Path):
+    with start_script("evaluate", f"--workdir={trained}") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 128 + signal.SIGPIPE
+
+
 def test_a_run_killed_without_warning_and_resumed_is_the_uninterrupted_one(tmp_path: Path):
     assert kill_and_resume(tmp_path, kills=2, seed=0) == []
 

@@ -7,10 +7,12 @@ the bytes that were saved (Orbax restores a mismatched tree in part, orbax issue
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +26,7 @@ from fmnist_jax.train.state import TrainState
 
 History = list[dict[str, Any]]
 _Arrays = dict[str, np.ndarray]
+_OS_ERROR = re.compile(r": ([^:]+) \[os_error_code=")  # as TensorStore, which writes the arrays, reports it
 
 
 class Checkpoint(NamedTuple):
@@ -68,15 +71,15 @@ class Checkpoints:
         """Starts to write the state after `epoch`; a checkpoint counts only when it is complete.
 
         The state's arrays are copied to the host before this returns, so that they may be donated at once.
+
+        **Raises:** `WorkdirError` where this one, or the one before it, cannot be written.
         """
         arrays = _flatten(state)
         record = {"history": history, "digest": _digest(arrays), "history_digest": _history_digest(history)}
         self._preserved.history = history
-        self._manager.save(
-            epoch,
-            args=ocp.args.Composite(state=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(record)),
-            force=True,
-        )
+        args = ocp.args.Composite(state=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(record))
+        with self._errors_of_user():
+            self._manager.save(epoch, args=args, force=True)
 
     def epochs(self) -> Sequence[int]:
         """Returns the epochs after which there is a complete checkpoint, in ascending order."""
@@ -107,13 +110,29 @@ class Checkpoints:
                 self._manager.delete(epoch)
 
     def wait(self) -> None:
-        """Waits until what was saved is complete."""
-        self._manager.wait_until_finished()
+        """Waits until what was saved is complete; raises `WorkdirError` where it cannot be written."""
+        with self._errors_of_user():
+            self._manager.wait_until_finished()
 
     def close(self) -> None:
         """Waits until what was saved is complete, and ends the threads that wrote it."""
         self.wait()
         self._manager.close()
+
+    @contextlib.contextmanager
+    def _errors_of_user(self) -> Iterator[None]:
+        """Names the folder where the operating system refused to write; Orbax raises that as errors of any class."""
+        try:
+            yield
+        except Exception as error:
+            match = _OS_ERROR.search(str(error))
+            reason = error.strerror if isinstance(error, OSError) else match and match[1]
+            if not reason:
+                raise
+            raise WorkdirError(
+                f"a checkpoint cannot be written to {self._folder} ({reason}); make room there and run the same "
+                "command again to resume"
+            ) from None
 
     def _restore(self, epoch: int) -> Checkpoint:
         expected = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), _by_name(self._template))
