@@ -27,7 +27,8 @@ def write_table(workdir: Path) -> str:
 
     Reads the runs `workdir/modelN/seedS`, all that are there; needs two or more of each network that is there.
 
-    **Raises:** `WorkdirError` where there are none, or a run is unfinished or on another data set than the real one.
+    **Raises:** `WorkdirError` where there are none, or a run is unfinished, diverged, or on another data set than the
+    real one.
     """
     runs = {model: _runs(workdir / model) for model in PUBLISHED if (workdir / model).is_dir()}
     if not runs:
@@ -46,6 +47,8 @@ def _runs(folder: Path) -> list[Run]:
     for run in runs:
         if run.summary.synthetic:
             raise WorkdirError(f"{folder} holds a run on the synthetic set; the study was of the real one")
+        if run.summary.status == "diverged":
+            raise WorkdirError(f"{folder} holds a run that diverged, of seed {run.summary.seed}; there is no mean to take")
     return runs
 
 
