@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import ml_collections
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fmnist_jax import config
+from fmnist_jax.config import SCHEMA, Field
+from fmnist_jax.errors import ConfigError
+
+
+def _with(key: str, value: Any) -> ml_collections.ConfigDict:
+    changed = config.default_config()
+    with changed.unlocked(), changed.ignore_type():
+        changed.update_from_flattened_dict({key: value})
+    return changed
+
+
+def _allowed(field: Field) -> st.SearchStrategy:
+    unset = st.none() if isinstance(field.default, type) else st.nothing()
+    if field.type is bool:
+        return st.booleans() | unset
+    if field.choices:
+        return st.sampled_from(field.choices)
+    if field.type is str:
+        return st.text(max_size=8)
+    low = field.low if field.low is not None else field.above
+    high = field.high if field.high is not None else field.below
+    if field.type is int:
+        return st.integers(int(low), int(high if high is not None else 2**40))
+    numbers = st.floats(low, high, allow_nan=False, allow_infinity=False, exclude_min=field.above is not None)
+    return numbers.filter(lambda value: field.below is None or value < field.below) | unset
+
+
+@pytest.mark.smoke
+def test_the_defaults_are_valid_and_locked():
+    default = config.default_config()
+    config.validate(default)
+    assert set(dict(config.flatten(default))) == set(SCHEMA)
+    assert default.is_locked
+    with pytest.raises(AttributeError, match="locked"):
+        default.optimizer.learnin_rate = 1.0
+
+
+@given(st.fixed_dictionaries({}, optional={key: _allowed(field) for key, field in SCHEMA.items()}))
+def test_json_reads_back_every_config_that_is_valid(changes):
+    changed = config.default_config()
+    changed.update_from_flattened_dict(changes)
+    config.validate(changed)
+    found = config.from_json(config.to_json(changed))
+    assert found.is_locked
+    assert dict(config.flatten(found)) == dict(config.flatten(changed))
+    assert config.differences(found, changed) == []
+
+
+@pytest.mark.parametrize("key", [key for key, field in SCHEMA.items() if field.type is float])
+def test_a_whole_number_will_do_for_a_number(key):
+    value = 1 if SCHEMA[key].problem(1) is None else 0
+    changed = config.default_config()
+    changed.update_from_flattened_dict({key: value})
+    config.validate(changed)
+    assert dict(config.flatten(config.from_json(config.to_json(changed))))[key] == value
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("seed", -1, "must be at least 0, not -1"),
+        ("seed", 2**31, "must be at most 2.14748e+09, not 2147483648"),
+        ("seed", 1.0, "must be a int, not 1.0"),
+        ("seed", True, "must be a int, not True"),
+        ("seed", None, "must be a int, not unset"),
+        ("precision", "bfloat", "must be one of float32, bfloat16, not 'bfloat'; did you mean 'bfloat16'?"),
+        ("data.name", "mnist", "must be one of fashion_mnist, csv, synthetic, auto, not 'mnist'"),
+        ("data.dir", 3, "must be a str, not 3"),
+        ("optimizer.learning_rate", 0.0, "must be above 0, not 0.0"),
+        ("optimizer.learning_rate", "1e-3", "must be a float, not '1e-3'"),
+        ("optimizer.learning_rate", math.nan, "must be a finite number, not nan"),
+        ("optimizer.weight_decay", math.inf, "must be a finite number, not inf"),
+        ("optimizer.b1", 1.0, "must be below 1, not 1.0"),
+        ("optimizer.b2", -0.1, "must be at least 0, not -0.1"),
+        ("optimizer.clip_norm", None, "must be a float, not unset"),
+        ("schedule.final_scale", 1.5, "must be at most 1, not 1.5"),
+        ("train.epochs", 0, "must be at least 1, not 0"),
+        ("train.score_test", 1, "must be a bool, not 1"),
+        ("train.ema_decay", 1.0, "must be below 1, not 1.0"),
+        ("checkpoint.keep", 0, "must be at least 1, not 0"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_what_is_allowed(key, value, problem):
+    with pytest.raises(ConfigError) as caught:
+        config.validate(_with(key, value))
+    assert str(caught.value).startswith(f"config.{key} {problem}")
+
+
+@pytest.mark.parametrize(
+    ("key", "suggestion"),
+    [
+        ("optimizer.learnig_rate", "; did you mean 'optimizer.learning_rate'?"),
+        ("learning_rate", "; did you mean 'optimizer.learning_rate'?"),
+        ("zebra", ""),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest(key, suggestion):
+    with pytest.raises(ConfigError) as caught:
+        config.validate(_with(key, 1.0))
+    assert str(caught.value) == f"config.{key} is no key of the config{suggestion}"
+
+
+def test_a_missing_key_is_named():
+    changed = config.default_config()
+    with changed.unlocked():
+        del changed.train["epochs"]
+    with pytest.raises(ConfigError, match=r"config\.train\.epochs is missing"):
+        config.validate(changed)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is not JSON"),
+        ('{"seed": 1', "is not JSON"),
+        ("[1, 2]", "is not a JSON object"),
+        ("{}", "config.seed is missing"),
+        (json.dumps(config.default_config().to_dict() | {"seed": "1"}), "config.seed must be a int, not '1'"),
+        (
+            json.dumps(config.default_config().to_dict() | {"sed": 1}),
+            "config.sed is no key of the config; did you mean",
+        ),
+    ],
+)
+def test_what_is_no_saved_config_is_refused(text, message):
+    with pytest.raises(ConfigError, match=message.replace(".", r"\.")):
+        config.from_json(text)
+
+
+def test_differences_are_a_line_each():
+    one, other = config.default_config(), config.default_config()
+    assert config.differences(one, other) == []
+    one.optimizer.learning_rate = 0.1
+    other.seed, other.data.name = 5, "csv"
+    assert config.differences(one, other) == [
+        "config.data.name: 'fashion_mnist', not 'csv'",
+        "config.optimizer.learning_rate: 0.1, not None",
+        "config.seed: 0, not 5",
+    ]
+
+
+def test_help_has_a_line_for_each_key():
+    lines = config.describe().splitlines()
+    assert len(lines) == len(SCHEMA)
+    assert "  --config.train.epochs (default 10): passes over the training images" in lines
+    assert any(line.startswith("  --config.optimizer.learning_rate (default unset): ") for line in lines)
