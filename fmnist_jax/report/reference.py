@@ -48,7 +48,7 @@ def _runs(folder: Path) -> list[Run]:
         if run.summary.synthetic:
             raise WorkdirError(f"{folder} holds a run on the synthetic set; the study was of the real one")
         if run.summary.status == "diverged":
-            raise WorkdirError(f"{folder} holds a run that diverged, of seed {run.summary.seed}; there is no mean to take")
+            raise WorkdirError(f"{folder} holds a run that diverged (seed {run.summary.seed}); it has no mean to take")
     return runs
 
 
