@@ -1,0 +1,90 @@
+"""What the README tells a user to type works."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fmnist_jax import config as config_schema
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def _commands() -> list[list[str]]:
+    text = "\n".join(_blocks("bash")).replace("\\\n", " ")
+    return [shlex.split(line, comments=True) for line in text.splitlines() if line.startswith("python ")]
+
+
+def test_readme_has_the_commands_of_each_script():
+    assert {command[1] for command in _commands()} >= {
+        "scripts/train.py",
+        "scripts/evaluate.py",
+        "scripts/predict.py",
+        "scripts/reproduce.py",
+    }
+
+
+@pytest.mark.parametrize("command", _commands(), ids=" ".join)
+def test_scripts_configs_flags_and_keys_of_a_command_exist(command):
+    script = ROOT / command[1]
+    source = script.read_text()
+    for argument in command[2:]:
+        name, _, value = argument.removeprefix("--").partition("=")
+        if not argument.startswith("--") or name in ("help", "workdir"):
+            continue
+        if name == "config":
+            assert (ROOT / value).is_file()
+        elif name.startswith("config."):
+            assert name.removeprefix("config.") in config_schema.SCHEMA
+        else:
+            assert re.search(rf'DEFINE_\w+\(\s*"{name}"', source), f"{script.name} has no flag --{name}"
+
+
+def test_shell_scripts_and_linked_files_exist():
+    for path in re.findall(r"\]\((?!http)([^)#]+)\)", README) + re.findall(r"^(scripts/\w+\.sh)", README, re.MULTILINE):
+        assert (ROOT / path).is_file(), path
+
+
+def test_train_evaluate_and_predict_work_one_after_the_other(tmp_path):
+    """The section "Train, evaluate, predict" as it stands, with a smaller network, data set and run."""
+    section = README.split("## Train, evaluate, predict")[1].split("##")[0]
+    lines = next(block for block in _blocks("bash") if "predict.py" in block).splitlines()
+    assert all(line in section for line in lines)
+    Image.fromarray(np.full((40, 30), 255, np.uint8)).save(tmp_path / "photo_of_a_shirt.png")
+    small = ["--config.data.name=synthetic", "--config.model.name=model1", "--config.train.epochs=1"]
+    for line in lines:
+        if not line.startswith("python "):
+            continue
+        command = [sys.executable, *shlex.split(line)[1:]]
+        command = [str(ROOT / word) if word.startswith("scripts/") else word for word in command]
+        command = [f"--config={ROOT / word.partition('=')[2]}" if "--config=" in word else word for word in command]
+        extra = small if "train.py" in line else []
+        done = subprocess.run([*command, *extra], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs/model3/report.html").is_file()
+    assert (tmp_path / "runs/model3/evaluations/test/report.html").is_file()
+    assert done.stdout.startswith("photo_of_a_shirt.png: ")
+
+
+def test_library_example_runs(capsys):
+    (code,) = _blocks("python")
+    exec(compile(code, "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "accuracy" in printed
+
+
+def test_reference_table_is_the_committed_one():
+    table = (ROOT / "docs/benchmarks/reference.md").read_text().split("\n\n")[0]
+    assert table in README
