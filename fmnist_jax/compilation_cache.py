@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import warnings
 from pathlib import Path
 
 import jax
@@ -21,6 +22,8 @@ def enable() -> Path | None:
 
     **Returns:** the folder, or `None` where it cannot be written: then programs are compiled each time.
     """
+    # What cannot be read there, as after a kill, or written, is compiled again: no news to a user.
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache entry")
     named = getattr(jax.config, _FOLDER)
     if named:
         return Path(named)

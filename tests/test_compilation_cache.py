@@ -31,6 +31,18 @@ def test_programs_are_kept(unset, monkeypatch):
     assert list(folder.iterdir())
 
 
+def test_a_damaged_program_is_compiled_again_without_a_word(unset, monkeypatch):
+    monkeypatch.setattr(compilation_cache, "_LEAST_SECONDS", 0.0)
+    folder = compilation_cache.enable()
+    for _ in range(2):
+        jax.experimental.compilation_cache.compilation_cache.reset_cache()
+        jax.clear_caches()
+        assert jax.jit(lambda x: x * 43)(jnp.float32(2)) == 86
+        assert folder is not None
+        for file in folder.iterdir():
+            file.write_bytes(file.read_bytes()[:20])
+
+
 def test_a_folder_of_the_users_choice_is_left_alone(unset, tmp_path):
     jax.config.update("jax_compilation_cache_dir", str(tmp_path / "mine"))
     assert compilation_cache.enable() == tmp_path / "mine"
