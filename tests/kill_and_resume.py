@@ -1,14 +1,18 @@
 """Kills runs without warning at random moments, resumes them, and holds them against one that nobody touched.
 
 python tests/kill_and_resume.py --kills=10 [--seed=0]
+python tests/kill_and_resume.py --at-every-write
 
 Moments are drawn evenly over a run's whole life: imports, compilation, epochs, checkpoints, scoring, the report. A run
 that ends before its moment comes is compared and counts for nothing; the next begins anew. Takes about 20 s a kill.
+With `--at-every-write` a run is killed once, just before it changes a file for the nth time, for every n: some 20
+minutes.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import shutil
@@ -27,7 +31,7 @@ from fmnist_jax.train.scoring import load_trained
 
 # What a clock measured differs from run to run.
 _TIMES = ("examples_per_second", "train_seconds", "eval_seconds", "compile_seconds")
-_SETTINGS = {"train__epochs": 6, "train__score_test": True, "data__val_examples": 100}
+_SETTINGS = {"train__epochs": 4, "train__score_test": True}
 
 
 def differences(run: Path, other: Path) -> list[str]:
@@ -63,8 +67,24 @@ def kill_and_resume(folder: Path, kills: int, seed: int) -> list[str]:
     return found + _compared(workdir, folder / "untouched")
 
 
-def _start(workdir: Path, data: Path) -> subprocess.Popen[str]:
-    return start_script("train", *train_arguments(workdir, data, **_SETTINGS))
+def kill_at_every_write(folder: Path) -> list[str]:
+    """Does what the module says, in `folder`; returns all differences found, each a line."""
+    data, found = write_data(folder / "data"), []
+    _finish(_start(folder / "untouched", data))
+    for n in itertools.count(1):
+        workdir = folder / f"write{n}"
+        process = _start(workdir, data, die_in=workdir, die_at=n)
+        process.communicate()
+        if process.returncode == 0:
+            return found
+        print(f"killed before write {n}: {_stage(workdir)}", flush=True)
+        _finish(_start(workdir, data))
+        found += _compared(workdir, folder / "untouched")
+    raise AssertionError("a run writes without end")
+
+
+def _start(workdir: Path, data: Path, **hooks: object) -> subprocess.Popen[str]:
+    return start_script("train", *train_arguments(workdir, data, **_SETTINGS), **hooks)
 
 
 def _kill(process: subprocess.Popen[str], moment: float) -> bool:
@@ -139,9 +159,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--at-every-write", action="store_true")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        sys.exit("\n".join(kill_and_resume(Path(folder), arguments.kills, arguments.seed)) or 0)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        every = arguments.at_every_write
+        found = kill_at_every_write(folder) if every else kill_and_resume(folder, arguments.kills, arguments.seed)
+    sys.exit("\n".join(found) or 0)
 
 
 if __name__ == "__main__":

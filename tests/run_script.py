@@ -17,9 +17,8 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from unittest import mock
 
-import numpy as np
+import csv_files
 
-from fmnist_jax.data import kaggle_csv
 from fmnist_jax.data.synthetic import generate
 
 ROOT = Path(__file__).parent.parent
@@ -50,15 +49,18 @@ def run_script(name: str | Path, *arguments: object, largest_file: int | None = 
         return Ended(process.exitcode, out.read_text(), err.read_text())
 
 
-def start_script(name: str, *arguments: object, pause_at: str = "") -> subprocess.Popen[str]:
+def start_script(name: str, *arguments: object, **hooks: object) -> subprocess.Popen[str]:
     """Starts `scripts/<name>.py` from the repository's root in a Python of its own.
 
-    Where it first imports the module, or opens a file of the name, `pause_at`, it prints "paused" and stays there.
+    `hooks` are the settings of `hooks/sitecustomize.py`, which stops it at a chosen moment.
     """
+    settings = {setting.upper(): str(value) for setting, value in hooks.items()}
+    if settings:
+        settings["PYTHONPATH"] = os.pathsep.join([str(ROOT / "tests" / "hooks"), str(ROOT)])
     return subprocess.Popen(
         [sys.executable, f"scripts/{name}.py", *map(str, arguments)],
         cwd=ROOT,
-        env=environment() | ({"PYTHONPATH": _pausing(), "PAUSE_AT": pause_at} if pause_at else {}),
+        env=environment() | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -71,7 +73,7 @@ def environment() -> dict[str, str]:
     return kept | {
         "PYTHONPATH": str(ROOT),
         "JAX_PLATFORMS": "cpu",
-        "JAX_COMPILATION_CACHE_DIR": _folder("compiled"),
+        "JAX_COMPILATION_CACHE_DIR": _cache(),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "XLA_FLAGS": "--xla_backend_optimization_level=0",
     }
@@ -79,13 +81,7 @@ def environment() -> dict[str, str]:
 
 def write_data(folder: Path, train_examples: int = 500, test_examples: int = 120) -> Path:
     """Writes a data set of a few synthetic garments as `--config.data.name=csv` wants them; returns `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    header = ",".join(["label", *(f"pixel{i}" for i in range(1, 785))])
-    splits = generate(train_examples=train_examples, test_examples=test_examples)
-    for name, split in zip((kaggle_csv.TRAIN, kaggle_csv.TEST), splits, strict=True):
-        rows = np.concatenate([split.labels[:, None], split.images.reshape(len(split), -1)], axis=1)
-        np.savetxt(folder / name, rows, "%d", delimiter=",", header=header, comments="")
-    return folder
+    return csv_files.write(folder, *generate(train_examples=train_examples, test_examples=test_examples))
 
 
 def train_arguments(workdir: Path, data: Path, **overrides: object) -> list[str]:
@@ -97,24 +93,10 @@ def train_arguments(workdir: Path, data: Path, **overrides: object) -> list[str]
 
 
 @functools.cache
-def _folder(name: str) -> str:
-    folder = tempfile.mkdtemp(prefix=f"{name}-")
+def _cache() -> str:
+    folder = tempfile.mkdtemp(prefix="compiled-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
-
-
-@functools.cache
-def _pausing() -> str:
-    """Returns a `PYTHONPATH` with a hook that pauses the interpreter."""
-    Path(_folder("hooks"), "sitecustomize.py").write_text(
-        "import os, sys, time\n"
-        "def hook(event, arguments):\n"
-        "    if event in ('import', 'open') and os.path.basename(str(arguments[0])) == os.environ['PAUSE_AT']:\n"
-        "        os.write(1, b'paused\\n')\n"
-        "        time.sleep(60)\n"
-        "sys.addaudithook(hook)\n"
-    )
-    return os.pathsep.join([_folder("hooks"), str(ROOT)])
 
 
 @functools.cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import csv_files
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +13,7 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from fmnist_jax import config, models
-from fmnist_jax.data import Split, kaggle_csv
+from fmnist_jax.data import Split
 from fmnist_jax.models.initializers import KERAS, Initializers
 from fmnist_jax.models.layers import Style, dense
 
@@ -108,12 +109,7 @@ def split(examples: int, seed: int = 0) -> Split:
 
 def write_csv(folder: Path, *, seed: int = 0) -> Path:
     """Writes the two files of a `csv` data set of `TRAIN` and `TEST` images."""
-    folder.mkdir(parents=True, exist_ok=True)
-    header = ",".join(["label", *(f"pixel{i}" for i in range(1, 785))])
-    for name, part in ((kaggle_csv.TRAIN, split(TRAIN, seed)), (kaggle_csv.TEST, split(TEST, seed + 1))):
-        rows = np.concatenate([part.labels[:, None], part.images.reshape(len(part), -1)], axis=1)
-        np.savetxt(folder / name, rows, fmt="%d", delimiter=",", header=header, comments="")
-    return folder
+    return csv_files.write(folder, split(TRAIN, seed), split(TEST, seed + 1))
 
 
 def toy_config(data: Path | None = None, **changes: Any) -> ConfigDict:
