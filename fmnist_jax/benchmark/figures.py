@@ -66,9 +66,7 @@ def _summary(problem: Problem, model: Mapping[str, Any], task: str) -> dict[str,
     }
 
 
-def _roofline(
-    problem: Problem, machine: Mapping[str, Any], task: str, ours: Sequence[float]
-) -> dict[str, float] | None:
+def _roofline(problem: Problem, machine: Mapping[str, Any], task: str, ours: Sequence[float]) -> dict[str, Any] | None:
     flop_rates, bandwidths = rates(machine, "matmul"), rates(machine, "copy")
     if not (ours and flop_rates and bandwidths):
         return None
@@ -77,13 +75,13 @@ def _roofline(
     else:
         flops = roofline.evaluation_flops(problem.architecture)
         traffic = roofline.evaluation_bytes(problem, EVAL_BATCH)
-    flop_rate, bandwidth = statistics.median(flop_rates), statistics.median(bandwidths)
-    ceiling = roofline.ceiling(flops, traffic, flop_rate, bandwidth)
+    ceilings = [roofline.ceiling(flops, traffic, *turn) for turn in zip(flop_rates, bandwidths, strict=True)]
+    reached = spread([speed / ceiling for speed, ceiling in zip(ours, ceilings, strict=True)])
     return {
         "flops_per_example": flops,
         "bytes_per_example": traffic,
-        "machine_flops_per_second": flop_rate,
-        "machine_bytes_per_second": bandwidth,
-        "ceiling_examples_per_second": ceiling,
-        "reached": statistics.median(ours) / ceiling,
+        "machine_flops_per_second": statistics.median(flop_rates),
+        "machine_bytes_per_second": statistics.median(bandwidths),
+        "ceiling_examples_per_second": statistics.median(ceilings),
+        "reached": reached._asdict(),
     }

@@ -78,7 +78,7 @@ def _curve(axes: Axes, axis: str, found: Mapping[str, Any]) -> None:
     axes.set_xscale("log", base=2)
     axes.set_xticks(list(points), [str(value) for value in points])
     axes.minorticks_off()
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.1 * max((figure.high for figure in figures), default=1.0))
     axes.set_xlabel(axis)
     axes.tick_params(labelsize=8)
     _thousands(axes, "y")

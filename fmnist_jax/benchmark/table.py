@@ -81,12 +81,13 @@ def _comparisons(model: Mapping[str, Any]) -> Iterator[str]:
             yield _roofline(what, summary["roofline"])
 
 
-def _roofline(what: str, roof: Mapping[str, float]) -> str:
+def _roofline(what: str, roof: Mapping[str, Any]) -> str:
     return (
         f"- Roofline of {what}: {roof['flops_per_example'] / 1e6:.2f} MFLOP and "
         f"{roof['bytes_per_example'] / 1e3:.1f} kB an example allow {roof['ceiling_examples_per_second']:,.0f} "
         f"examples/s at the {roof['machine_flops_per_second'] / 1e9:,.0f} GFLOP/s and "
-        f"{roof['machine_bytes_per_second'] / 1e9:,.1f} GB/s measured; ours reaches {roof['reached']:.0%} of that."
+        f"{roof['machine_bytes_per_second'] / 1e9:,.1f} GB/s measured; ours reaches "
+        f"{_words(roof['reached'], '.0%')} of that."
     )
 
 
