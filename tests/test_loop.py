@@ -278,8 +278,12 @@ def test_without_a_validation_split_the_test_set_stands_in_and_nothing_is_chosen
 
 def test_checkpoints_are_written_every_so_often_and_after_the_last_epoch(tmp_path, toy_data):
     config = toy.toy_config(toy_data, model__name="linear", train__epochs=5, checkpoint__every=2, checkpoint__keep=9)
+    config.schedule.name = "linear"
     train(config, tmp_path)
     assert _checkpoints(tmp_path) == [2, 4, 5]
+    # What is recorded is the rate of an epoch's last step.
+    rates = [1e-3 * (1 - (toy.STEPS * epoch - 1) / (5 * toy.STEPS)) for epoch in range(1, 6)]
+    assert [record["learning_rate"] for record in _metrics(tmp_path)] == pytest.approx(rates)
 
 
 @pytest.mark.parametrize("train_examples_at_once", [toy.BATCH, toy.TRAIN])

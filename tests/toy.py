@@ -46,8 +46,8 @@ class Linear(nnx.Module):
     """
 
     def __init__(self, *, style: Style, rngs: nnx.Rngs):
-        zeros = nnx.initializers.zeros_init()
-        self.logits = dense(49, 10, init=Initializers(zeros, zeros), style=style, rngs=rngs)
+        init = Initializers(nnx.initializers.constant(0.1), nnx.initializers.zeros_init())
+        self.logits = dense(49, 10, init=init, style=style, rngs=rngs)
 
     def __call__(self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None) -> jax.Array:
         del train, rngs
