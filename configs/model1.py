@@ -1,6 +1,10 @@
 """The study's model 1: two convolutions, RMSProp, no dropout.
 
 python scripts/train.py --config=configs/model1.py --workdir=runs/model1
+
+Takes 2.0 minutes on one core of a server (median of five runs), less on two. Expect 89.0% on the test images, on
+which it validates as the study did: 88.98% with a standard deviation of 0.43 points over five seeds, where the
+study had 88.98%; docs/benchmarks/reference.md has all figures.
 """
 
 from ml_collections import ConfigDict

@@ -1,6 +1,10 @@
 """The study's model 2: model 1 with dropout and one more dense layer.
 
 python scripts/train.py --config=configs/model2.py --workdir=runs/model2
+
+Takes 2.1 minutes on one core of a server (median of five runs), less on two. Expect 89.5% on the test images, on
+which it validates as the study did: 89.48% with a standard deviation of 0.40 points over five seeds, where the
+study had 87.52%; docs/benchmarks/reference.md has all figures.
 """
 
 from ml_collections import ConfigDict
