@@ -2,7 +2,7 @@
 
 python scripts/train.py --config=configs/model1.py --workdir=runs/model1
 
-Takes 2.0 minutes on one core of a server (median of five runs), less on two. Expect 89.0% on the test images, on
+Takes 2.0 minutes on one core (median of five runs), no longer on two. Expect 89.0% on the test images, on
 which it validates as the study did: 88.98% with a standard deviation of 0.43 points over five seeds, where the
 study had 88.98%; docs/benchmarks/reference.md has all figures.
 """
