@@ -119,7 +119,7 @@ def test_a_run_stopped_by_signals_and_resumed_is_the_uninterrupted_one(trained: 
 
 def test_a_second_signal_stops_at_once_and_the_run_resumes(trained: Path, data: Path, tmp_path: Path):
     # Steps of one image: an epoch takes long enough for two signals.
-    arguments = train_arguments(tmp_path, data, **SETTINGS, train__batch_size=1)
+    arguments = train_arguments(tmp_path, data, train__batch_size=1)
     process = start_script("train", *arguments)
     wait_for_line(process, "epoch 1/")
     process.send_signal(signal.SIGINT)
@@ -203,6 +203,11 @@ def test_evaluating_a_split(split: str, trained: Path):
     if split != "train":
         last = records(trained)[-1]
         assert (summary["loss"], summary["accuracy"]) == (last[f"{split}_loss"], last[f"{split}_accuracy"])
+
+
+def test_looking_for_a_device_is_not_heard_of(trained: Path):
+    process = start_script("evaluate", f"--workdir={trained}", jax_platforms="", xla_python_client_preallocate="false")
+    assert end(process) == (0, [])
 
 
 @pytest.fixture
