@@ -97,18 +97,13 @@ def _guarded(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) ->
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         _fail(f"out of memory ({error}); compute less at once, as with a smaller --config.train.batch_size")
+    except Interrupted as stop:
+        print(f"{stop}; run the same command again to resume", file=sys.stderr)
+        _stop(stop.exit_code, at_once=stop.at_once)
     except BrokenPipeError:
         # Whoever read the output has gone, as `head` does, and will read no word on it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
-    except Interrupted as stop:
-        print(f"{stop}; run the same command again to resume", file=sys.stderr)
-        if stop.at_once:
-            # An ordinary exit waits for the computation that is still running.
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(stop.exit_code)
-        sys.exit(stop.exit_code)
 
 
 def _quiet() -> None:
@@ -116,6 +111,15 @@ def _quiet() -> None:
     logging.set_verbosity(logging.WARNING)
     # Orbax, which reports through absl, logs the tracebacks of errors that it raises, too.
     logging.get_absl_logger().setLevel("CRITICAL")
+
+
+def _stop(exit_code: int, *, at_once: bool) -> NoReturn:
+    if at_once:
+        # An ordinary exit waits for the computation that is still running.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exit_code)
+    sys.exit(exit_code)
 
 
 def _fail(message: str) -> NoReturn:
