@@ -26,7 +26,7 @@ _MODELS = flags.DEFINE_list("models", ["model1", "model2", "model3", "model4"], 
 def main(arguments: Sequence[str]) -> None:
     """Trains what is missing, then writes the table of everything that is there."""
     cli.known_flags_only(arguments)
-    from fmnist_jax.report.reference import write_table
+    from fmnist_jax.report.run.reference import write_table
     from fmnist_jax.train.loop import train
 
     workdir = Path(_WORKDIR.value)
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _config(model: str) -> ConfigDict:
-    from fmnist_jax.report.reference import PUBLISHED
+    from fmnist_jax.report.run.reference import PUBLISHED
 
     if model not in PUBLISHED:
         raise unknown_name("--models", model, PUBLISHED)

@@ -8,7 +8,7 @@ import pytest
 from workdir_files import manifest, write_json, write_run
 
 from fmnist_jax.errors import WorkdirError
-from fmnist_jax.report.reference import PUBLISHED, write_table
+from fmnist_jax.report.run.reference import PUBLISHED, write_table
 
 FIGURES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 

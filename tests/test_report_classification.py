@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from fmnist_jax.report.classification import class_scores, confused_pairs, reliability, wilson_interval
+from fmnist_jax.report.run.classification import class_scores, confused_pairs, reliability, wilson_interval
 
 MATRICES = hnp.arrays(np.int64, (10, 10), elements=st.integers(0, 50))
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fmnist_jax.report import plots
-from fmnist_jax.report.classification import reliability
-from fmnist_jax.report.scored import Predictions
+from fmnist_jax.report.run import plots
+from fmnist_jax.report.run.classification import reliability
+from fmnist_jax.report.run.scored import Predictions
+from fmnist_jax.report.run.workdir import Epoch
 from fmnist_jax.report.style import Subject, new_figure
-from fmnist_jax.report.workdir import Epoch
 
 SUBJECT = Subject("model3 with rmsprop, seed 0", synthetic=False)
 BLUE, VERMILION = (0, 114, 178), (213, 94, 0)

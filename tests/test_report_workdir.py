@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from workdir_files import diverged, epoch_records, write_evaluation, write_json, write_metrics, write_run
 
 from fmnist_jax.errors import WorkdirError
-from fmnist_jax.report.workdir import read_evaluation, read_run
+from fmnist_jax.report.run.workdir import read_evaluation, read_run
 
 FILES = ("summary.json", "metrics.jsonl", "config.json", "manifest.json", "confusion_matrix.csv", "predictions.npz")
 

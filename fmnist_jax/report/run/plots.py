@@ -11,8 +11,9 @@ from matplotlib.colors import PowerNorm
 from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 
 from fmnist_jax.data.dataset import CLASS_NAMES, NUM_CLASSES
-from fmnist_jax.report.classification import Reliability
-from fmnist_jax.report.scored import Predictions
+from fmnist_jax.report.run.classification import Reliability
+from fmnist_jax.report.run.scored import Predictions
+from fmnist_jax.report.run.workdir import Epoch
 from fmnist_jax.report.style import (
     FIRST,
     HEAD,
@@ -27,7 +28,6 @@ from fmnist_jax.report.style import (
     to_png,
 )
 from fmnist_jax.report.wording import count, percent, probability
-from fmnist_jax.report.workdir import Epoch
 
 _ZERO, _PALE = "#a9b2bd", "#9fb3c4"
 _GALLERY_COLUMNS = 5

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fmnist_jax.report.markup import element
 from fmnist_jax.report.page import Figure, Picture, headline, page
 from fmnist_jax.report.record_parts import data_banners, hyperparameters_section, notes_section, provenance_section
-from fmnist_jax.report.scored_parts import (
+from fmnist_jax.report.run.scored_parts import (
     ScoredSplit,
     accuracy_figure,
     calibration_figures,
@@ -17,9 +17,9 @@ from fmnist_jax.report.scored_parts import (
     scored_notes,
     split_in_words,
 )
+from fmnist_jax.report.run.workdir import Evaluation
 from fmnist_jax.report.style import Subject
 from fmnist_jax.report.wording import count, decimal, percent
-from fmnist_jax.report.workdir import Evaluation
 
 
 def draw_evaluation(evaluation: Evaluation) -> dict[str, Picture]:

@@ -8,17 +8,17 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from fmnist_jax.data.dataset import CLASS_NAMES
-from fmnist_jax.report import plots
-from fmnist_jax.report.classification import (
+from fmnist_jax.report.markup import Markup, element, join
+from fmnist_jax.report.page import Figure, Picture, beside, bullets, paragraphs, picture, section, table
+from fmnist_jax.report.run import plots
+from fmnist_jax.report.run.classification import (
     Reliability,
     class_scores,
     confused_pairs,
     reliability,
     wilson_interval,
 )
-from fmnist_jax.report.markup import Markup, element, join
-from fmnist_jax.report.page import Figure, Picture, beside, bullets, paragraphs, picture, section, table
-from fmnist_jax.report.scored import MATRIX_FILE, PREDICTIONS_FILE, Predictions, Scored
+from fmnist_jax.report.run.scored import MATRIX_FILE, PREDICTIONS_FILE, Predictions, Scored
 from fmnist_jax.report.style import Subject
 from fmnist_jax.report.wording import count, percent, probability
 

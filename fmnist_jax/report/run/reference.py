@@ -10,7 +10,7 @@ from typing import Any
 
 from fmnist_jax.atomic import write_atomically
 from fmnist_jax.errors import WorkdirError
-from fmnist_jax.report.workdir import Run, read_run
+from fmnist_jax.report.run.workdir import Run, read_run
 
 # Last-epoch figures as published: Keras's running means over the epoch, and the test set as "validation".
 PUBLISHED: Mapping[str, Mapping[str, float]] = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from fmnist_jax.report import plots
 from fmnist_jax.report.markup import Markup, element
 from fmnist_jax.report.page import Figure, Picture, banner, beside, headline, page, picture, section, table
 from fmnist_jax.report.record_parts import data_banners, hyperparameters_section, notes_section, provenance_section
-from fmnist_jax.report.scored_parts import (
+from fmnist_jax.report.run import plots
+from fmnist_jax.report.run.scored_parts import (
     ScoredSplit,
     accuracy_figure,
     calibration_figures,
@@ -19,9 +19,9 @@ from fmnist_jax.report.scored_parts import (
     scored_notes,
     split_in_words,
 )
+from fmnist_jax.report.run.workdir import Epoch, Run, RunSummary
 from fmnist_jax.report.style import Subject
 from fmnist_jax.report.wording import count, decimal, duration, percent
-from fmnist_jax.report.workdir import Epoch, Run, RunSummary
 
 _EPOCH_HEADER = [
     "Epoch",

@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from fmnist_jax.atomic import remove, write_atomically
-from fmnist_jax.report.evaluation_page import draw_evaluation, evaluation_page
 from fmnist_jax.report.page import Picture
-from fmnist_jax.report.run_page import draw_run, run_page
-from fmnist_jax.report.workdir import evaluation_path, read_evaluation, read_run
+from fmnist_jax.report.run.evaluation_page import draw_evaluation, evaluation_page
+from fmnist_jax.report.run.run_page import draw_run, run_page
+from fmnist_jax.report.run.workdir import evaluation_path, read_evaluation, read_run
+from fmnist_jax.report.writing import write_page, write_plots
 
 _PICTURES = ("convergence", "confusion_matrix", "reliability", "mistakes")
 
@@ -37,13 +37,5 @@ def write_evaluation_report(workdir: str | os.PathLike[str], split: str) -> Path
 
 
 def _write(folder: Path, pictures: Mapping[str, Picture], text: str) -> Path:
-    for name in _PICTURES:
-        path = folder / "plots" / f"{name}.png"
-        if name in pictures:
-            write_atomically(path, pictures[name].png)
-        else:
-            # One of an earlier state of the files would pass for one of this state.
-            remove(path)
-    report = folder / "report.html"
-    write_atomically(report, text.encode("utf-8"))
-    return report
+    write_plots(folder, pictures, _PICTURES)
+    return write_page(folder, text)

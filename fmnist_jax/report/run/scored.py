@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 
 from fmnist_jax.data.dataset import CLASS_NAMES, IMAGE_SIZE, NUM_CLASSES
-from fmnist_jax.report.reading import Folder
+from fmnist_jax.reading import Folder
 
 MATRIX_FILE = "confusion_matrix.csv"
 PREDICTIONS_FILE = "predictions.npz"

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from fmnist_jax.errors import WorkdirError, did_you_mean
-from fmnist_jax.report.reading import Folder
-from fmnist_jax.report.scored import Scored, read_scored
+from fmnist_jax.reading import Folder
+from fmnist_jax.report.run.scored import Scored, read_scored
 
 SPLITS = ("train", "val", "test")
 STATUSES = ("finished", "diverged")

@@ -1,0 +1,1 @@
+"""The report of one run, and of an evaluation in it."""
