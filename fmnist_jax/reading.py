@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import typing
@@ -56,9 +57,13 @@ class Folder:
         """Returns the JSON object that the file `name` holds."""
         return self._parse(name, self.text(name), "")
 
-    def objects(self, name: str) -> list[dict[str, Any]]:
-        """Returns the JSON objects that the file `name` holds, one a line."""
-        lines = self.text(name).splitlines()
+    def objects(self, name: str, torn: bool = False) -> list[dict[str, Any]]:
+        """Returns the JSON objects that the file `name` holds, one a line.
+
+        With `torn`, a last line without its end, which a process killed in the middle of it left, is none.
+        """
+        text = self.text(name)
+        lines = (text[: text.rfind("\n") + 1] if torn else text).splitlines()
         return [self._parse(name, line, f"line {number} ") for number, line in enumerate(lines, start=1)]
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
@@ -78,8 +83,7 @@ class Folder:
         A field of type `float` takes `null` as NaN, one with a default may be absent, one named `accuracy` or
         `*_accuracy` is a share in [0, 1]; other keys of `values` are ignored.
         """
-        fields = dataclasses.fields(typing.cast(Any, kind))
-        hints = typing.get_type_hints(kind)
+        fields, hints = dataclasses.fields(typing.cast(Any, kind)), _hints(typing.cast(Any, kind))
         found = {f.name: self._value(f.name, hints[f.name], values, name) for f in fields if f.name in values}
         missing = [f.name for f in fields if f.name not in values and f.default is dataclasses.MISSING]
         if missing:
@@ -105,6 +109,11 @@ class Folder:
         if not isinstance(value, dict):
             raise self.error(name, f"{where}is not a JSON object")
         return value
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(typing.cast(Any, kind))
 
 
 def _refuse_constant(constant: str) -> None:

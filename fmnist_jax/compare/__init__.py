@@ -1,0 +1,1 @@
+"""The optimizer study: search spaces, trials, final runs, statistics, analysis."""
