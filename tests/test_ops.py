@@ -78,6 +78,17 @@ def test_conv_relu_pool_agrees_with_xla_also_at_ties(shape, integers):
     _assert_same(_value_and_gradients(ours, *arrays), _value_and_gradients(reference, *arrays))
 
 
+def test_a_map_that_the_pooling_drops_whole_is_empty():
+    shape = {"batch": 1, "size": (6, 6), "window": (1, 4), "channels": (1, 1), "strides": (1, 3), "seed": 0}
+    arrays = _arrays(shape, integers=False)
+    ours, reference = (
+        _value_and_gradients(functools.partial(conv_relu_pool, strides=(1, 3), lowering=lowering), *arrays)
+        for lowering in ("patches", "xla")
+    )
+    assert ours[0].shape == (1, 3, 0, 1)
+    _assert_same(ours, reference)
+
+
 def test_a_batch_of_several_chunks_agrees_with_xla(monkeypatch):
     monkeypatch.setattr(chunks, "_BUDGET_BYTES", 2000)  # 3 examples at a time, the last chunk filled up
     arrays = _arrays({"batch": 7, "size": (8, 8), "window": (3, 3), "channels": (2, 4), "seed": 0}, integers=False)

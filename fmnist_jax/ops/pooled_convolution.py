@@ -43,9 +43,11 @@ def conv_relu_pool(
 
     **Returns:** `[batch, height', width', out]`.
     """
-    if choose(lowering) == "xla":
+    padded = pad(x, kernel, strides, padding)
+    nothing_left = 0 in _pooled_size(padded, kernel, tuple(strides))
+    if choose(lowering) == "xla" or nothing_left:
         return max_pool(jax.nn.relu(conv2d(x, kernel, strides=strides, padding=padding, lowering="xla") + bias))
-    return _by_phases(pad(x, kernel, strides, padding), kernel, bias, tuple(strides))
+    return _by_phases(padded, kernel, bias, tuple(strides))
 
 
 def max_pool(x: jax.Array) -> jax.Array:
