@@ -5,18 +5,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from fmnist_jax import config as config_schema
+from fmnist_jax.config import SCHEMA, Schema
+from fmnist_jax.config_field import split_items
 from fmnist_jax.config_file import read_config_file
 from fmnist_jax.errors import ConfigError, UserError, did_you_mean
 from fmnist_jax.signals import exit_on_signals
@@ -53,17 +56,18 @@ def _check_keys(argv: Sequence[str]) -> None:
     """Raises `ConfigError` for an override of a key that is not in the schema; absl would not say which key it was."""
     for argument in argv[1:]:
         match = re.match(r"--?(?:no)?config\.([^=]+)", argument)
-        if match and match[1] not in config_schema.SCHEMA and "config" in flags.FLAGS:
-            near = did_you_mean(match[1], config_schema.SCHEMA)
+        if match and "config" in flags.FLAGS and match[1] not in _config_file().schema:
+            near = did_you_mean(match[1], config_schema.settable(_config_file().schema))
             raise ConfigError(f"--config.{match[1]} is no key of the config{near}; --help lists them")
 
 
 def _unknown(name: str) -> str:
     """The message for a flag that does not exist; the overrides do only once a config file is read."""
-    keys = [f"config.{key}" for key in config_schema.SCHEMA] if "config" in flags.FLAGS else []
-    if name in keys:
-        return _NO_CONFIG
-    meant = [f"; did you mean '--{key}'?" for key in keys if key.endswith(f".{name}")]
+    schema = _config_file().schema if "config" in flags.FLAGS else {}
+    if name.removeprefix("config.") in schema:
+        return _config_file().missing
+    keys = config_schema.settable(schema)
+    meant = [f"; did you mean '--config.{key}'?" for key in keys if key.endswith(f".{name}")]
     near = meant[0] if meant else did_you_mean(name, flags.FLAGS)
     return f"--{name} is no flag{near}; --help lists them"
 
@@ -127,27 +131,61 @@ def _fail(message: str) -> NoReturn:
     sys.exit(USER_ERROR)
 
 
-_NO_CONFIG = "--config must be given, e.g. --config=configs/model3.py"
-
-
 class _ConfigFile(flags.ArgumentParser):
     """Reads the config file itself: ml_collections hides where in the file an error is, or leaves it for later."""
 
+    def __init__(self, example: str, schema: Schema):
+        super().__init__()
+        self.schema = schema
+        self.missing = f"--config must be given, e.g. --config={example}"
+
     def parse(self, argument: str) -> ConfigDict:
         if not argument:
-            raise ConfigError(_NO_CONFIG)
+            raise ConfigError(self.missing)
         try:
-            return read_config_file(Path(argument))
+            return read_config_file(Path(argument), self.schema)
         except ConfigError as error:
             raise ConfigError(f"--config: {error}") from None
 
 
-def define_config() -> flags.FlagHolder:
-    """Defines `--config`, the path of a config file, with an override `--config.key=value` for each of its keys."""
-    holder = config_flags.DEFINE_config_file("config", None, "The config file, e.g. configs/model3.py.")
-    flags.FLAGS["config"].parser = _ConfigFile()
+class _Items(flags.ArgumentParser):
+    """Reads a tuple from items with commas between them, as people type them, numbers as such."""
+
+    syntactic_help = "a list with commas"
+
+    def parse(self, argument: Any) -> tuple[Any, ...]:
+        return argument if isinstance(argument, tuple) else tuple(map(_number_or_text, split_items(argument)))
+
+    def flag_type(self) -> str:
+        return "items with commas between them"
+
+
+def _number_or_text(item: str) -> int | float | str:
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(item)
+    return item
+
+
+def define_config(example: str = "configs/model3.py", schema: Schema = SCHEMA) -> flags.FlagHolder:
+    """Defines `--config`, the path of a config file, with an override `--config.key=value` for each of its keys.
+
+    **Arguments:**
+
+    - `example`: such a file, to be named in messages.
+    - `schema`: of the config.
+    """
+    config_flags.register_flag_parser_for_type(tuple, _Items())
+    holder = config_flags.DEFINE_config_file("config", None, f"The config file, e.g. {example}.")
+    flags.FLAGS["config"].parser = _ConfigFile(example, schema)
     flags.register_validator("config", _given_config)
     return holder
+
+
+def _config_file() -> _ConfigFile:
+    parser = flags.FLAGS["config"].parser
+    assert isinstance(parser, _ConfigFile)
+    return parser
 
 
 def define_workdir(meaning: str) -> flags.FlagHolder[str]:
@@ -159,7 +197,7 @@ def define_workdir(meaning: str) -> flags.FlagHolder[str]:
 
 def _given_config(config: ConfigDict | None) -> bool:
     if config is None:
-        raise ConfigError(_NO_CONFIG)
+        raise ConfigError(_config_file().missing)
     return True
 
 

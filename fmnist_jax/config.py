@@ -1,83 +1,30 @@
 """The config schema: every key with its default, its meaning and what it may be; validation; JSON.
 
-A config is a locked `ml_collections.ConfigDict`. The names of data sets are checked here; the names of models,
-optimizers and schedules, and what each of them takes, are checked by their own tables (`fmnist_jax.models`,
-`fmnist_jax.optimizers`, `fmnist_jax.schedules`), which anyone may add to.
+A config is a locked `ml_collections.ConfigDict`, either of one run, whose keys are here, or of a study, which has some
+more (`fmnist_jax.compare.config`). The names of data sets are checked here; the names of models, optimizers and
+schedules, and what each of them takes, are checked by their own tables (`fmnist_jax.models`, `fmnist_jax.optimizers`,
+`fmnist_jax.schedules`), which anyone may add to.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 import ml_collections
-from ml_collections import config_dict
 
+from fmnist_jax.config_field import Field
 from fmnist_jax.errors import ConfigError, did_you_mean
 
 DATA_NAMES = ("fashion_mnist", "csv", "synthetic", "auto")
 PRECISIONS = ("float32", "bfloat16")
 LOWERINGS = ("auto", "xla", "patches")
 
+Schema: TypeAlias = Mapping[str, Field]
 
-@dataclasses.dataclass(frozen=True)
-class Field:
-    """One key of the config.
-
-    **Attributes:**
-
-    - `default`: its default; a type stands for "not set", a value of that type being allowed.
-    - `help`: what it means, in one line.
-    - `low`, `high`: the range of a number, inclusive; `above`, `below`: exclusive bounds.
-    - `choices`: the allowed strings.
-    """
-
-    default: Any
-    help: str
-    low: float | None = None
-    high: float | None = None
-    above: float | None = None
-    below: float | None = None
-    choices: tuple[str, ...] = ()
-
-    @property
-    def type(self) -> type:
-        return self.default if isinstance(self.default, type) else type(self.default)
-
-    def placeholder(self) -> Any:
-        """The value to put into a fresh config: the default, or an unset value of the right type."""
-        return config_dict.placeholder(self.type) if isinstance(self.default, type) else self.default
-
-    def problem(self, value: Any) -> str | None:
-        """What is wrong with `value`, with what is allowed; `None` where nothing is."""
-        if value is None:
-            return None if isinstance(self.default, type) else f"must be a {self.type.__name__}, not unset"
-        if not _is_a(value, self.type):
-            return f"must be a {self.type.__name__}, not {value!r}"
-        if self.choices and value not in self.choices:
-            return f"must be one of {', '.join(self.choices)}, not {value!r}{did_you_mean(value, self.choices)}"
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return self._range_problem(value)
-        return None
-
-    def _range_problem(self, value: float) -> str | None:
-        if not math.isfinite(value):
-            return f"must be a finite number, not {value!r}"
-        if self.above is not None and value <= self.above:
-            return f"must be above {self.above:g}, not {value!r}"
-        if self.low is not None and value < self.low:
-            return f"must be at least {self.low:g}, not {value!r}"
-        if self.below is not None and value >= self.below:
-            return f"must be below {self.below:g}, not {value!r}"
-        if self.high is not None and value > self.high:
-            return f"must be at most {self.high:g}, not {value!r}"
-        return None
-
-
-SCHEMA: Mapping[str, Field] = {
+SCHEMA: Schema = {
     "seed": Field(0, "fixes initialisation, data order and dropout", 0, 2**31 - 1),
     "precision": Field("float32", "of the computation; parameters stay float32", choices=PRECISIONS),
     "data.name": Field("fashion_mnist", "the data set", choices=DATA_NAMES),
@@ -107,10 +54,27 @@ SCHEMA: Mapping[str, Field] = {
 }
 
 
-def default_config() -> ml_collections.ConfigDict:
+class WrongKindError(ConfigError):
+    """A study's config was given where one run's is wanted, or the other way round."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """What a config is of: its name, the script that runs it, and the function that makes one."""
+
+    name: str
+    script: str
+    start: str
+
+
+_RUN = Kind("a run", "scripts/train.py", "fmnist_jax.config.default_config()")
+_STUDY = Kind("a study", "scripts/compare.py", "fmnist_jax.compare.config.study_config()")
+
+
+def default_config(schema: Schema = SCHEMA) -> ml_collections.ConfigDict:
     """Returns a locked config of every key's default."""
     config = ml_collections.ConfigDict()
-    for key, field in SCHEMA.items():
+    for key, field in schema.items():
         section, _, leaf = key.rpartition(".")
         if section and section not in config:
             config[section] = ml_collections.ConfigDict()
@@ -118,18 +82,36 @@ def default_config() -> ml_collections.ConfigDict:
     return config.lock()
 
 
-def validate(config: ml_collections.ConfigDict) -> None:
+def settable(schema: Schema) -> list[str]:
+    """Returns the keys that a user may set."""
+    return [key for key, field in schema.items() if not field.refused]
+
+
+def validate(config: ml_collections.ConfigDict, schema: Schema = SCHEMA) -> None:
     """Raises `ConfigError` for the first key that is unknown, missing, of a wrong type or value."""
     found = dict(flatten(config))
+    _check_kind(found, schema)
     for key in found:
-        if key not in SCHEMA:
-            raise ConfigError(f"config.{key} is no key of the config{did_you_mean(key, SCHEMA)}")
-    for key, field in SCHEMA.items():
+        if key not in schema:
+            raise ConfigError(f"config.{key} is no key of the config{did_you_mean(key, settable(schema))}")
+    for key, field in schema.items():
         if key not in found:
-            raise ConfigError(f"config.{key} is missing; start from fmnist_jax.config.default_config()")
+            raise ConfigError(f"config.{key} is missing; start from {kind_of(schema).start}")
         problem = field.problem(found[key])
         if problem:
             raise ConfigError(f"config.{key} {problem}")
+
+
+def kind_of(keys: Iterable[str]) -> Kind:
+    """Returns of what kind a schema, or a config with these keys, is."""
+    return _STUDY if any(key.startswith("study.") for key in keys) else _RUN
+
+
+def _check_kind(found: Mapping[str, Any], schema: Schema) -> None:
+    kind = kind_of(found)
+    # What has few keys of any schema is damaged, not of the other kind.
+    if kind is not kind_of(schema) and SCHEMA.keys() <= found.keys():
+        raise WrongKindError(f"it is the config of {kind.name}; run it with {kind.script}")
 
 
 def flatten(config: ml_collections.ConfigDict) -> Iterator[tuple[str, Any]]:
@@ -146,7 +128,7 @@ def to_json(config: ml_collections.ConfigDict) -> str:
     return json.dumps(config.to_dict(), indent=2, sort_keys=True) + "\n"
 
 
-def from_json(text: str) -> ml_collections.ConfigDict:
+def from_json(text: str, schema: Schema = SCHEMA) -> ml_collections.ConfigDict:
     """Returns the locked config that `to_json` wrote; raises `ConfigError` where `text` is not such a config."""
     try:
         values = json.loads(text)
@@ -154,11 +136,18 @@ def from_json(text: str) -> ml_collections.ConfigDict:
         raise ConfigError(f"the saved config is not JSON ({error})") from None
     if not isinstance(values, dict):
         raise ConfigError("the saved config is not a JSON object")
-    saved = ml_collections.ConfigDict(values)
-    validate(saved)
-    config = default_config()
+    # JSON has no tuples, a config no lists.
+    saved = ml_collections.ConfigDict(_with_tuples(values))
+    validate(saved, schema)
+    config = default_config(schema)
     config.update(saved)
     return config
+
+
+def _with_tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_tuples(item) for key, item in value.items()}
+    return tuple(value) if isinstance(value, list) else value
 
 
 def differences(a: ml_collections.ConfigDict, b: ml_collections.ConfigDict) -> list[str]:
@@ -168,16 +157,9 @@ def differences(a: ml_collections.ConfigDict, b: ml_collections.ConfigDict) -> l
     return [f"config.{k}: {left.get(k)!r}, not {right.get(k)!r}" for k in keys if left.get(k) != right.get(k)]
 
 
-def describe() -> str:
+def describe(schema: Schema = SCHEMA) -> str:
     """Returns the keys of the config as text for `--help`: name, default, meaning."""
-    lines = []
-    for key, field in SCHEMA.items():
-        default = "unset" if isinstance(field.default, type) else repr(field.default)
-        lines.append(f"  --config.{key} (default {default}): {field.help}")
-    return "\n".join(lines)
-
-
-def _is_a(value: Any, kind: type) -> bool:
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return type(value) is kind
+    fields = {key: schema[key] for key in settable(schema)}
+    return "\n".join(
+        f"  --config.{key} (default {field.describe_default()}): {field.help}" for key, field in fields.items()
+    )

@@ -14,13 +14,14 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from fmnist_jax import config as config_schema
+from fmnist_jax.config import SCHEMA, Schema
 from fmnist_jax.errors import ConfigError, did_you_mean
 
 _LISTED = 10  # config files named in an error
 _BRIEF = 160  # characters shown of a message from the file's code
 
 
-def read_config_file(path: Path) -> ConfigDict:
+def read_config_file(path: Path, schema: Schema = SCHEMA) -> ConfigDict:
     """Runs the config file at `path` and returns its config, locked and valid.
 
     **Raises:** `ConfigError` naming the file, and the line where its code fails, where there is no such file or it
@@ -29,7 +30,7 @@ def read_config_file(path: Path) -> ConfigDict:
     if not path.is_file():
         raise ConfigError(f"{path} {'is no file' if path.exists() else 'does not exist'}{_others(path)}")
     with _errors_of(path):
-        return _checked(_run(path)).lock()
+        return _checked(_run(path), schema).lock()
 
 
 def _run(path: Path) -> Any:
@@ -39,13 +40,13 @@ def _run(path: Path) -> Any:
     return defined["get_config"]()
 
 
-def _checked(found: Any) -> ConfigDict:
+def _checked(found: Any, schema: Schema) -> ConfigDict:
     if not isinstance(found, ConfigDict):
         raise ConfigError(
             f"its get_config() returns {type(found).__name__}, no config; start from "
-            "fmnist_jax.config.default_config() and return that"
+            f"{config_schema.kind_of(schema).start} and return that"
         )
-    config_schema.validate(found)
+    config_schema.validate(found, schema)
     return found
 
 

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from fmnist_jax import optimizers
+from fmnist_jax.compare.arms import parse_arms
+from fmnist_jax.compare.config import SCHEMA, validate
 from fmnist_jax.config import flatten
 from fmnist_jax.config_file import read_config_file
 from fmnist_jax.train.run import make_run
@@ -19,7 +21,8 @@ from fmnist_jax.train.state import member_of
 
 FOLDER = Path(__file__).parent.parent / "configs"
 GOLDEN = Path(__file__).with_name("golden_configs.json")
-NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
+STUDIES = sorted(path.stem for path in FOLDER.glob("compare_*.py"))
+NAMES = sorted({path.stem for path in FOLDER.glob("*.py")} - set(STUDIES))
 
 
 def resolved(name: str) -> dict[str, Any]:
@@ -40,17 +43,37 @@ def test_the_config_describes_a_run(name: str):
     make_run(config, 60_000)
 
 
-@pytest.mark.parametrize("name", NAMES)
+def resolved_study(name: str) -> dict[str, Any]:
+    """The study's keys that are set, sorted, and the hyperparameters of its arms, ready for JSON."""
+    config = read_config_file(FOLDER / f"{name}.py", SCHEMA)
+    values = {key: value for key, value in flatten(config) if value is not None}
+    tuned = config.study.mode == "tuned"
+    values["arms"] = {arm.name: arm.defaults() for arm in parse_arms(config.study.optimizers, tuned=tuned)}
+    return json.loads(json.dumps(dict(sorted(values.items()))))
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_config_describes_a_study(name: str):
+    config = read_config_file(FOLDER / f"{name}.py", SCHEMA)
+    assert config.is_locked
+    validate(config)
+
+
+@pytest.mark.parametrize("name", NAMES + STUDIES)
 def test_the_docstring_says_how_to_run_it(name: str):
     source = compile((FOLDER / f"{name}.py").read_text(), name, "exec")
     docstring = source.co_consts[0]
-    assert f"\npython scripts/train.py --config=configs/{name}.py --workdir=runs/{name}\n" in docstring
+    script = "compare" if name in STUDIES else "train"
+    assert f"\npython scripts/{script}.py --config=configs/{name}.py --workdir=runs/{name}\n" in docstring
+
+
+def found() -> dict[str, Any]:
+    return {name: resolved(name) for name in NAMES} | {name: resolved_study(name) for name in STUDIES}
 
 
 def test_the_configs_are_the_golden_ones():
-    found = {name: resolved(name) for name in NAMES}
-    assert found == json.loads(GOLDEN.read_text()), "if this is meant: python tests/test_configs.py"
+    assert found() == json.loads(GOLDEN.read_text()), "if this is meant: python tests/test_configs.py"
 
 
 if __name__ == "__main__":
-    GOLDEN.write_text(json.dumps({name: resolved(name) for name in NAMES}, indent=2) + "\n")
+    GOLDEN.write_text(json.dumps(found(), indent=2) + "\n")

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from fmnist_jax import config as config_schema
 from fmnist_jax.atomic import write_atomically
+from fmnist_jax.config import SCHEMA, Schema, WrongKindError
 from fmnist_jax.data import Dataset
 from fmnist_jax.errors import ConfigError, DataError, WorkdirError
 from fmnist_jax.train.records import write_json
@@ -20,14 +21,17 @@ _SHOWN = 5
 
 
 class Workdir:
-    """The folder of a run, locked while entered. Nothing is written before the run is known to fit.
+    """The folder of a run or, with its schema, of a study, locked while entered.
+
+    Nothing is written before the run is known to fit.
 
     **Raises on entering:** `WorkdirError` where the folder cannot be written, holds another config's run (the keys that
     differ are named), or is in use.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, schema: Schema = SCHEMA):
         self.path = path
+        self._schema = schema
         self._lock: Any = None
 
     def __enter__(self) -> Workdir:
@@ -61,11 +65,12 @@ class Workdir:
             write_json(self.path / "manifest.json", manifest)
             write_atomically(self.path / "config.json", config_schema.to_json(config).encode())
             return
-        changed = config_schema.differences(read_config(self.path), config)
+        changed = config_schema.differences(read_config(self.path, self._schema), config)
         if changed:
             more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+            name = config_schema.kind_of(self._schema).name
             raise WorkdirError(
-                f"{self.path} holds a run of another config ({'; '.join(changed[:_SHOWN])}{more}); "
+                f"{self.path} holds {name} of another config ({'; '.join(changed[:_SHOWN])}{more}); "
                 "take another --workdir, or the same config to resume"
             )
         check_data(self.path, dataset)
@@ -75,11 +80,13 @@ class Workdir:
             self._lock.close()
 
 
-def read_config(workdir: Path) -> ConfigDict:
-    """Returns the config of the run in `workdir`; raises `WorkdirError` where there is none or it is damaged."""
+def read_config(workdir: Path, schema: Schema = SCHEMA) -> ConfigDict:
+    """Returns the config of what is in `workdir`; raises `WorkdirError` where there is none or it is damaged."""
     file = workdir / "config.json"
     try:
-        return config_schema.from_json(file.read_text())
+        return config_schema.from_json(file.read_text(), schema)
+    except WrongKindError as error:
+        raise WorkdirError(f"{file} is not for this script: {error}, or take another workdir") from None
     except FileNotFoundError:
         raise WorkdirError(
             f"{workdir} holds no run (no config.json); train one: scripts/train.py --workdir=..."

@@ -1,0 +1,104 @@
+"""The arms of a study: optimizers, some with settings that are kept fixed, written `adam:learning_rate=3e-4,b1=0.8`."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+from fmnist_jax import config as config_schema
+from fmnist_jax import optimizers
+from fmnist_jax.errors import ConfigError, did_you_mean, unknown_name
+from fmnist_jax.optimizers import Hyperparameter
+
+_KEY = "config.study.optimizers"
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """An optimizer under comparison.
+
+    **Attributes:**
+
+    - `name`: as it was written.
+    - `optimizer`: its name in the table.
+    - `fixed`: the settings that were written, which tuning leaves alone.
+    """
+
+    name: str
+    optimizer: str
+    fixed: Mapping[str, float]
+
+    def defaults(self) -> dict[str, float]:
+        """Returns the hyperparameters: what is fixed, else the optimizer's default."""
+        return optimizers.resolve(self.optimizer, self.fixed)
+
+    def space(self) -> dict[str, Hyperparameter]:
+        """Returns what tuning searches: the optimizer's hyperparameters that are not fixed and have a range."""
+        table = optimizers.get(self.optimizer).hyperparameters
+        return {key: entry for key, entry in table.items() if key not in self.fixed and entry.low < entry.high}
+
+
+def parse_arms(names: Sequence[str], *, tuned: bool) -> list[Arm]:
+    """Returns the arms as they are written in `config.study.optimizers`.
+
+    **Raises:** `ConfigError`, naming the arm and what is allowed, for an optimizer that is not in the table, a setting
+    that it does not take or that is no number in its range, and for two arms that would be the same runs.
+    """
+    arms = [_parse(name) for name in names]
+    for i, arm in enumerate(arms):
+        for other in arms[:i]:
+            if _is_the_same(arm, other, tuned=tuned):
+                raise ConfigError(f"{_KEY}: {other.name!r} and {arm.name!r} are the same setting; leave one out")
+    return arms
+
+
+def _is_the_same(arm: Arm, other: Arm, *, tuned: bool) -> bool:
+    if arm.optimizer != other.optimizer or arm.defaults() != other.defaults():
+        return False
+    # Tuned, an arm that keeps a default fixed is another one than the arm that searches it.
+    return not tuned or arm.fixed == other.fixed
+
+
+def _parse(name: str) -> Arm:
+    optimizer, colon, settings = (part.strip() for part in name.partition(":"))
+    if optimizer not in optimizers.names():
+        raise unknown_name(f"{_KEY}: the optimizer of arm {name!r}", optimizer, optimizers.names())
+    arm = Arm(name, optimizer, {})
+    if not colon:
+        return arm
+    fixed: dict[str, float] = {}
+    for setting in settings.split(","):
+        key, value = _setting(arm, setting)
+        if key in fixed:
+            raise ConfigError(f"{_KEY}: arm {name!r} has {key} twice")
+        fixed[key] = value
+    return dataclasses.replace(arm, fixed=fixed)
+
+
+def _setting(arm: Arm, setting: str) -> tuple[str, float]:
+    key, equals, text = (part.strip() for part in setting.partition("="))
+    if not equals:
+        raise ConfigError(
+            f"{_KEY}: arm {arm.name!r} has {setting!r} where key=value is wanted, e.g. learning_rate=3e-4"
+        )
+    # What every optimizer takes is not in the table's entry.
+    known = dict.fromkeys([*optimizers.get(arm.optimizer).hyperparameters, "weight_decay", "clip_norm"])
+    if key not in known:
+        raise ConfigError(
+            f"{_KEY}: arm {arm.name!r} sets {key!r}, but {arm.optimizer} does not take it; "
+            f"it takes {', '.join(known)}{did_you_mean(key, known)}"
+        )
+    return key, _number(arm, key, text)
+
+
+def _number(arm: Arm, key: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise ConfigError(f"{_KEY}: {key} of arm {arm.name!r} must be a number, not {text!r}") from None
+    field = config_schema.SCHEMA.get(f"optimizer.{key}")
+    problem = field.problem(value) if field else None if math.isfinite(value) else f"must be finite, not {text!r}"
+    if problem:
+        raise ConfigError(f"{_KEY}: {key} of arm {arm.name!r} {problem}")
+    return value

@@ -1,0 +1,82 @@
+"""The schema of a study's config: what its runs share, as in a run's config, and the section `study`.
+
+What differs between the runs of a study is set in that section alone. The keys of a run's config that say the same of
+one run stay unset: to set one is an error that names the key of the study, never something that is silently ignored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from ml_collections import ConfigDict
+
+from fmnist_jax import config as config_schema
+from fmnist_jax.config_field import Field
+from fmnist_jax.errors import ConfigError
+
+MODES = ("quick", "tuned")
+SEARCHES = ("halton", "sobol")
+
+_ARM = "a study takes it from the arms in config.study.optimizers, e.g. adam:{}=..."
+_NO_CHECKPOINTS = "a study keeps the figures of its runs, not their weights"
+
+_SEED = "first seed of the final runs, the same for every arm; those of the trials begin 1,000,000 further on"
+
+# By key of a run's config: why a study's has it not.
+_SET_BY_STUDY: Mapping[str, str] = {
+    "model.name": "a study takes it from config.study.models",
+    "optimizer.name": "a study takes it from config.study.optimizers",
+    "schedule.name": "a study takes it from config.study.schedules",
+    "train.epochs": "a study takes it from config.study.epochs",
+    "train.score_test": "a study takes it from config.study.score_test",
+    "checkpoint.every": _NO_CHECKPOINTS,
+    "checkpoint.keep": _NO_CHECKPOINTS,
+}
+
+_STUDY: config_schema.Schema = {
+    "study.mode": Field("quick", "quick: arms as they are; tuned: search each arm's space first", choices=MODES),
+    "study.optimizers": Field(
+        ("rmsprop", "adam"), "the arms: name, or name:key=value,... with settings to keep fixed", items=str, least=1
+    ),
+    "study.models": Field(("model3",), "networks; see fmnist_jax.models", items=str, least=1),
+    "study.epochs": Field((10,), "budgets: passes over the training images", 1, items=int, least=1),
+    "study.schedules": Field(("constant",), "shapes of the learning rate over the run", items=str, least=1),
+    "study.seeds": Field(5, "final runs of each arm, with seeds from config.seed on", 1, 1000),
+    "study.trials": Field(20, "in tuned mode: runs to tune each arm by, its defaults among them", 1, 10_000),
+    "study.search": Field("halton", "in tuned mode: the quasi-random sequence of the trials", choices=SEARCHES),
+    "study.targets": Field((), "validation accuracies to measure the time to, fixed beforehand", 0, 1, items=float),
+    "study.score_test": Field(False, "score the test set too, once, after the last epoch of each final run"),
+    "study.members_at_once": Field(0, "runs to train as one program; 0: as many as memory allows", 0),
+    "study.confidence": Field(0.95, "of every interval", above=0, below=1),
+}
+
+
+def _shared(key: str, field: Field) -> Field:
+    if key == "seed":
+        return dataclasses.replace(field, help=_SEED)
+    reason = _SET_BY_STUDY.get(key)
+    if key.startswith("optimizer.") and reason is None:
+        reason = _ARM.format(key.removeprefix("optimizer."))
+    return field if reason is None else dataclasses.replace(field, default=field.type, refused=reason)
+
+
+SCHEMA: config_schema.Schema = {key: _shared(key, field) for key, field in config_schema.SCHEMA.items()} | _STUDY
+
+
+def study_config() -> ConfigDict:
+    """Returns a locked config of a study, every key at its default."""
+    return config_schema.default_config(SCHEMA)
+
+
+def validate(config: ConfigDict) -> None:
+    """Raises `ConfigError` for the first key that is unknown, missing, or of a wrong type or value.
+
+    So it does where a study would choose by the test set.
+    """
+    config_schema.validate(config, SCHEMA)
+    if config.study.mode == "tuned" and not config.data.val_examples:
+        raise ConfigError(
+            "config.data.val_examples must be above 0 where config.study.mode is tuned: what is chosen must not be "
+            "chosen by the test set; e.g. --config.data.val_examples=5000"
+        )

@@ -1,0 +1,121 @@
+"""One key of a config: its default, its meaning, and what it may be."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+from ml_collections import config_dict
+
+from fmnist_jax.errors import did_you_mean
+
+_PLURALS = {str: "texts", int: "whole numbers", float: "numbers"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One key of the config.
+
+    **Attributes:**
+
+    - `default`: its default; a type stands for "not set", a value of that type being allowed.
+    - `help`: what it means, in one line.
+    - `low`, `high`: the range of a number, inclusive; `above`, `below`: exclusive bounds.
+    - `choices`: the allowed strings.
+    - `items`: where the default is a tuple, the type of its items; bounds and choices are then those of each item, and
+      none may be there twice. `least`: how many there have to be.
+    - `refused`: why the key may not be set, and what to set instead; it stays unset then.
+    """
+
+    default: Any
+    help: str
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    below: float | None = None
+    choices: tuple[str, ...] = ()
+    items: type | None = None
+    least: int = 0
+    refused: str = ""
+
+    @property
+    def type(self) -> type:
+        return self.default if isinstance(self.default, type) else type(self.default)
+
+    def placeholder(self) -> Any:
+        """The value to put into a fresh config: the default, or an unset value of the right type."""
+        return config_dict.placeholder(self.type) if isinstance(self.default, type) else self.default
+
+    def problem(self, value: Any) -> str | None:
+        """What is wrong with `value`, with what is allowed; `None` where nothing is."""
+        if value is None:
+            return None if isinstance(self.default, type) else f"must be {self._wanted()}, not unset"
+        if self.refused:
+            return f"cannot be set here: {self.refused}"
+        return self._problem_of_one(value, self.type) if self.items is None else self._problem_of_items(value)
+
+    def describe_default(self) -> str:
+        """The default as a user would type it."""
+        if isinstance(self.default, type):
+            return "unset"
+        return ",".join(map(str, self.default)) or "none" if self.items is not None else repr(self.default)
+
+    def _wanted(self) -> str:
+        if self.items is None:
+            return f"a {self.type.__name__}"
+        return f"{self.least} or more {_PLURALS[self.items]}" if self.least else _PLURALS[self.items]
+
+    def _problem_of_items(self, values: Any) -> str | None:
+        if not isinstance(values, tuple) or len(values) < self.least:
+            return f"must be {self._wanted()}, not {values!r}"
+        for i, value in enumerate(values):
+            problem = self._problem_of_one(value, self.items or str)
+            if problem:
+                return f"holds {value!r}; each {problem}"
+            if value in values[:i]:
+                return f"holds {value!r} twice"
+        return None
+
+    def _problem_of_one(self, value: Any, kind: Any) -> str | None:
+        if not _is_a(value, kind):
+            return f"must be a {kind.__name__}, not {value!r}"
+        if self.choices and value not in self.choices:
+            return f"must be one of {', '.join(self.choices)}, not {value!r}{did_you_mean(value, self.choices)}"
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return self._range_problem(value)
+        return None
+
+    def _range_problem(self, value: float) -> str | None:
+        if not math.isfinite(value):
+            return f"must be a finite number, not {value!r}"
+        if self.above is not None and value <= self.above:
+            return f"must be above {self.above:g}, not {value!r}"
+        if self.low is not None and value < self.low:
+            return f"must be at least {self.low:g}, not {value!r}"
+        if self.below is not None and value >= self.below:
+            return f"must be below {self.below:g}, not {value!r}"
+        if self.high is not None and value > self.high:
+            return f"must be at most {self.high:g}, not {value!r}"
+        return None
+
+
+def split_items(text: str) -> list[str]:
+    """Returns the items of a tuple as people type them: `a,b` or `(a, b)`.
+
+    What stands behind a comma as `key=value` belongs to the item before it: `adam:b1=0.8,b2=0.9,sgd` are two.
+    """
+    items: list[str] = []
+    for part in text.strip().strip("()[]").split(","):
+        part = part.strip().strip("'\"")
+        if items and "=" in part and ":" not in part:
+            items[-1] += f",{part}"
+        elif part:
+            items.append(part)
+    return items
+
+
+def _is_a(value: Any, kind: type) -> bool:
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is kind
