@@ -1,0 +1,51 @@
+"""Performance profiles: over several workloads, how often an arm is within a factor of the best (Dolan & More 2002)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Profile(NamedTuple):
+    """The profile of each arm.
+
+    **Attributes:**
+
+    - `factors`: `(k,)`: every factor at which a profile rises, ascending, the first 1.
+    - `shares`: by arm, `(k,)`: the share of workloads on which the arm is within this factor of the best.
+    - `ratios`: by arm, `(workloads,)`: its cost over the workload's lowest; infinite where it failed.
+    """
+
+    factors: np.ndarray
+    shares: Mapping[str, np.ndarray]
+    ratios: Mapping[str, np.ndarray]
+
+
+def performance_profile(costs: Mapping[str, Sequence[float]]) -> Profile:
+    """Returns the profile of arms by their costs on the same workloads, in the same order.
+
+    A cost is a time to a target, or an error rate; a failure costs infinity. A workload on which all failed stays in
+    the count, so that no share is of the easier ones alone.
+
+    **Raises:** `ValueError` where there is no arm or no workload, their numbers differ, or a cost is not over 0.
+    """
+    table = np.array([np.asarray(row, dtype=np.float64) for row in costs.values()]) if _is_table(costs) else None
+    if table is None or not (table > 0).all():
+        raise ValueError("costs are numbers over 0, as many for each arm as there are workloads")
+    best = table.min(axis=0)
+    ratios = np.divide(table, best, out=np.full_like(table, np.inf), where=np.isfinite(best))
+    factors = np.union1d([1.0], ratios[np.isfinite(ratios)])
+    shares = share_within(ratios, factors)
+    return Profile(factors, dict(zip(costs, shares, strict=True)), dict(zip(costs, ratios, strict=True)))
+
+
+def share_within(ratios: np.ndarray, factors: Iterable[float]) -> np.ndarray:
+    """Returns the share of workloads, the last axis, on which the ratio is at most each factor: `(..., factors)`."""
+    return (ratios[..., None, :] <= np.asarray(list(factors))[:, None]).mean(-1)
+
+
+def _is_table(costs: Mapping[str, Sequence[float]]) -> bool:
+    lengths = {len(row) for row in costs.values()}
+    return len(lengths) == 1 and lengths != {0}
