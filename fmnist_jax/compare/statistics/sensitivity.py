@@ -39,8 +39,8 @@ def learning_rate_sensitivity(
     """Returns how the score depends on the rate, from trials within the searched range `low` to `high`.
 
     The range is cut into equal bins of log rate, one for each three trials (five at least), and the curve goes through
-    the best trial of each bin: what the rate allows when the other hyperparameters, tuned along, are well set. Outside the outermost
-    trials nothing is known, and nothing counts as within the tolerance (0.005: half a point of accuracy).
+    the best trial of each bin: what the rate allows when the other hyperparameters, tuned along, are well set. Outside
+    the outermost trials nothing is known, and nothing counts as within the tolerance (0.005: half a point of accuracy).
 
     **Raises:** `ValueError` where there is no trial, a score is not finite, or a rate is outside the range.
     """
