@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.sharding import Sharding
 
 from fmnist_jax.data.dataset import Split
 
@@ -23,9 +25,10 @@ class DeviceSplit(NamedTuple):
     labels: Array
 
 
-def put(split: Split) -> DeviceSplit:
-    """Returns `split` on JAX's default device; a pytree, so it goes through `jit` as an argument."""
-    return DeviceSplit(jnp.asarray(split.images), jnp.asarray(split.labels, jnp.int32))
+def put(split: Split, where: Sharding | None = None) -> DeviceSplit:
+    """Returns `split` on the devices of `where`, else on JAX's default one; a pytree, an argument for `jit`."""
+    placed = DeviceSplit(jnp.asarray(split.images), jnp.asarray(split.labels, jnp.int32))
+    return placed if where is None else jax.device_put(placed, where)
 
 
 def normalise(images: Array) -> Array:

@@ -19,9 +19,10 @@ from fmnist_jax.errors import ConfigError
 from fmnist_jax.models import overview
 from fmnist_jax.train import records
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
-from fmnist_jax.train.counts import Counts
+from fmnist_jax.train.history import diverged, epoch_record
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import manifest
+from fmnist_jax.train.programs import compile_programs
 from fmnist_jax.train.progress import EpochProgress
 from fmnist_jax.train.run import make_run
 from fmnist_jax.train.scoring import write_scores
@@ -131,8 +132,7 @@ class _Session:
         return at.epoch >= self.config.train.epochs or self._diverged(at)
 
     def _diverged(self, at: Checkpoint) -> bool:
-        # An epoch's last step can spoil the parameters when the losses in training were finite still.
-        return bool(at.history) and None in (at.history[-1]["train_loss"], at.history[-1]["val_loss"])
+        return bool(at.history) and diverged(at.history[-1])
 
     def _announce(self, at: Checkpoint) -> None:
         resumed = f", resumed after epoch {at.epoch}" if at.epoch else ""
@@ -191,35 +191,23 @@ class _Epochs:
     def __init__(self, session: _Session, at: Checkpoint):
         self._run, self._member = session.run, session.member
         self._train, self._val = device.put(session.dataset.train), device.put(session.dataset.val)
-        self._epoch = jax.jit(self._run.epoch, donate_argnums=0).lower(at.state, self._member, self._train).compile()
+        self._programs = compile_programs(self._run, at.state, self._member, self._train, {"val": self._val})
         self._rate = jax.jit(self._run.learning_rate)
-        self._evaluate = jax.jit(self._run.evaluate).lower(at.state, self._val).compile()
 
     def __call__(self, at: Checkpoint, interrupts: Interrupts) -> Checkpoint:
         begun = time.perf_counter()
-        state, trained = self._epoch(at.state, self._member, self._train)
-        scored = self._evaluate(state, self._val)
+        state, trained = self._programs.epoch(at.state, self._member, self._train)
+        scored = self._programs.evaluate["val"](state, self._val)
         interrupts.wait(trained)
         between = time.perf_counter()
         interrupts.wait(scored)
         trained, scored = jax.device_get((trained, scored))
-        seconds = between - begun, time.perf_counter() - between
-        record = self._record(at.epoch + 1, trained, scored, *seconds)
-        return Checkpoint(at.epoch + 1, state, [*at.history, record])
-
-    def _record(
-        self, epoch: int, trained: Counts, scored: Counts, train_seconds: float, eval_seconds: float
-    ) -> dict[str, Any]:
-        step = epoch * self._run.steps_per_epoch
-        figures = {f"train_{name}": value for name, value in trained.means().items()}
-        figures |= {f"val_{name}": value for name, value in scored.means().items()}
-        record = {
-            "epoch": epoch,
-            "step": step,
-            **figures,
-            "learning_rate": float(self._rate(self._member, step - 1)),
+        train_seconds, eval_seconds = between - begun, time.perf_counter() - between
+        epoch, step = at.epoch + 1, (at.epoch + 1) * self._run.steps_per_epoch
+        timings = {
             "examples_per_second": int(trained.examples) / train_seconds,
             "train_seconds": train_seconds,
             "eval_seconds": eval_seconds,
         }
-        return dict(records.finite(record))
+        record = epoch_record(epoch, step, trained, scored, float(self._rate(self._member, step - 1)))
+        return Checkpoint(epoch, state, [*at.history, record | timings])
