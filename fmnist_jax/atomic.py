@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all, and removing one."""
+"""Writing a file whole or not at all, adding to one so that it lasts, and removing one."""
 
 from __future__ import annotations
 
@@ -28,6 +28,22 @@ def write_atomically(path: Path, content: bytes) -> None:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def append(path: Path, content: bytes) -> None:
+    """Adds `content` to the file `path`, by one write that is on the disk when this returns.
+
+    A process killed meanwhile leaves a part of it. Raises `WorkdirError` where it cannot be written.
+    """
+    with _errors_of_user(path, "written"), path.open("ab", buffering=0) as file:
+        file.write(content)
+        os.fsync(file.fileno())
+
+
+def cut(path: Path, size: int) -> None:
+    """Shortens the file `path` to its first `size` bytes; raises `WorkdirError` where that cannot be."""
+    with _errors_of_user(path, "shortened"):
+        os.truncate(path, size)
 
 
 def remove(path: Path) -> None:

@@ -8,6 +8,7 @@ Weight decay is decoupled for all of them (Loshchilov & Hutter 2019): the update
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
@@ -23,6 +24,10 @@ Hyperparameters = Mapping[str, Number]
 Transformation: TypeAlias = optax.GradientTransformation
 
 
+# What a value on a scale lies between.
+_RANGES = {"log": (0.0, math.inf), "log1m": (-math.inf, 1.0), "linear": (-math.inf, math.inf)}
+
+
 @dataclasses.dataclass(frozen=True)
 class Hyperparameter:
     """A number that an optimizer takes.
@@ -32,12 +37,19 @@ class Hyperparameter:
     - `default`: the published or customary value.
     - `low`, `high`: its search space; equal where it is not searched.
     - `scale`: how the space is sampled: `"log"` of the value, `"log1m"`: log of one minus the value, or `"linear"`.
+
+    **Raises:** `ValueError` where the space is empty or its scale has no such values.
     """
 
     default: float
     low: float
     high: float
     scale: Literal["log", "log1m", "linear"] = "log"
+
+    def __post_init__(self) -> None:
+        least, below = _RANGES.get(self.scale, (math.nan, math.nan))
+        if not least < self.low <= self.high < below:
+            raise ValueError(f"no search space: from {self.low:g} to {self.high:g} on the scale {self.scale!r}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,11 +73,15 @@ class Optimizer:
 
 
 _TABLE: dict[str, Optimizer] = {}
+_OWN: set[str] = set()
 
 
 def register(name: str, optimizer: Optimizer) -> None:
-    """Enters an optimizer into the table; raises `ValueError` where the name is taken."""
-    if name in _TABLE:
+    """Enters an optimizer into the table; raises `ValueError` where one of the package's own has that name.
+
+    One that was entered from outside may be entered again, as when its file is read a second time, and replaces itself.
+    """
+    if name in _OWN:
         raise ValueError(f"an optimizer is registered as {name!r} already")
     _TABLE[name] = optimizer
 
@@ -310,3 +326,4 @@ register(
         _schedule_free_params,
     ),
 )
+_OWN.update(_TABLE)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -346,6 +348,25 @@ def test_an_optimizer_of_ones_own_trains(own):
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_a_name_is_registered_once(own):
-    with pytest.raises(ValueError, match="registered as 'squashed' already"):
-        optimizers.register(own, optimizers.get("sgd"))
+def test_the_names_of_the_table_are_taken_ones_own_are_not(own):
+    with pytest.raises(ValueError, match="registered as 'sgd' already"):
+        optimizers.register("sgd", optimizers.get(own))
+    again = dataclasses.replace(optimizers.get(own), summary="again")
+    optimizers.register(own, again)
+    assert optimizers.get(own) is again
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "scale"),
+    [
+        (1.0, 0.5, "linear"),
+        (0.0, 1.0, "log"),
+        (0.5, 1.0, "log1m"),
+        (0.0, math.nan, "linear"),
+        (1.0, math.inf, "log"),
+        (0.1, 1.0, "logg"),
+    ],
+)
+def test_a_search_space_that_cannot_be_is_refused(low, high, scale):
+    with pytest.raises(ValueError, match="no search space"):
+        Hyperparameter(0.7, low, high, scale)

@@ -61,12 +61,25 @@ def _shared(key: str, field: Field) -> Field:
     return field if reason is None else dataclasses.replace(field, default=field.type, refused=reason)
 
 
-SCHEMA: config_schema.Schema = {key: _shared(key, field) for key, field in config_schema.SCHEMA.items()} | _STUDY
+SCHEMA: config_schema.Schema = {
+    **{key: _shared(key, field) for key, field in config_schema.SCHEMA.items()},
+    **_STUDY,
+}
 
 
 def study_config() -> ConfigDict:
     """Returns a locked config of a study, every key at its default."""
     return config_schema.default_config(SCHEMA)
+
+
+def run_config(config: ConfigDict, *, model: str, epochs: int, schedule: str, optimizer: str) -> ConfigDict:
+    """Returns the config of a run of the study; its hyperparameters and its seed are those of a member, not in it."""
+    made = config_schema.default_config()
+    values = dict(config_schema.flatten(config))
+    made.update_from_flattened_dict({key: values[key] for key in config_schema.SCHEMA if not SCHEMA[key].refused})
+    made.model.name, made.optimizer.name, made.schedule.name = model, optimizer, schedule
+    made.train.epochs = epochs
+    return made
 
 
 def validate(config: ConfigDict) -> None:

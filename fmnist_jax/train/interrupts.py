@@ -16,20 +16,27 @@ class Interrupted(Exception):
 
     **Attributes:**
 
-    - `exit_code`: 128 plus the signal's number.
+    - `signal_number`, and `exit_code`, 128 more.
     - `at_once`: whether a computation may still be running, which an ordinary exit would wait for.
     """
 
     def __init__(self, signal_number: int, message: str, *, at_once: bool = False):
         super().__init__(message)
+        self.signal_number = signal_number
         self.exit_code = 128 + signal_number
         self.at_once = at_once
 
 
 class Interrupts:
-    """While entered, holds SIGINT and SIGTERM back until the loop asks. Does nothing outside the main thread."""
+    """While entered, holds SIGINT and SIGTERM back until the loop asks. Does nothing outside the main thread.
 
-    def __init__(self) -> None:
+    **Arguments:**
+
+    - `finish_epoch`: let the first one wait for the end of the epoch, and only a second one stop at once.
+    """
+
+    def __init__(self, *, finish_epoch: bool = True) -> None:
+        self._finish_epoch = finish_epoch
         self.received: int | None = None
         self._count = 0
         self._previous: dict[int, Any] = {}
@@ -46,11 +53,16 @@ class Interrupts:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
+    def check(self) -> None:
+        """Raises `Interrupted` where a signal has come."""
+        if self.received is not None:
+            raise Interrupted(self.received, "stopped")
+
     def wait(self, arrays: Any, *, poll: float = 0.002) -> None:
-        """Waits until `arrays` are computed, without blocking signals; raises `Interrupted` at a second signal."""
+        """Waits until `arrays` are computed, not blocking signals; raises `Interrupted` at one that stops at once."""
         leaves = jax.tree.leaves(arrays)
         while not all(leaf.is_ready() for leaf in leaves):
-            if self._count > 1 and self.received is not None:
+            if self._count > self._finish_epoch and self.received is not None:
                 raise Interrupted(self.received, "stopped at once, within an epoch", at_once=True)
             time.sleep(poll)
 
@@ -58,6 +70,6 @@ class Interrupts:
         del frame
         self.received = number
         self._count += 1
-        if self._count == 1:
+        if self._count == 1 and self._finish_epoch:
             name = signal.Signals(number).name
             print(f"{name}: stopping after this epoch; once more to stop at once and lose it", file=sys.stderr)

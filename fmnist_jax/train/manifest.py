@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
-import os
 import platform
 import shlex
 import subprocess
@@ -16,6 +15,7 @@ import jax
 from ml_collections import ConfigDict
 
 from fmnist_jax.data import Dataset
+from fmnist_jax.train.resources import cores
 from fmnist_jax.train.state import Member
 
 _PACKAGES = ("fmnist_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "ml_collections")
@@ -29,15 +29,21 @@ def manifest(config: ConfigDict, member: Member, dataset: Dataset, parameters: i
     - `parameters`: how many numbers the model trains.
     """
     numbers = {name: _shortest(float(value)) for name, value in member.hyperparameters.items()}
+    return provenance(dataset) | {
+        "seed": config.seed,
+        "model": {"name": config.model.name, "parameters": parameters},
+        "optimizer": {"name": config.optimizer.name, **numbers},
+    }
+
+
+def provenance(dataset: Dataset) -> dict[str, Any]:
+    """Returns what the manifest of anything that begins now and is made from `dataset` has in it, ready for JSON."""
     return {
         "command": shlex.join(["python", *sys.argv]),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         **code(),
         "versions": _versions(),
         "device": device(),
-        "seed": config.seed,
-        "model": {"name": config.model.name, "parameters": parameters},
-        "optimizer": {"name": config.optimizer.name, **numbers},
         "data": {
             "name": dataset.name,
             "origin": dataset.origin,
@@ -54,7 +60,7 @@ def device() -> dict[str, Any]:
         "platform": devices[0].platform,
         "kind": devices[0].device_kind,
         "count": len(devices),
-        "host_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "host_cores": cores(),
         "host": f"{platform.system()} {platform.machine()}",
     }
 

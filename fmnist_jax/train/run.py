@@ -19,6 +19,7 @@ from ml_collections import ConfigDict
 
 from fmnist_jax import models, optimizers, schedules
 from fmnist_jax.data.device import DeviceSplit, normalise
+from fmnist_jax.errors import ConfigError
 from fmnist_jax.train import batches
 from fmnist_jax.train.counts import Counts, count, total
 from fmnist_jax.train.state import Member, TrainState
@@ -54,9 +55,19 @@ class Run:
 def make_run(config: ConfigDict, train_examples: int) -> Run:
     """Returns the run that the config describes, over `train_examples` training images.
 
-    **Raises:** `ConfigError` for an unknown model, optimizer or schedule, or a schedule that does not fit the run.
+    **Raises:** `ConfigError` for an unknown model, optimizer or schedule, or a schedule or batches that do not fit the
+    run.
     """
     return _Heart(config, train_examples).run()
+
+
+def check_batch_size(config: ConfigDict, train_examples: int) -> None:
+    """Raises `ConfigError` where a batch would hold more than all training images."""
+    if config.train.batch_size > train_examples:
+        raise ConfigError(
+            f"config.train.batch_size must be at most {train_examples}, the number of training images, "
+            f"not {config.train.batch_size}"
+        )
 
 
 class _Heart:
@@ -65,6 +76,7 @@ class _Heart:
     def __init__(self, config: ConfigDict, train_examples: int):
         models.check(config.model.name)
         optimizers.get(config.optimizer.name)
+        batches.check(train_examples, config.train.batch_size)
         self.config = config
         self.steps_per_epoch = batches.steps(train_examples, config.train.batch_size)
         self.total_steps = self.steps_per_epoch * config.train.epochs
