@@ -18,6 +18,7 @@ from workdir_files import manifest
 from fmnist_jax import config
 
 STEPS = 100  # an epoch
+_SPACE = {"learning_rate": {"default": 1e-3, "low": 1e-5, "high": 1.0, "scale": "log"}}
 _DEFAULT_RATE = {"sgd": 1e-2, "momentum": 1e-2}
 _BEST_RATE = {"sgd": 1e-1, "momentum": 3e-2, "rmsprop": 1e-3, "adam": 1e-3, "nadam": 1e-3}
 
@@ -53,13 +54,18 @@ class Simulated:
 
 
 def write_study(folder: Path, simulated: Simulated) -> Path:
-    """Writes config, manifest, results and chunks of the study into `folder`, and returns it."""
+    """Writes config, manifest, plan, results and chunks of the study into `folder`, and returns it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(study_config(simulated)))
     (folder / "manifest.json").write_text(json.dumps(study_manifest(simulated)))
-    lines, chunks = _results(simulated)
-    (folder / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (folder / "chunks.jsonl").write_text("".join(json.dumps(chunk) + "\n" for chunk in chunks))
+    written = _Written()
+    for workload in _workloads(simulated):
+        for arm in simulated.accuracy:
+            _add_cell(written, simulated, workload, arm)
+    spaces = dict.fromkeys(simulated.accuracy, _SPACE) if simulated.mode == "tuned" else {}
+    (folder / "plan.json").write_text(json.dumps({"chunks": written.plan, "spaces": spaces}))
+    for name, records in (("results", written.lines), ("chunks", written.chunks)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     return folder
 
 
@@ -95,22 +101,40 @@ def study_manifest(simulated: Simulated) -> dict[str, Any]:
     return found
 
 
-def _results(simulated: Simulated) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    lines: list[dict[str, Any]] = []
-    chunks: list[dict[str, Any]] = []
-    for workload in _workloads(simulated):
-        for arm in simulated.accuracy:
-            rate = _rates(arm)[0]
-            if simulated.mode == "tuned":
-                trials = [_trial_member(simulated, workload, arm, *t) for t in enumerate(_trials(simulated, arm))]
-                _add_chunk(lines, chunks, trials)
-                rate = max(trials, key=lambda records: records[-1]["val_accuracy"])[0]["hyperparameters"][
-                    "learning_rate"
-                ]
-            if arm not in simulated.missing:
-                members = [_final_member(simulated, workload, arm, rate, seed) for seed in range(simulated.seeds)]
-                _add_chunk(lines, chunks, members)
-    return lines, chunks
+@dataclasses.dataclass
+class _Written:
+    """Records of the files, as chunk after chunk is added."""
+
+    plan: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    lines: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    chunks: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    members: int = 0
+
+    def add(self, members: list[list[dict[str, Any]]], trained: bool) -> None:
+        """Adds a chunk to the plan, and where it is `trained` to the results."""
+        chunk = len(self.plan)
+        first = members[0][0]
+        shared = {key: first[key] for key in ("model", "epochs", "schedule", "arm", "optimizer", "phase")}
+        self.plan.append({"chunk": chunk, **shared, "members": [{"seed": member[0]["seed"]} for member in members]})
+        for member in members:
+            if trained:
+                self.lines += [record | {"member": self.members, "chunk": chunk} for record in member]
+            self.members += 1
+        if trained:
+            seconds = sum(record["train_seconds"] for member in members for record in member)
+            took = {"compile_seconds": 6.5, "train_seconds": seconds, "eval_seconds": seconds / 10}
+            self.chunks.append({"chunk": chunk, "members": len(members), **took, "strategy": "vmap", "device": "cpu"})
+
+
+def _add_cell(written: _Written, simulated: Simulated, workload: dict[str, Any], arm: str) -> None:
+    rate = _rates(arm)[0]
+    if simulated.mode == "tuned":
+        trials = [_trial_member(simulated, workload, arm, *trial) for trial in enumerate(_trials(simulated, arm))]
+        written.add(trials, trained=True)
+        best = max(trials, key=lambda records: records[-1]["val_accuracy"])
+        rate = best[0]["hyperparameters"]["learning_rate"]
+    members = [_final_member(simulated, workload, arm, rate, seed) for seed in range(simulated.seeds)]
+    written.add(members, trained=arm not in simulated.missing)
 
 
 def _workloads(simulated: Simulated) -> list[dict[str, Any]]:
@@ -120,24 +144,6 @@ def _workloads(simulated: Simulated) -> list[dict[str, Any]]:
         for epochs in simulated.epochs
         for schedule in simulated.schedules
     ]
-
-
-def _add_chunk(lines: list[dict[str, Any]], chunks: list[dict[str, Any]], members: list[list[dict[str, Any]]]) -> None:
-    first = lines[-1]["member"] + 1 if lines else 0
-    for number, member in enumerate(members, start=first):
-        lines += [record | {"member": number, "chunk": len(chunks)} for record in member]
-    seconds = sum(record["train_seconds"] for member in members for record in member)
-    chunks.append(
-        {
-            "chunk": len(chunks),
-            "members": len(members),
-            "compile_seconds": 6.5,
-            "train_seconds": seconds,
-            "eval_seconds": seconds / 10,
-            "strategy": "vmap",
-            "device": "cpu",
-        }
-    )
 
 
 def _random(*names: object) -> np.random.Generator:

@@ -72,15 +72,16 @@ def plot_style() -> Iterator[None]:
         yield
 
 
-def new_figure(height: float, title: str, subject: Subject, layout: str = "constrained") -> Figure:
+def new_figure(height: float, title: str, subject: Subject, layout: str = "constrained", head: float = HEAD) -> Figure:
     """Returns a figure of the common width and of `height` inches, its title and what it is of at its top left.
 
-    `layout` is one of matplotlib's layout engines, which then keep clear of the title; `"none"` for none.
+    `layout` is one of matplotlib's layout engines, which then keep clear of the title, `head` inches high with what
+    else is to stand above the axes; `"none"` for none.
     """
     figure = Figure(figsize=(WIDTH, height), dpi=_DPI, layout=layout)  # type: ignore[arg-type]
     engine = figure.get_layout_engine()
     if isinstance(engine, ConstrainedLayoutEngine):
-        engine.set(rect=(0, 0, 1, 1 - HEAD / height), w_pad=0.08, h_pad=0.08)
+        engine.set(rect=(0, 0, 1, 1 - head / height), w_pad=0.08, h_pad=0.08)
     figure.text(_LEFT, 1 - 0.08 / height, subject.title(title), va="top", fontsize=12.5, fontweight="bold")
     figure.text(_LEFT, 1 - 0.34 / height, subject.text, va="top", fontsize=9, color=MUTED)
     return figure
@@ -96,10 +97,16 @@ def share_axis(axis: Axis) -> None:
     axis.set_major_formatter(lambda share, _: f"{100 * share:.6g} %")
 
 
-def to_png(figure: Figure) -> bytes:
-    """Returns the figure as PNG of 256 colours, a third of the size of all; the same figure gives the same bytes."""
+def to_png(figure: Figure, many_colours: bool = False) -> bytes:
+    """Returns the figure as PNG of 256 colours, a third of the size of all; the same figure gives the same bytes.
+
+    **Arguments:**
+
+    - `many_colours`: where lines of many hues cross; the palette then spares a rare hue, and not the fine shades.
+    """
     drawn, saved = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png")
-    image = Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    method = Image.Quantize.FASTOCTREE if many_colours else Image.Quantize.MEDIANCUT
+    image = Image.open(drawn).convert("RGB").quantize(256, method, dither=Image.Dither.NONE)
     image.save(saved, "PNG", optimize=True)
     return saved.getvalue()

@@ -5,18 +5,18 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fmnist_jax.compare.analysis.study import Cell, Chunk, Curve, Design, Member, Study, Workload
+from fmnist_jax.compare.analysis.study import Cell, Chunk, Curve, Design, Member, SearchRange, Study, Workload
 from fmnist_jax.errors import WorkdirError
 from fmnist_jax.reading import Folder
 
-RESULTS, CHUNKS = "results.jsonl", "chunks.jsonl"
+PLAN, RESULTS, CHUNKS = "plan.json", "results.jsonl", "chunks.jsonl"
 MODES, PHASES = ("quick", "tuned"), ("tune", "final")
 
 _LISTS: Mapping[str, tuple[type, ...]] = {
@@ -27,7 +27,7 @@ _LISTS: Mapping[str, tuple[type, ...]] = {
     "targets": (int, float),
 }
 
-_Key = tuple[str, int, str, str]  # of a cell: model, epochs, schedule, arm
+_Part = tuple[str, int, str, str, str]  # model, epochs, schedule, arm and phase
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,13 +55,13 @@ class _Line:
     test_accuracy: float = math.nan
 
     @property
-    def cell(self) -> _Key:
-        return self.model, self.epochs, self.schedule, self.arm
+    def part(self) -> _Part:
+        return self.model, self.epochs, self.schedule, self.arm, self.phase
 
     @property
-    def member_of(self) -> tuple[object, ...]:
+    def fixed(self) -> tuple[object, ...]:
         """What is the same on every line of a member."""
-        return self.cell, self.phase, self.trial, self.seed, self.chunk
+        return self.part, self.trial, self.seed, self.chunk
 
     @property
     def diverged(self) -> bool:
@@ -72,22 +72,20 @@ def read_study(workdir: Path) -> Study:
     """Returns the study in `workdir`, as far as it has been trained; raises `WorkdirError` for a damaged file.
 
     Members that have not ended, and a last line that was not written to its end, are left out: their chunk was cut
-    short, and will be trained again. `manifest.json` and `chunks.jsonl` may be missing.
+    short, and will be trained again. Only `manifest.json` may be missing.
     """
     if not workdir.is_dir():
         raise WorkdirError(f"{workdir} is no folder; give the workdir of a study of scripts/compare.py")
     folder = Folder(workdir, f"run scripts/compare.py with --workdir={workdir}, or with a new one to start over")
     config = folder.object("config.json")
     section = _study_section(folder, config)
-    members = _read_members(folder)
-    design = _design(folder, section)
-    keys = itertools.product(section["models"], section["epochs"], section["schedules"])
-    workloads = [_workload(key, design.arms, members) for key in keys]
-    planned = sum(len(cell.trials) + len(cell.finals) for workload in workloads for cell in workload.cells)
-    if planned != sum(map(len, members.values())):
-        raise folder.error(RESULTS, "holds runs that are not of the study in config.json")
+    design, plan = _design(folder, section), folder.object(PLAN)
+    planned, members = _planned(folder, plan), _read_members(folder, design)
+    keys = list(itertools.product(section["models"], section["epochs"], section["schedules"]))
+    workloads = [_workload(key, design.arms, planned, members) for key in keys]
+    _check_planned(folder, members, planned)
     manifest = folder.object("manifest.json") if folder.has("manifest.json") else None
-    return Study(design, workloads, _read_chunks(folder), config, manifest)
+    return Study(design, workloads, _read_chunks(folder, members), _spaces(folder, plan), config, manifest)
 
 
 def _study_section(folder: Folder, config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -106,8 +104,6 @@ def _design(folder: Folder, section: Mapping[str, Any]) -> Design:
     scalars = folder.record(_Scalars, values, "config.json")
     if scalars.mode not in MODES:
         raise folder.error("config.json", f"has study.mode = {scalars.mode!r}, which is not {' or '.join(MODES)}")
-    if scalars.mode == "quick":
-        scalars = dataclasses.replace(scalars, trials=0)
     return Design(arms=values["arms"], targets=values["targets"], **dataclasses.asdict(scalars))
 
 
@@ -121,26 +117,90 @@ class _Scalars:
     confidence: float
 
 
-def _workload(key: tuple[str, int, str], arms: Sequence[str], members: Mapping[Any, list[Member]]) -> Workload:
-    cells = [Cell(arm, members.get((*key, arm, "tune"), ()), members.get((*key, arm, "final"), ())) for arm in arms]
+def _planned(folder: Folder, plan: Mapping[str, Any]) -> Counter[_Part]:
+    """Returns how many members the plan has of each cell and phase."""
+    planned: Counter[_Part] = Counter()
+    chunks = plan.get("chunks")
+    for chunk in chunks if isinstance(chunks, list) else [None]:
+        if not isinstance(chunk, dict) or not isinstance(chunk.get("members"), list):
+            raise folder.error(PLAN, "has no list of chunks with their members")
+        line = folder.record(_PlannedChunk, chunk, PLAN)
+        planned[line.model, line.epochs, line.schedule, line.arm, line.phase] += len(chunk["members"])
+    return planned
+
+
+@dataclasses.dataclass(frozen=True)
+class _PlannedChunk:
+    model: str
+    epochs: int
+    schedule: str
+    arm: str
+    phase: str
+
+
+def _spaces(folder: Folder, plan: Mapping[str, Any]) -> dict[str, dict[str, SearchRange]]:
+    spaces = plan.get("spaces")
+    if not isinstance(spaces, dict) or not all(isinstance(space, dict) for space in spaces.values()):
+        raise folder.error(PLAN, "does not say what is searched")
+    return {arm: {name: _range(folder, name, found) for name, found in space.items()} for arm, space in spaces.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Bounds:
+    default: float
+    low: float
+    high: float
+
+
+def _range(folder: Folder, name: str, values: Any) -> SearchRange:
+    scale = values.get("scale") if isinstance(values, dict) else None
+    if scale not in ("log", "log1m", "linear"):
+        raise folder.error(PLAN, f"does not say how {name} is searched")
+    return SearchRange(**dataclasses.asdict(folder.record(_Bounds, values, PLAN)), scale=scale)
+
+
+def _workload(
+    key: tuple[str, int, str], arms: Sequence[str], planned: Mapping[_Part, int], members: Mapping[_Part, list[Member]]
+) -> Workload:
+    cells = []
+    for arm in arms:
+        tune, final = (*key, arm, "tune"), (*key, arm, "final")
+        found = (members.get(tune, []), members.get(final, []), planned.get(tune, 0), planned.get(final, 0))
+        cells.append(Cell(arm, *found))
     return Workload(*key, cells)
 
 
-def _read_members(folder: Folder) -> dict[tuple[str, int, str, str, str], list[Member]]:
+def _check_planned(folder: Folder, members: Mapping[_Part, list[Member]], planned: Mapping[_Part, int]) -> None:
+    for part, found in members.items():
+        if len(found) > planned.get(part, 0):
+            raise folder.error(RESULTS, f"holds runs of {part[3]!r} ({part[4]}) that are not in {PLAN}")
+        repeated = [member.seed for member in found if sum(other.seed == member.seed for other in found) > 1]
+        if repeated:
+            raise folder.error(RESULTS, f"holds two runs of {part[3]!r} ({part[4]}) with seed {repeated[0]}")
+
+
+def _read_members(folder: Folder, design: Design) -> dict[_Part, list[Member]]:
     """Returns the members that have ended, by cell and phase, in order of trial and seed."""
     lines: dict[int, list[tuple[_Line, Mapping[str, float]]]] = defaultdict(list)
     for values in _objects(folder, RESULTS):
         line = folder.record(_Line, values, RESULTS)
         lines[line.member].append((line, _hyperparameters(folder, values)))
-    members: dict[tuple[str, int, str, str, str], list[Member]] = defaultdict(list)
+    members: dict[_Part, list[Member]] = defaultdict(list)
     for found in lines.values():
-        first, last = found[0][0], found[-1][0]
-        _check_member(folder, [line for line, _ in found])
+        own, last = [line for line, _ in found], found[-1][0]
+        _check_member(folder, own)
         if last.epoch == last.epochs or last.diverged:
-            members[*first.cell, first.phase].append(_member([line for line, _ in found], found[0][1]))
-    for cell in members.values():
-        cell.sort(key=lambda member: (member.trial, member.seed))
-    return members
+            _check_scored(folder, last, design)
+            members[last.part].append(_member(own, found[0][1]))
+    for part in members.values():
+        part.sort(key=lambda member: (member.trial, member.seed))
+    return dict(members)
+
+
+def _check_scored(folder: Folder, last: _Line, design: Design) -> None:
+    wanted = design.score_test and last.phase == "final" and not last.diverged
+    if wanted and not math.isfinite(last.test_accuracy):
+        raise folder.error(RESULTS, f"lacks the test accuracy of member {last.member}, a final run")
 
 
 def _objects(folder: Folder, name: str) -> list[dict[str, Any]]:
@@ -156,7 +216,7 @@ def _hyperparameters(folder: Folder, values: Mapping[str, Any]) -> Mapping[str, 
 
 def _check_member(folder: Folder, lines: Sequence[_Line]) -> None:
     number = lines[0].member
-    if len({line.member_of for line in lines}) > 1:
+    if len({line.fixed for line in lines}) > 1:
         raise folder.error(RESULTS, f"has lines of different runs as member {number}")
     if lines[0].phase not in PHASES:
         raise folder.error(RESULTS, f"has phase = {lines[0].phase!r}, which is not {' or '.join(PHASES)}")
@@ -175,6 +235,10 @@ def _member(lines: Sequence[_Line], hyperparameters: Mapping[str, float]) -> Mem
     )
 
 
-def _read_chunks(folder: Folder) -> dict[int, Chunk]:
-    chunks: Iterable[Chunk] = (folder.record(Chunk, values, CHUNKS) for values in _objects(folder, CHUNKS))
-    return {chunk.chunk: chunk for chunk in chunks}
+def _read_chunks(folder: Folder, members: Mapping[_Part, list[Member]]) -> dict[int, Chunk]:
+    """Returns the chunks with members; that of one that was cut short is written before them."""
+    finished = {member.chunk for part in members.values() for member in part}
+    chunks = [folder.record(Chunk, values, CHUNKS) for values in _objects(folder, CHUNKS)]
+    if lacking := finished - {chunk.chunk for chunk in chunks}:
+        raise folder.error(CHUNKS, f"lacks chunk {min(lacking)}, of which there are results")
+    return {chunk.chunk: chunk for chunk in chunks if chunk.chunk in finished}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -66,11 +66,19 @@ class Member:
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """An arm under a workload: its tuning `trials`, in order, and its `finals`, in order of their seeds."""
+    """An arm under a workload.
+
+    **Attributes:**
+
+    - `trials`: its tuning runs, in order; `finals`: its final ones, in order of their seeds.
+    - `planned_trials`, `planned_finals`: how many there are to be.
+    """
 
     arm: str
     trials: Sequence[Member]
     finals: Sequence[Member]
+    planned_trials: int
+    planned_finals: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +101,7 @@ class Design:
 
     **Attributes:**
 
-    - `seeds`: final runs of each cell; `trials`: tuning runs of each cell, 0 in quick mode.
+    - `seeds`: final runs of each cell; `trials`: in tuned mode, tuning runs of each cell that has something to tune.
     - `targets`: validation accuracies, fixed beforehand, to which time and steps are measured.
     - `confidence`: of every interval.
     """
@@ -114,7 +122,7 @@ class Design:
 
 @dataclasses.dataclass(frozen=True)
 class Chunk:
-    """Members of one cell that were trained as one program, and what that took, in seconds of wall time."""
+    """Members of one cell that were trained together: by which strategy, and the seconds of wall time that it took."""
 
     chunk: int
     members: int
@@ -122,7 +130,16 @@ class Chunk:
     train_seconds: float
     eval_seconds: float
     strategy: str
-    device: str
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchRange:
+    """Where tuning looked for a hyperparameter: from `low` to `high`, sampled evenly on its `scale`."""
+
+    default: float
+    low: float
+    high: float
+    scale: Literal["log", "log1m", "linear"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,12 +149,14 @@ class Study:
     **Attributes:**
 
     - `workloads`: every one that was planned, whether or not there is a member of it yet.
-    - `chunks`: of the finished chunks that are on record, by number.
+    - `chunks`: the finished ones, by number.
+    - `spaces`: arm -> hyperparameter -> where tuning looked; empty in quick mode.
     - `config`, `manifest`: the files; `manifest` is `None` where there is none.
     """
 
     design: Design
     workloads: Sequence[Workload]
     chunks: Mapping[int, Chunk]
+    spaces: Mapping[str, Mapping[str, SearchRange]]
     config: Mapping[str, Any]
     manifest: Mapping[str, Any] | None

@@ -1,0 +1,50 @@
+"""From a study to all of its figures, and these as plain JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fmnist_jax.compare.analysis.across import Across, across
+from fmnist_jax.compare.analysis.study import Study
+from fmnist_jax.compare.analysis.workload import WorkloadFigures, workload_figures
+
+
+@dataclasses.dataclass(frozen=True)
+class Analysis:
+    """The figures of a study: of each workload, in the order of the plan, and `across` them, where there are several.
+
+    `score` is what the arms are compared by: `"test_accuracy"` or `"val_accuracy"`, after the last epoch.
+    """
+
+    score: str
+    workloads: Sequence[WorkloadFigures]
+    across: Across | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was planned is there."""
+        return not any(workload.missing for workload in self.workloads)
+
+
+def analyse(study: Study) -> Analysis:
+    """Returns the figures of the study, as far as it has been trained."""
+    workloads = [workload_figures(workload, study) for workload in study.workloads]
+    score = "test_accuracy" if study.design.score_test else "val_accuracy"
+    return Analysis(score, workloads, across(workloads, study.design.arms))
+
+
+def plain(value: Any) -> Any:
+    """Returns figures as what JSON knows: dicts, lists, strings and numbers, those that are not finite among them."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if hasattr(value, "_asdict"):
+        return plain(value._asdict())
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value

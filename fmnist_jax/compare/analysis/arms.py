@@ -1,0 +1,109 @@
+"""The figures of each arm of a workload: the centre of its scores over seeds, failures, losses, time."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from fmnist_jax.compare.analysis.study import Cell, Chunk, Design, Member, Study
+from fmnist_jax.compare.statistics import estimates
+from fmnist_jax.compare.statistics.estimates import Estimate
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What the final runs of an arm took, in seconds.
+
+    **Attributes:**
+
+    - `train`, `evaluation`: of a run, the median over those that did not diverge, NaN where there is none.
+    - `compilation`: of all their chunks together, NaN where it is not on record.
+    """
+
+    train: float
+    evaluation: float
+    compilation: float
+
+
+@dataclasses.dataclass(frozen=True)
+class ArmFigures:
+    """The final runs of an arm.
+
+    **Attributes:**
+
+    - `seeds`, `scores`: of each run, in the same order; the score of one that diverged is that of chance.
+    - `failures`: how many diverged.
+    - `mean`, `median`, `iqm`: of the scores; `mean` is without an interval where a run failed, since none would hold.
+    - `deviation`: sample standard deviation of the scores, NaN for one run.
+    - `validation`: mean of the validation accuracies, as `mean` of the scores.
+    - `train_loss`: mean over the runs that did not diverge, NaN where there is none.
+    - `hyperparameters`: those of its runs.
+    """
+
+    arm: str
+    seeds: Sequence[int]
+    scores: Sequence[float]
+    failures: int
+    mean: Estimate
+    median: Estimate
+    iqm: Estimate
+    deviation: float
+    validation: Estimate
+    train_loss: float
+    hyperparameters: Mapping[str, float]
+    cost: Cost
+
+
+def score_of(design: Design) -> Callable[[Member], float]:
+    """Returns the function from a final run to its score: test accuracy where the study scores it, else validation."""
+    if design.score_test:
+        return lambda member: member.final_test_accuracy
+    return lambda member: member.final_val_accuracy
+
+
+def arm_figures(cell: Cell, study: Study) -> ArmFigures:
+    """Returns the figures of a cell that has final runs."""
+    level, members = study.design.confidence, cell.finals
+    scores = [score_of(study.design)(member) for member in members]
+    kept = [member for member in members if not member.diverged]
+    return ArmFigures(
+        arm=cell.arm,
+        seeds=[member.seed for member in members],
+        scores=scores,
+        failures=len(members) - len(kept),
+        mean=_mean(scores, level, failed=len(kept) < len(members)),
+        median=estimates.median(scores, level),
+        iqm=estimates.iqm(scores, level),
+        deviation=statistics.stdev(scores) if len(scores) > 1 else math.nan,
+        validation=_mean([m.final_val_accuracy for m in members], level, failed=len(kept) < len(members)),
+        train_loss=_mean_or_nan([float(member.curve.train_loss[-1]) for member in kept]),
+        hyperparameters=members[0].hyperparameters,
+        cost=_cost(members, kept, study.chunks),
+    )
+
+
+def _mean(scores: Sequence[float], level: float, failed: bool) -> Estimate:
+    if failed:
+        return estimates.without_interval(statistics.fmean(scores), level)
+    return estimates.mean(scores, level)
+
+
+def _mean_or_nan(values: Sequence[float]) -> float:
+    return statistics.fmean(values) if values else math.nan
+
+
+def _cost(members: Sequence[Member], kept: Sequence[Member], chunks: Mapping[int, Chunk]) -> Cost:
+    compilation = [chunks[n].compile_seconds if n in chunks else math.nan for n in {m.chunk for m in members}]
+    return Cost(
+        train=_median_or_nan([float(np.sum(member.curve.train_seconds)) for member in kept]),
+        evaluation=_median_or_nan([float(np.sum(member.curve.eval_seconds)) for member in kept]),
+        compilation=math.fsum(compilation),
+    )
+
+
+def _median_or_nan(values: Sequence[float]) -> float:
+    return statistics.median(values) if values else math.nan

@@ -1,0 +1,97 @@
+"""Everything that the report says of one workload."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+from fmnist_jax.compare.analysis.arms import ArmFigures, arm_figures
+from fmnist_jax.compare.analysis.power import Power, power
+from fmnist_jax.compare.analysis.study import Cell, Study, Workload
+from fmnist_jax.compare.analysis.targets import TargetFigures, target_figures
+from fmnist_jax.compare.analysis.tuning import TuningFigures, tuning_figures
+from fmnist_jax.compare.statistics.comparison import Comparison, PairedComparison, compare_arms
+from fmnist_jax.compare.statistics.estimates import without_interval
+
+
+@dataclasses.dataclass(frozen=True)
+class Missing:
+    """Final runs and tuning trials of an arm that were planned and are not there yet."""
+
+    arm: str
+    finals: int
+    trials: int
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkloadFigures:
+    """The figures of a workload.
+
+    **Attributes:**
+
+    - `arms`: those with final runs, of the highest mean first.
+    - `comparison`: of all pairs of them, and `power`, what it can find; `None` where there is nothing to compare. The
+      difference to an arm of which a run diverged has no interval.
+    - `missing`: the arms of which something is not there yet.
+    - `tuning`: in tuned mode, of the arms with trials, in the order of the config.
+    - `targets`: ascending.
+    """
+
+    name: str
+    model: str
+    epochs: int
+    schedule: str
+    arms: Sequence[ArmFigures]
+    comparison: Comparison | None
+    power: Power | None
+    missing: Sequence[Missing]
+    tuning: Sequence[TuningFigures]
+    targets: Sequence[TargetFigures]
+
+    def arm(self, name: str) -> ArmFigures:
+        """Returns the figures of the arm of that name."""
+        return next(figures for figures in self.arms if figures.arm == name)
+
+
+def workload_figures(workload: Workload, study: Study) -> WorkloadFigures:
+    """Returns the figures of a workload, as far as it has been trained."""
+    design, level = study.design, study.design.confidence
+    trained = [cell for cell in workload.cells if cell.finals]
+    # Of equal means in the order of the config, as in the comparison.
+    arms = sorted((arm_figures(cell, study) for cell in trained), key=lambda figures: -figures.mean.value)
+    comparison = _comparison(arms, level)
+    return WorkloadFigures(
+        name=workload.name,
+        model=workload.model,
+        epochs=workload.epochs,
+        schedule=workload.schedule,
+        arms=arms,
+        comparison=comparison,
+        power=power(comparison) if comparison else None,
+        missing=_missing(workload.cells),
+        tuning=[tuning_figures(c, study.spaces.get(c.arm, {}), level) for c in workload.cells if c.trials],
+        targets=[target_figures(trained, workload.epochs, t, level) for t in design.targets if trained],
+    )
+
+
+def _comparison(arms: Sequence[ArmFigures], level: float) -> Comparison | None:
+    scores = {figures.arm: dict(zip(figures.seeds, figures.scores, strict=True)) for figures in arms}
+    if len(scores) < 2 or not set.intersection(*map(set, scores.values())):
+        return None
+    comparison = compare_arms(scores, level)
+    failed = {figures.arm for figures in arms if figures.failures}
+    pairs = tuple(_without_interval(pair) if failed & {pair.a, pair.b} else pair for pair in comparison.pairs)
+    return comparison._replace(pairs=pairs)
+
+
+def _without_interval(pair: PairedComparison) -> PairedComparison:
+    """Of means that a failed run took with it, no interval holds; the test does."""
+    nothing = without_interval(math.inf, pair.detectable.level)
+    mean = without_interval(pair.difference.value, pair.difference.level)
+    return pair._replace(difference=mean, detectable=nothing)
+
+
+def _missing(cells: Sequence[Cell]) -> list[Missing]:
+    found = [Missing(c.arm, c.planned_finals - len(c.finals), c.planned_trials - len(c.trials)) for c in cells]
+    return [missing for missing in found if missing.finals or missing.trials]
