@@ -15,16 +15,15 @@ from ml_collections import ConfigDict
 from fmnist_jax import config as config_schema
 from fmnist_jax import data
 from fmnist_jax.data import device
-from fmnist_jax.errors import ConfigError
 from fmnist_jax.models import overview
 from fmnist_jax.train import records
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
 from fmnist_jax.train.history import diverged, epoch_record
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import manifest
-from fmnist_jax.train.programs import compile_programs
+from fmnist_jax.train.programs import Programs
 from fmnist_jax.train.progress import EpochProgress
-from fmnist_jax.train.run import make_run
+from fmnist_jax.train.run import check_batch_size, make_run
 from fmnist_jax.train.scoring import write_scores
 from fmnist_jax.train.state import member_of
 from fmnist_jax.train.tensorboard import Events
@@ -41,7 +40,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike[str]) -> dict[str, Any]
     """
     config_schema.validate(config)
     dataset = data.load(config.data)
-    _check_batch_size(config, dataset)
+    check_batch_size(config, len(dataset.train))
     session = _Session(config, dataset, Path(workdir))
     with Workdir(session.folder) as claimed:
         claimed.begin(config, session.manifest(), dataset)
@@ -51,14 +50,6 @@ def train(config: ConfigDict, workdir: str | os.PathLike[str]) -> dict[str, Any]
         with contextlib.closing(session.checkpoints()) as checkpoints:
             last = session.train(checkpoints)
         return session.finish(last)
-
-
-def _check_batch_size(config: ConfigDict, dataset: data.Dataset) -> None:
-    if config.train.batch_size > len(dataset.train):
-        raise ConfigError(
-            f"config.train.batch_size must be at most {len(dataset.train)}, the number of training images, "
-            f"not {config.train.batch_size}"
-        )
 
 
 class _Session:
@@ -97,7 +88,7 @@ class _Session:
         if self._over(at):
             return at
         self._announce(at)
-        return self._train_on(self._compile(at), at, checkpoints)
+        return self._train_on(self._compile(), at, checkpoints)
 
     def _train_on(self, epochs: _Epochs, at: Checkpoint, checkpoints: Checkpoints) -> Checkpoint:
         with (
@@ -146,9 +137,9 @@ class _Session:
             flush=True,
         )
 
-    def _compile(self, at: Checkpoint) -> _Epochs:
+    def _compile(self) -> _Epochs:
         started = time.perf_counter()
-        epochs = _Epochs(self, at)
+        epochs = _Epochs(self)
         self.compile_seconds = time.perf_counter() - started
         return epochs
 
@@ -188,16 +179,17 @@ class _Session:
 class _Epochs:
     """The compiled epoch and evaluation with their data on the device: maps a checkpoint to the next epoch's."""
 
-    def __init__(self, session: _Session, at: Checkpoint):
+    def __init__(self, session: _Session):
         self._run, self._member = session.run, session.member
-        self._train, self._val = device.put(session.dataset.train), device.put(session.dataset.val)
-        self._programs = compile_programs(self._run, at.state, self._member, self._train, {"val": self._val})
+        self._data = {name: device.put(getattr(session.dataset, name)) for name in ("train", "val")}
+        self._programs = Programs(self._run, session.template, self._member, self._data)
+        self._programs.prepare(["val"])
         self._rate = jax.jit(self._run.learning_rate)
 
     def __call__(self, at: Checkpoint, interrupts: Interrupts) -> Checkpoint:
         begun = time.perf_counter()
-        state, trained = self._programs.epoch(at.state, self._member, self._train)
-        scored = self._programs.evaluate["val"](state, self._val)
+        state, trained = self._programs.epoch(at.state, self._member, self._data["train"])
+        scored = self._programs.evaluate("val")(state, self._data["val"])
         interrupts.wait(trained)
         between = time.perf_counter()
         interrupts.wait(scored)

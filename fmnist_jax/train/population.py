@@ -1,27 +1,226 @@
-"""A population: many members, seeds and hyperparameters, of one config, trained together.
+"""A population: many members, that is seeds and hyperparameters, of one config, trained together.
 
-    population = Population(config, dataset, strategy="auto", devices=None, at_once=0, budget_bytes=None)
-    sizes = population.chunks(members=20)                     # e.g. [7, 7, 6]
-    outcome = population.train(members[:7], places=max(sizes), score_test=True, on_epoch=None, interrupts=None)
-
-- `Population(config, dataset, *, strategy: "auto" | "vmap" | "loop", devices: Sequence[jax.Device] | None,
-  at_once: int, budget_bytes: int | None)`. `at_once=0`: as many members as memory (vmap) or cores (loop) allow.
-  Raises `ConfigError` as `make_run` does. Attributes: `strategy` (never `"auto"`), `device` (in words).
-- `chunks(members: int) -> list[int]`: the sizes of the chunks that so many members are to be trained in. Depends on the
-  memory that is there: what is to be resumed stores it.
-- `train(members: Sequence[Member], *, places: int = 0, score_test: bool = False,
-  on_epoch: Callable[[int], None] | None = None, interrupts: Interrupts | None = None) -> Outcome`: trains one chunk.
-  `places`: how many members the program is compiled for, the size of the largest chunk, so that smaller ones need no
-  compilation of their own (0: just these). A member's numbers depend on its config, itself, `places` and the devices,
-  on nothing else: not on who else is in the chunk, nor on what was trained before. `on_epoch(epoch)` is called after
-  each (1-based) epoch of the chunk, and may raise to stop. `interrupts`: an entered `Interrupts`, for a second Ctrl-C.
-  Raises `ValueError` where the names of hyperparameters differ between members; `ConfigError`, naming
-  `config.study.members_at_once`, where memory does not suffice.
-- `Outcome(histories, train_seconds, eval_seconds, compile_seconds, strategy, device)`: `histories`, one for each member,
-  are lists of records, one for each epoch, with `epoch, step, train_loss, train_accuracy, val_loss, val_accuracy,
-  learning_rate`, and on the last, where the test set is scored, `test_loss, test_accuracy`. Numbers that are not finite
-  are `None`; the history of a member that diverged ends with the epoch in which `train_loss` or `val_loss` became so,
-  and its `test_*` are `None`, both. `train_seconds`, `eval_seconds`: of each epoch of the chunk, wall clock, all
-  members together (divide by `len(members)`), lists as long as the epochs that the chunk took; scoring the test set is
-  in neither. `compile_seconds`: spent since the last outcome, `chunks` included.
+population = Population(config, dataset)
+sizes = population.chunks(len(members))  # e.g. 7, 7, 6 of 20
+outcome = population.train(members[:7], places=sizes[0])
 """
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from fmnist_jax.data import Dataset
+from fmnist_jax.errors import ConfigError
+from fmnist_jax.train import resources
+from fmnist_jax.train.chunk import Chunk
+from fmnist_jax.train.history import diverged, epoch_record
+from fmnist_jax.train.interrupts import Interrupts
+from fmnist_jax.train.looped import Looped
+from fmnist_jax.train.run import make_run
+from fmnist_jax.train.state import Member, member_of
+from fmnist_jax.train.vmapped import Vmapped
+
+_STRATEGIES = {"vmap": Vmapped, "loop": Looped}
+History = list[dict[str, Any]]
+
+
+class Outcome(NamedTuple):
+    """What the members of a chunk came to.
+
+    **Attributes:**
+
+    - `histories`: for each member the records of its epochs: `epoch, step, train_loss, train_accuracy, val_loss,
+      val_accuracy, learning_rate`, and in the last, where the test set was to be scored, `test_loss, test_accuracy`.
+      Numbers that are not finite are `None`. The history of a member that diverged ends with the epoch in which its
+      `train_loss` or `val_loss` became `None`; it is not scored on the test set: both of its `test_*` are `None`.
+    - `train_seconds`, `eval_seconds`: of each epoch, by the clock, for the whole chunk; scoring the test set is not in
+      them. Where all members diverge there are fewer than the config's epochs.
+    - `compile_seconds`: what the population has compiled since its last outcome, while it looked for chunks included.
+    - `strategy`: `"vmap"` or `"loop"`; `device`: the kind of the devices, and how many where they are several.
+    """
+
+    histories: list[History]
+    train_seconds: list[float]
+    eval_seconds: list[float]
+    compile_seconds: float
+    strategy: str
+    device: str
+
+
+class Population:
+    """Trains members of one config, all as one program or one after the other, whichever is faster.
+
+    **Arguments:**
+
+    - `config`: of the model, the optimizer's name, schedule, epochs, batches. Members bring seed and hyperparameters.
+    - `strategy`: `"vmap"`: one program for all members of a chunk, sharded over the devices. `"loop"`: the program of
+      a single run for each, on the first of the devices, as many side by side as there are cores. `"auto"` takes
+      `"loop"` on a CPU, else `"vmap"`.
+    - `devices`: those of this process, where it is `None`.
+    - `at_once`: members in a chunk at most; 0: as many as memory allows, with `"loop"` one for each core.
+    - `budget_bytes`: memory to be taken on each device; `None`: what is free now, but for a margin.
+
+    **Raises:** `ConfigError` as `make_run` does.
+    """
+
+    def __init__(
+        self,
+        config: ConfigDict,
+        dataset: Dataset,
+        *,
+        strategy: str = "auto",
+        devices: Sequence[jax.Device] | None = None,
+        at_once: int = 0,
+        budget_bytes: int | None = None,
+    ):
+        self._config, self._at_once = config, at_once
+        self._run = make_run(config, len(dataset.train))
+        devices = list(devices or jax.local_devices())
+        budget = resources.available(devices) if budget_bytes is None else budget_bytes
+        self.strategy = _faster(devices[0]) if strategy == "auto" else strategy
+        self._strategy = _STRATEGIES[self.strategy](self._run, dataset, devices, budget)
+        self.device = self._strategy.device
+        self._compile_seconds = 0.0
+
+    def chunks(self, members: int) -> list[int]:
+        """Returns the sizes of the chunks that so many members are to be trained in: equal, but for the last.
+
+        They depend on the memory that is there: who wants to resume has to store them.
+
+        **Raises:** `ConfigError` where memory does not suffice for one member.
+        """
+        with _memory_errors(1):
+            size = self._strategy.size(member_of(self._config), members, self._at_once)
+        whole, rest = divmod(members, size)
+        return [size] * whole + [rest] * bool(rest)
+
+    def train(
+        self,
+        members: Sequence[Member],
+        *,
+        places: int = 0,
+        score_test: bool = False,
+        on_epoch: Callable[[int], None] | None = None,
+        interrupts: Interrupts | None = None,
+    ) -> Outcome:
+        """Trains a chunk of members to the end.
+
+        A member's numbers are those of the same run alone, up to float32 rounding. They depend on the member, the
+        config, the devices and `places`, and on nothing else: not on who else is in the chunk.
+
+        **Arguments:**
+
+        - `members`: with the same names of hyperparameters, as one program is to serve them all.
+        - `places`: how many members to compile for: the size of the largest chunk, so that the last one, padded, needs
+          no compilation of its own; 0: as many as there are.
+        - `score_test`: score the test set, once, after the last epoch.
+        - `on_epoch`: told of each (1-based) epoch of the chunk when it is done; it may raise, to stop.
+        - `interrupts`: those that are entered, so that a second signal stops within an epoch.
+
+        **Raises:** `ValueError` where the names of hyperparameters differ or `places` are too few; `ConfigError` where
+        memory does not suffice; `Interrupted` as `interrupts` does.
+        """
+        _check(members, places)
+        splits = ["val", "test"] if score_test else ["val"]
+        with (
+            _memory_errors(len(members)),
+            self._strategy.begin(members, places or len(members), splits) as chunk,
+        ):
+            training = _Training(chunk, self._rates(members), self._run.steps_per_epoch, interrupts or Interrupts())
+            training.train(on_epoch or (lambda epoch: None))
+            if score_test:
+                training.score_test()
+        return Outcome(
+            training.histories,
+            training.train_seconds,
+            training.eval_seconds,
+            self._newly_compiled(),
+            self.strategy,
+            self.device,
+        )
+
+    def _rates(self, members: Sequence[Member]) -> np.ndarray:
+        """The learning rate of each epoch's last step: `float32[members, epochs]`."""
+        epochs = np.arange(1, self._config.train.epochs + 1)
+        rates = jax.jit(jax.vmap(jax.vmap(self._run.learning_rate, (None, 0)), (0, None)))
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
+        return np.asarray(rates(stacked, epochs * self._run.steps_per_epoch - 1))
+
+    def _newly_compiled(self) -> float:
+        before, self._compile_seconds = self._compile_seconds, self._strategy.compile_seconds
+        return self._compile_seconds - before
+
+
+class _Training:
+    """A chunk on its way through the epochs, and what is recorded of it."""
+
+    def __init__(self, chunk: Chunk, rates: np.ndarray, steps_per_epoch: int, interrupts: Interrupts):
+        self._chunk, self._rates, self._steps_per_epoch, self._interrupts = chunk, rates, steps_per_epoch, interrupts
+        self.histories: list[History] = [[] for _ in rates]
+        self.train_seconds: list[float] = []
+        self.eval_seconds: list[float] = []
+
+    def train(self, on_epoch: Callable[[int], None]) -> None:
+        for epoch in range(1, self._rates.shape[1] + 1):
+            alive = self._alive()
+            if alive:
+                self._epoch(epoch, alive)
+                on_epoch(epoch)
+
+    def score_test(self) -> None:
+        """Adds the scores on the test set to the last records."""
+        alive = self._alive()
+        scored = self._chunk.evaluate("test", alive)
+        self._interrupts.wait(scored)
+        counts = scored.counts()
+        for place, history in enumerate(self.histories):
+            means = counts[place].means() if place in alive else {"loss": None, "accuracy": None}
+            history[-1].update({f"test_{name}": value for name, value in means.items()})
+
+    def _alive(self) -> Collection[int]:
+        return [place for place, history in enumerate(self.histories) if not (history and diverged(history[-1]))]
+
+    def _epoch(self, epoch: int, alive: Collection[int]) -> None:
+        begun = time.perf_counter()
+        trained, scored = self._chunk.train(alive), self._chunk.evaluate("val", alive)
+        self._interrupts.wait(trained)
+        between = time.perf_counter()
+        self._interrupts.wait(scored)
+        trained_counts, scored_counts = trained.counts(), scored.counts()
+        self.train_seconds.append(between - begun)
+        self.eval_seconds.append(time.perf_counter() - between)
+        for place in alive:
+            figures = trained_counts[place], scored_counts[place], float(self._rates[place, epoch - 1])
+            self.histories[place].append(epoch_record(epoch, epoch * self._steps_per_epoch, *figures))
+
+
+def _faster(device: jax.Device) -> str:
+    return "loop" if device.platform == "cpu" else "vmap"
+
+
+def _check(members: Sequence[Member], places: int) -> None:
+    names = {tuple(sorted(member.hyperparameters)) for member in members}
+    if len(names) != 1:
+        raise ValueError(f"members of a population need the same hyperparameters, not {sorted(names)}")
+    if places and places < len(members):
+        raise ValueError(f"{len(members)} members do not fit into {places} places")
+
+
+@contextlib.contextmanager
+def _memory_errors(members: int) -> Iterator[None]:
+    """Says which option helps where memory was exhausted."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        smaller = f"--config.study.members_at_once below {members}" if members > 1 else "--config.train.batch_size"
+        raise ConfigError(f"out of memory with {members} members at once; set a smaller {smaller} ({error})") from None

@@ -1,9 +1,11 @@
-"""The functions of a run, compiled for the shapes of its state and its data."""
+"""The functions of a run, compiled for the shapes of its state, its member and its data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+import functools
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import jax
 from jax.stages import Compiled
@@ -13,23 +15,48 @@ from fmnist_jax.train.run import Run
 from fmnist_jax.train.state import Member, TrainState
 
 
-class Programs(NamedTuple):
-    """Compiled functions.
+class Programs:
+    """Compiles each function when it is first asked for.
+
+    **Arguments:**
+
+    - `run`: the functions.
+    - `state`, `member`: their arguments, or the shapes of them.
+    - `data`: the splits by name, of which `"train"` is trained on.
 
     **Attributes:**
 
-    - `epoch(state, member, train) -> (state, counts)`: the state that is passed in is donated.
-    - `evaluate[name](state, split) -> counts`, one for each split to be scored.
+    - `seconds`: how long it has compiled so far.
     """
 
-    epoch: Compiled
-    evaluate: Mapping[str, Compiled]
+    def __init__(self, run: Run, state: TrainState, member: Member, data: Mapping[str, DeviceSplit]):
+        self._run, self._state, self._member, self._data = run, state, member, data
+        self._evaluate: dict[str, Compiled] = {}
+        self.seconds = 0.0
 
+    @functools.cached_property
+    def init(self) -> Compiled:
+        """`init(member) -> state`."""
+        return self._compile(jax.jit(self._run.init), self._member)
 
-def compile_programs(
-    run: Run, state: TrainState, member: Member, train: DeviceSplit, scored: Mapping[str, DeviceSplit]
-) -> Programs:
-    """Compiles `run` for states and members like those given, arrays or shapes, and for the splits of data."""
-    epoch = jax.jit(run.epoch, donate_argnums=0).lower(state, member, train).compile()
-    evaluate = jax.jit(run.evaluate)
-    return Programs(epoch, {name: evaluate.lower(state, split).compile() for name, split in scored.items()})
+    @functools.cached_property
+    def epoch(self) -> Compiled:
+        """`epoch(state, member, train) -> (state, counts)`; the state that is passed in is donated."""
+        epoch = jax.jit(self._run.epoch, donate_argnums=0)
+        return self._compile(epoch, self._state, self._member, self._data["train"])
+
+    def evaluate(self, split: str) -> Compiled:
+        """Returns `evaluate(state, split) -> counts` for the split of that name."""
+        if split not in self._evaluate:
+            self._evaluate[split] = self._compile(jax.jit(self._run.evaluate), self._state, self._data[split])
+        return self._evaluate[split]
+
+    def prepare(self, splits: Iterable[str]) -> None:
+        """Compiles what training needs, and what scoring the splits of these names does."""
+        _ = self.epoch, [self.evaluate(split) for split in splits]
+
+    def _compile(self, function: Any, *arguments: Any) -> Compiled:
+        begun = time.perf_counter()
+        compiled: Compiled = function.lower(*arguments).compile()
+        self.seconds += time.perf_counter() - begun
+        return compiled

@@ -55,8 +55,7 @@ class Run:
 def make_run(config: ConfigDict, train_examples: int) -> Run:
     """Returns the run that the config describes, over `train_examples` training images.
 
-    **Raises:** `ConfigError` for an unknown model, optimizer or schedule, or a schedule or batches that do not fit the
-    run.
+    **Raises:** `ConfigError` for an unknown model, optimizer or schedule, or a schedule that does not fit the run.
     """
     return _Heart(config, train_examples).run()
 
@@ -76,7 +75,6 @@ class _Heart:
     def __init__(self, config: ConfigDict, train_examples: int):
         models.check(config.model.name)
         optimizers.get(config.optimizer.name)
-        batches.check(train_examples, config.train.batch_size)
         self.config = config
         self.steps_per_epoch = batches.steps(train_examples, config.train.batch_size)
         self.total_steps = self.steps_per_epoch * config.train.epochs

@@ -1,0 +1,140 @@
+"""What the ways to train many members have in common: chunks of members, trained epoch by epoch."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Collection, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Protocol
+
+import jax
+from jax.sharding import Sharding
+
+from fmnist_jax.data import Dataset, device
+from fmnist_jax.errors import ConfigError
+from fmnist_jax.train import resources
+from fmnist_jax.train.counts import Counts
+from fmnist_jax.train.programs import Programs
+from fmnist_jax.train.run import Run
+from fmnist_jax.train.state import Member
+
+
+class Pending(Protocol):
+    """Counts of members that are being computed."""
+
+    def is_ready(self) -> bool:
+        """Whether they are computed, or have failed."""
+
+    def counts(self) -> Mapping[int, Counts]:
+        """Waits for them, and returns the host's numbers by the member's place in the chunk; raises what failed."""
+
+
+class Chunk(abc.ABC):
+    """Members in training, with their states. When left, it lets go of what it has not begun."""
+
+    @abc.abstractmethod
+    def train(self, alive: Collection[int]) -> Pending:
+        """Starts an epoch of at least the members at the places `alive`; returns at once."""
+
+    @abc.abstractmethod
+    def evaluate(self, split: str, alive: Collection[int]) -> Pending:
+        """Starts to score them, as what was started before leaves them; returns at once."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Lets go of what is not begun."""
+
+    def __enter__(self) -> Chunk:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class Strategy(abc.ABC):
+    """A way to train the members of one run.
+
+    **Arguments:**
+
+    - `run`: functions over what the strategy takes for a member: one, or many stacked.
+    - `of_members`, `everywhere`: where members with their states are, and the data.
+    - `budget`: bytes on each device, for everything.
+    """
+
+    def __init__(self, run: Run, dataset: Dataset, of_members: Sharding, everywhere: Sharding, budget: int):
+        self._run, self._of_members, self._budget = run, of_members, budget
+        self._devices = len(of_members.device_set)
+        train, val = device.put(dataset.train, everywhere), device.put(dataset.val, everywhere)
+        test = val if dataset.validation_is_test else device.put(dataset.test, everywhere)
+        self._data = {"train": train, "val": val, "test": test}
+        self._data_bytes = resources.of_arrays((train, val) if test is val else (train, val, test))
+        self._compiled: dict[Any, Programs] = {}
+
+    @property
+    def device(self) -> str:
+        """The kind of the devices, and how many where they are several."""
+        kind = next(iter(self._of_members.device_set)).device_kind
+        return kind if self._devices == 1 else f"{self._devices} x {kind}"
+
+    @property
+    def compile_seconds(self) -> float:
+        """How long it has compiled so far."""
+        return sum(programs.seconds for programs in self._compiled.values())
+
+    @abc.abstractmethod
+    def size(self, member: Member, members: int, at_once: int) -> int:
+        """Returns the size of the chunks for so many members like `member`; their last chunk may be smaller.
+
+        **Arguments:**
+
+        - `at_once`: the largest size allowed, 0 for any.
+
+        **Raises:** `ConfigError` where memory does not suffice for a single member.
+        """
+
+    @abc.abstractmethod
+    def begin(self, members: Sequence[Member], places: int, splits: Collection[str]) -> Chunk:
+        """Compiles what is not compiled yet, and returns the members at their beginning.
+
+        **Arguments:**
+
+        - `places`: the number of members to compile for.
+        - `splits`: the names of those that are to be scored.
+        """
+
+    def _programs(self, member: Member) -> Programs:
+        """The programs for such a member, an array or the shape of one."""
+        key = member.seed.shape, *sorted(member.hyperparameters)
+        if key not in self._compiled:
+            self._compiled[key] = Programs(self._run, self._state(member), self._placed(member), self._data)
+        return self._compiled[key]
+
+    def _state(self, member: Member) -> Any:
+        """The shapes of the state of such a member."""
+        return self._placed(jax.eval_shape(self._run.init, member))
+
+    def _placed(self, tree: Any) -> Any:
+        def shape(leaf: Any) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self._of_members)
+
+        return jax.tree.map(shape, tree)
+
+    def _bytes_each(self, member: Member) -> float:
+        """What every member takes on its device, as compiled for such a one: its state, its part of the workspace."""
+        programs = self._programs(member)
+        workspace = max(resources.of_program(program) for program in (programs.epoch, programs.evaluate("val")))
+        return self._state_bytes(member) + workspace * self._devices / member.seed.size
+
+    def _state_bytes(self, member: Member) -> float:
+        return resources.of_arrays(self._state(member)) / member.seed.size
+
+    def _fitting(self, bytes_each: float) -> int:
+        """How many members fit onto the devices where each takes that much; raises `ConfigError` where none does."""
+        left = max(0, self._budget - self._data_bytes)
+        fitting = int(left // bytes_each)
+        if not fitting:
+            raise ConfigError(
+                f"training takes {resources.words(bytes_each)} of memory, and there are {resources.words(left)}; "
+                "set a smaller --config.train.batch_size or --config.train.eval_batch_size"
+            )
+        return self._devices * fitting
