@@ -73,8 +73,9 @@ class Strategy(abc.ABC):
     @property
     def device(self) -> str:
         """The kind of the devices, and how many where they are several."""
-        kind = next(iter(self._of_members.device_set)).device_kind
-        return kind if self._devices == 1 else f"{self._devices} x {kind}"
+        devices: Any = self._of_members.device_set
+        (kind,) = {device.device_kind for device in devices}
+        return kind if len(devices) == 1 else f"{len(devices)} x {kind}"
 
     @property
     def compile_seconds(self) -> float:
