@@ -71,9 +71,12 @@ def _resampled(statistic: Callable[..., np.ndarray]) -> dict[str, Method]:
     return {method: by(method) for method in ("BCa", "percentile")}
 
 
-# The first of each is the default: it held its level best in docs/statistics.
+# The defaults are those that held their level best in docs/statistics.
 MEAN_METHODS: Mapping[str, Method] = {"t": intervals.student_t} | _resampled(mean_of)
-MEDIAN_METHODS: Mapping[str, Method] = {"order-statistics": intervals.for_median} | _resampled(median_of)
+MEDIAN_METHODS: Mapping[str, Method] = {
+    "order-statistics": intervals.order_statistics,
+    "price-bonett": intervals.price_bonett,
+} | _resampled(median_of)
 IQM_METHODS: Mapping[str, Method] = {"trimmed-t": intervals.trimmed_t} | _resampled(iqm_of)
 
 
@@ -88,15 +91,19 @@ def mean(values: Iterable[float], level: float = LEVEL, method: str = "t") -> Es
     return _estimate(values, mean_of, MEAN_METHODS, level, method)
 
 
-def median(values: Iterable[float], level: float = LEVEL, method: str = "order-statistics") -> Estimate:
-    """Returns the median over seeds; `method` is `"order-statistics"`, `"BCa"` or `"percentile"`.
+def median(values: Iterable[float], level: float = LEVEL, method: str | None = None) -> Estimate:
+    """Returns the median over seeds; `method` is `"order-statistics"`, `"price-bonett"`, `"BCa"` or `"percentile"`.
 
-    The first is Hettmansperger & Sheather's, which assumes next to nothing, from six seeds on (at 95 %); below that
-    Price & Bonett's with Student's t, which errs on the wide side.
+    By default the first (Hettmansperger & Sheather's), which assumes next to nothing, where there are seeds enough, six
+    at 95 %; else the second (with Student's t), which errs on the wide side.
 
     **Raises:** `ValueError` where there is no value or one is not finite.
     """
-    return _estimate(values, median_of, MEDIAN_METHODS, level, method)
+    sample = as_sample(values)
+    check_share("level", level)
+    enough = len(sample) >= intervals.least_for_order_statistics(level)
+    method = method or ("order-statistics" if enough else "price-bonett")
+    return _estimate(sample, median_of, MEDIAN_METHODS, level, method)
 
 
 def iqm(values: Iterable[float], level: float = LEVEL, method: str = "trimmed-t") -> Estimate:

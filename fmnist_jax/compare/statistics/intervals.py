@@ -89,9 +89,3 @@ def price_bonett(values: np.ndarray, level: float) -> Interval:
     spacing = 2 * stats.norm.isf(stats.binom.cdf(rank - 1, n, 0.5))
     error = (ordered[..., n - rank] - ordered[..., rank - 1]) / spacing
     return around(np.median(values, axis=-1), t_quantile(level, n - 1) * error)
-
-
-def for_median(values: np.ndarray, level: float) -> Interval:
-    """The median's by `order_statistics` where n allows, else by `price_bonett`."""
-    few = values.shape[-1] < least_for_order_statistics(level)
-    return (price_bonett if few else order_statistics)(values, level)

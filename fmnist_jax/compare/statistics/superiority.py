@@ -10,7 +10,7 @@ from scipy.optimize import elementwise
 
 from fmnist_jax.compare.statistics.estimates import Estimate, estimate_of
 from fmnist_jax.compare.statistics.intervals import Interval
-from fmnist_jax.compare.statistics.resampling import bootstrap
+from fmnist_jax.compare.statistics.resampling import RESAMPLES, bootstrap
 from fmnist_jax.compare.statistics.samples import LEVEL, as_pairs, as_sample, check_share
 from fmnist_jax.compare.statistics.sampling import wilson
 
@@ -49,7 +49,7 @@ def paired_probability_of_improvement(a: Iterable[float], b: Iterable[float], le
     """
     first, second = as_pairs(a, b)
     check_share("level", level)
-    share = _halves(first - second).mean()
+    share = wins_of_pairs(first, second)
     return estimate_of(float(share), wilson(share, len(first), level), level, "wilson")
 
 
@@ -57,6 +57,11 @@ def wins(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray:
     """Returns the share of pairs of a value of `a` with one of `b` in which the former is greater, over the axis."""
     first, second = np.moveaxis(a, axis, -1), np.moveaxis(b, axis, -1)
     return _halves(first[..., :, None] - second[..., None, :]).mean((-2, -1))
+
+
+def wins_of_pairs(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Returns the share of places on the last axis at which the value of `a` is greater than that of `b`."""
+    return _halves(a - b).mean(-1)
 
 
 def newcombe(share: np.ndarray, n_a: int, n_b: int, level: float) -> Interval:
@@ -77,9 +82,9 @@ def newcombe(share: np.ndarray, n_a: int, n_b: int, level: float) -> Interval:
     return Interval(np.where(share > 0, low, 0.0), np.where(share < 1, high, 1.0))
 
 
-def resampled(a: np.ndarray, b: np.ndarray, level: float) -> Interval:
+def resampled(a: np.ndarray, b: np.ndarray, level: float, resamples: int = RESAMPLES) -> Interval:
     """Returns the percentile interval of P(A > B) from resampled seeds."""
-    return bootstrap((a, b), wins, level, method="percentile", paired=True)
+    return bootstrap((a, b), wins, level, method="percentile", paired=True, resamples=resamples)
 
 
 def _variance(probability: np.ndarray, n_a: int, n_b: int) -> np.ndarray:

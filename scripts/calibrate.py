@@ -1,0 +1,36 @@
+"""Measures, by simulation, how often the statistics' tests reject and their intervals cover where the truth is known.
+
+python scripts/calibrate.py --output=docs/statistics/calibration.json [--studies=20000]
+
+Writes the JSON file and the same as Markdown beside it; needs no data and no device. The default takes five minutes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from fmnist_jax import cli
+from fmnist_jax.errors import ConfigError
+
+_OUTPUT = flags.DEFINE_string("output", "", "The JSON file to write.")
+_STUDIES = flags.DEFINE_integer("studies", 20_000, "How many studies to simulate of each kind.", lower_bound=20)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Simulates, and writes the tables."""
+    cli.known_flags_only(arguments)
+    from fmnist_jax.compare.statistics.calibration import calibrate
+
+    output = Path(_OUTPUT.value)
+    if output.suffix != ".json":
+        raise ConfigError(f"--output must be a .json file, not {_OUTPUT.value!r}")
+    calibrate(output, _STUDIES.value, say=lambda text: print(text, file=sys.stderr, flush=True))
+    print(output.with_suffix(".md"))
+
+
+if __name__ == "__main__":
+    cli.run(main)
