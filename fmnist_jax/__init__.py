@@ -1,1 +1,63 @@
-"""Which CNN, which optimizer, and is the difference real? Fashion-MNIST with JAX and Flax NNX."""
+"""Which CNN, which optimizer, and is the difference real? Fashion-MNIST with JAX and Flax NNX.
+
+What a notebook needs can be imported from here: `from fmnist_jax import study_config, compare_optimizers`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fmnist_jax.compare.config import study_config
+    from fmnist_jax.compare.runner import compare as compare_optimizers
+    from fmnist_jax.config import default_config
+    from fmnist_jax.data import load as load_data
+    from fmnist_jax.models import register as register_model
+    from fmnist_jax.optimizers import Hyperparameter, Optimizer
+    from fmnist_jax.optimizers import register as register_optimizer
+    from fmnist_jax.train.loop import train as train_network
+    from fmnist_jax.train.run import make_run
+    from fmnist_jax.train.state import Member, member_of
+
+__all__ = [
+    "Hyperparameter",
+    "Member",
+    "Optimizer",
+    "compare_optimizers",
+    "default_config",
+    "load_data",
+    "make_run",
+    "member_of",
+    "register_model",
+    "register_optimizer",
+    "study_config",
+    "train_network",
+]
+
+# Imported when they are asked for: what makes a report from files needs no jax.
+_HOMES = {
+    "Hyperparameter": "fmnist_jax.optimizers",
+    "Member": "fmnist_jax.train.state",
+    "Optimizer": "fmnist_jax.optimizers",
+    "compare_optimizers": "fmnist_jax.compare.runner:compare",
+    "default_config": "fmnist_jax.config",
+    "load_data": "fmnist_jax.data:load",
+    "make_run": "fmnist_jax.train.run",
+    "member_of": "fmnist_jax.train.state",
+    "register_model": "fmnist_jax.models:register",
+    "register_optimizer": "fmnist_jax.optimizers:register",
+    "study_config": "fmnist_jax.compare.config",
+    "train_network": "fmnist_jax.train.loop:train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fmnist_jax' has no attribute {name!r}")
+    home, _, own = _HOMES[name].partition(":")
+    return getattr(importlib.import_module(home), own or name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -64,12 +64,18 @@ class Optimizer:
     - `hyperparameters`: those it takes, `learning_rate` first.
     - `summary`: its update rule or source.
     - `eval_params`: the parameters to evaluate, from the optimizer's state and the trained ones.
+
+    **Raises:** `ValueError` where it takes no `learning_rate`.
     """
 
     make: Callable[..., Transformation]
     hyperparameters: Mapping[str, Hyperparameter]
     summary: str
     eval_params: Callable[[Any, Any], Any] = lambda state, params: params
+
+    def __post_init__(self) -> None:
+        if "learning_rate" not in self.hyperparameters:
+            raise ValueError("an optimizer needs a hyperparameter learning_rate")
 
 
 _TABLE: dict[str, Optimizer] = {}

@@ -33,6 +33,9 @@ class Workload(NamedTuple):
     epochs: int
     schedule: str
 
+    def __str__(self) -> str:
+        return f"{self.model}, {self.epochs} epoch{'s' * (self.epochs != 1)}, {self.schedule}"
+
 
 @dataclasses.dataclass(frozen=True)
 class PlannedMember:

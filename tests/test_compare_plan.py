@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import optax
+import pytest
+
+from fmnist_jax import optimizers
+from fmnist_jax.compare.arms import parse_arms
+from fmnist_jax.compare.config import study_config
+from fmnist_jax.compare.plan import Division, Plan, final_seeds, make_plan, read_plan, tuning_seeds, write_plan
+from fmnist_jax.errors import WorkdirError
+from fmnist_jax.optimizers import Hyperparameter, Optimizer
+
+
+def _plan(at_once: int = 2, **study: Any) -> Plan:
+    """The plan of a study with `at_once` runs a chunk."""
+    config = study_config()
+    config.data.val_examples = 10
+    config.study.update(study)
+    arms = parse_arms(config.study.optimizers, tuned=config.study.mode == "tuned")
+
+    def sizes(runs: int) -> Sequence[int]:
+        return [min(at_once, runs - start) for start in range(0, runs, at_once)]
+
+    return make_plan(config, arms, lambda workload, arm: Division("loop", sizes))
+
+
+def test_a_quick_study_is_each_arm_with_the_same_seeds_under_each_workload():
+    plan = _plan(optimizers=("adam", "sgd:learning_rate=0.5"), models=("model1", "model3"), epochs=(1, 4), seeds=3)
+    assert [chunk.chunk for chunk in plan.chunks] == list(range(2 * 2 * 2 * 2))
+    assert [member.member for chunk in plan.chunks for member in chunk.members] == list(range(24))
+    cells = list(dict.fromkeys(chunk.cell for chunk in plan.chunks))
+    arms = ("adam", "sgd:learning_rate=0.5")
+    assert cells == [(m, e, "constant", a) for m in ("model1", "model3") for e in (1, 4) for a in arms]
+    for cell in cells:
+        chunks = [chunk for chunk in plan.chunks if chunk.cell == cell]
+        assert [len(chunk.members) for chunk in chunks] == [2, 1]
+        assert {(chunk.phase, chunk.strategy, chunk.places) for chunk in chunks} == {("final", "loop", 2)}
+        members = [member for chunk in chunks for member in chunk.members]
+        assert [member.seed for member in members] == [0, 1, 2]
+        assert {member.trial for member in members} == {0}
+        assert all(
+            member.hyperparameters["learning_rate"] == (1e-3 if cell[3] == "adam" else 0.5) for member in members
+        )
+    assert plan.members == 24
+    assert plan.member_epochs == 2 * 2 * 3 * (1 + 4)
+    assert plan.spaces == {}
+
+
+def test_a_tuned_study_tries_each_arm_as_often_then_leaves_its_final_runs_to_the_winner():
+    plan = _plan(mode="tuned", optimizers=("adam", "sgd"), trials=3, seeds=4)
+    for arm in ("adam", "sgd"):
+        tune, final = ([c for c in plan.chunks if c.arm == arm and c.phase == phase] for phase in ("tune", "final"))
+        assert [chunk.chunk for chunk in tune] < [chunk.chunk for chunk in final]
+        trials = [member for chunk in tune for member in chunk.members]
+        assert [(member.trial, member.seed) for member in trials] == [(i, 1_000_000 + i) for i in range(3)]
+        assert trials[0].hyperparameters == optimizers.resolve(arm, {})
+        assert [(m.trial, m.hyperparameters, m.seed) for c in final for m in c.members] == [
+            (None, None, seed) for seed in range(4)
+        ]
+    assert list(plan.spaces) == ["adam", "sgd"]
+    assert plan.spaces["sgd"] == {"learning_rate": {"default": 0.01, "low": 1e-3, "high": 1.0, "scale": "log"}}
+
+
+def test_what_an_arm_fixes_is_not_in_its_space():
+    plan = _plan(mode="tuned", optimizers=("adam:b1=0.8", "sgd:learning_rate=0.1"), trials=5)
+    assert list(plan.spaces["adam:b1=0.8"]) == ["learning_rate", "b2", "eps"]
+    assert plan.spaces["sgd:learning_rate=0.1"] == {}
+    assert sum(len(c.members) for c in plan.chunks if c.optimizer == "sgd" and c.phase == "tune") == 1
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**31 - 1])
+def test_seeds_of_trials_and_of_final_runs_are_different_and_those_of_a_config(seed):
+    config = study_config()
+    config.seed = seed
+    config.study.mode, config.study.seeds, config.study.trials = "tuned", 1000, 10_000
+    final, tuning = final_seeds(config), tuning_seeds(config)
+    assert final[0] == seed
+    assert len({*final, *tuning}) == 11_000
+    assert all(0 <= each < 2**31 for each in final + tuning)
+
+
+def test_a_program_is_compiled_for_both_phases_unless_one_would_leave_most_of_it_idle():
+    def places(**study: int) -> dict[str, int]:
+        return {chunk.phase: chunk.places for chunk in _plan(50, mode="tuned", optimizers=("sgd",), **study).chunks}
+
+    assert places(trials=20, seeds=10) == {"tune": 20, "final": 20}
+    assert places(trials=20, seeds=9) == {"tune": 20, "final": 9}
+    assert places(trials=3, seeds=10) == {"tune": 3, "final": 10}
+
+
+def test_runs_that_no_one_program_can_train_are_in_chunks_of_their_own(monkeypatch):
+    monkeypatch.setattr(optimizers, "_TABLE", dict(optimizers._TABLE))
+    space = {
+        "learning_rate": Hyperparameter(1e-3, 1e-5, 1e-1),
+        # Its default leaves it out.
+        "weight_decay": Hyperparameter(0.0, 1e-5, 1e-1),
+    }
+    optimizers.register("mine", Optimizer(lambda rate, weight_decay: optax.identity(), space, "nothing"))
+    plan = _plan(50, mode="tuned", optimizers=("mine",), trials=6)
+    trials = [[sorted(m.hyperparameters) for m in c.members] for c in plan.chunks if c.phase == "tune"]
+    assert trials == [[["learning_rate"]], [["learning_rate", "weight_decay"]] * 5]
+
+
+def test_a_plan_survives_its_file(tmp_path: Path):
+    plan = _plan(mode="tuned", optimizers=("adam", "sgd:learning_rate=0.1"), trials=3, seeds=2)
+    write_plan(tmp_path / "plan.json", plan)
+    assert dataclasses.asdict(read_plan(tmp_path / "plan.json")) == dataclasses.asdict(plan)
+
+
+@pytest.mark.parametrize("damage", ["cut", "chunk", "key", "order", "gone"])
+def test_a_damaged_plan_is_an_error_that_names_it(damage: str, tmp_path: Path):
+    file = tmp_path / "plan.json"
+    write_plan(file, _plan())
+    found = json.loads(file.read_text())
+    if damage == "chunk":
+        del found["chunks"]
+    elif damage == "key":
+        found["chunks"][0]["membres"] = found["chunks"][0].pop("members")
+    elif damage == "order":
+        found["chunks"].reverse()
+    file.write_text(json.dumps(found)[: 100 if damage == "cut" else None])
+    if damage == "gone":
+        file.unlink()
+    with pytest.raises(WorkdirError, match=r"plan\.json is (missing or )?damaged \(.*\); restore it, or take another"):
+        read_plan(file)
