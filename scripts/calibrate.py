@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> None:
 
     output = Path(_OUTPUT.value)
     if output.suffix != ".json":
-        raise ConfigError(f"--output must be a .json file, not {_OUTPUT.value!r}")
+        raise ConfigError(f"--output must be a .json file, as docs/statistics/calibration.json, not {_OUTPUT.value!r}")
     calibrate(output, _STUDIES.value, say=lambda text: print(text, file=sys.stderr, flush=True))
     print(output.with_suffix(".md"))
 

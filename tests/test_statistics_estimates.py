@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import itertools
+import math
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+from scipy import stats
+
+from fmnist_jax.compare.statistics import iqm, mean, median, sampling_uncertainty
+from fmnist_jax.compare.statistics.estimates import IQM_METHODS, MEAN_METHODS, MEDIAN_METHODS, iqm_of, mean_of
+from fmnist_jax.compare.statistics.intervals import least_for_order_statistics, order_statistics, trimmed_t
+from fmnist_jax.compare.statistics.resampling import bootstrap
+
+ACCURACIES = (90.83, 91.21, 90.54, 91.02, 90.97, 90.41, 91.33, 90.88)
+ESTIMATORS = {
+    **{("mean", method): mean for method in MEAN_METHODS},
+    **{("median", method): median for method in MEDIAN_METHODS},
+    **{("iqm", method): iqm for method in IQM_METHODS},
+}
+scores = st.lists(st.integers(0, 10_000).map(lambda k: k / 100), min_size=2, max_size=12)
+BY_FORMULA = {key: f for key, f in ESTIMATORS.items() if key[1] not in ("BCa", "percentile")}
+each_estimator = pytest.mark.parametrize(("estimator", "method"), [(f, key[1]) for key, f in ESTIMATORS.items()])
+each_by_formula = pytest.mark.parametrize(("estimator", "method"), [(f, key[1]) for key, f in BY_FORMULA.items()])
+
+
+@pytest.mark.smoke
+def test_the_mean_has_the_interval_of_the_t_test():
+    found = mean(ACCURACIES, 0.9)
+    expected = stats.ttest_1samp(ACCURACIES, 0).confidence_interval(0.9)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-12)
+    assert found.value == pytest.approx(np.mean(ACCURACIES))
+    assert (found.level, found.method) == (0.9, "t")
+
+
+@given(scores)
+def test_the_iqm_is_the_mean_trimmed_by_a_quarter(values):
+    assert iqm(values).value == pytest.approx(stats.trim_mean(values, 0.25))
+
+
+def test_the_interval_of_the_iqm_by_hand():
+    # 3 3 3 4 5 6 6 6 when winsorised: sum of squares 14; four are kept, so that the error is sqrt(14 / (4 * 3)).
+    found = iqm([5, 3, 8, 1, 6, 2, 7, 4])
+    half_width = 3.182446 * math.sqrt(14 / 12)
+    assert (found.value, found.low, found.high) == pytest.approx((4.5, 4.5 - half_width, 4.5 + half_width), rel=1e-6)
+
+
+def test_the_error_of_the_iqm_is_that_of_yuens_test():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=13), rng.normal(1, 3, size=17)
+    errors = []
+    for sample, kept in ((a, 13 - 6), (b, 17 - 8)):
+        low, high = trimmed_t(sample, 0.95)
+        errors.append((high - low) / 2 / stats.t.ppf(0.975, kept - 1))
+    yuen = stats.ttest_ind(a, b, trim=0.25, equal_var=False).statistic
+    assert (iqm_of(a) - iqm_of(b)) / math.hypot(*errors) == pytest.approx(yuen)
+
+
+def test_few_seeds_are_not_trimmed():
+    assert iqm(ACCURACIES[:3])[:3] == pytest.approx(mean(ACCURACIES[:3])[:3])
+
+
+@pytest.mark.parametrize(("n", "rank"), [(6, 1), (10, 2), (20, 6), (31, 10)])
+def test_at_an_attainable_level_the_limits_of_the_median_are_order_statistics(n, rank):
+    values = np.random.default_rng(n).normal(size=n)
+    level = stats.binom.cdf(n - rank, n, 0.5) - stats.binom.cdf(rank - 1, n, 0.5)
+    low, high = order_statistics(values, level)
+    assert (low, high) == pytest.approx((np.sort(values)[rank - 1], np.sort(values)[n - rank]), abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [6, 9, 10, 20, 41])
+def test_the_interval_of_the_median_lies_within_the_exact_ones(n):
+    """That of the sign test, as scipy has it, which covers more often than asked, and the next narrower one."""
+    values = np.random.default_rng(n).normal(size=n)
+    found = median(values)
+    assert found.method == "order-statistics"
+    outer = stats.quantile_test(values, q=0, p=0.5).confidence_interval(0.95)
+    ordered = np.sort(values)
+    first = int(np.searchsorted(ordered, outer.low))
+    assert outer.low <= found.low <= ordered[first + 1]
+    assert ordered[n - 2 - first] <= found.high <= outer.high
+
+
+def test_few_seeds_have_no_interval_of_the_median_free_of_assumptions():
+    assert least_for_order_statistics(0.95) == 6
+    assert [median(ACCURACIES[:n]).method for n in (5, 6)] == ["price-bonett", "order-statistics"]
+    # The whole range covers the median of three in 1 - 2 / 8 of cases.
+    assert median(ACCURACIES[:3], method="order-statistics")[1:3] == (90.54, 91.21)
+
+
+def test_price_and_bonett_by_hand():
+    # n = 5: the rank is 1, below which the median lies in 1 of 32 cases, 1.8627 deviations off; t is 2.7764.
+    found = median([5, 1, 2, 4, 3])
+    half_width = 2.776445 * (5 - 1) / (2 * 1.8627319)
+    assert (found.value, found.low, found.high) == pytest.approx((3, 3 - half_width, 3 + half_width), abs=1e-5)
+
+
+def test_the_percentile_interval_is_that_of_all_resamples():
+    values = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
+    resampled = [np.mean(drawn) for drawn in itertools.product(values, repeat=5)]
+    found = mean(values, method="percentile")
+    assert (found.low, found.high) == pytest.approx(np.quantile(resampled, [0.025, 0.975]), abs=0.2)
+
+
+def test_bca_is_scipys():
+    expected = stats.bootstrap((ACCURACIES,), np.mean, rng=np.random.default_rng(0)).confidence_interval
+    assert mean(ACCURACIES, method="BCa")[1:3] == pytest.approx((expected.low, expected.high), rel=1e-12)
+
+
+def test_the_bootstrap_of_many_samples_at_once_is_that_of_each(monkeypatch):
+    monkeypatch.setattr("fmnist_jax.compare.statistics.resampling._AT_ONCE", 1000)
+    samples = np.random.default_rng(0).normal(size=(3, 7))
+    low, high = bootstrap((samples,), mean_of, 0.95)
+    for row, limits in zip(samples, zip(low, high, strict=True), strict=True):
+        assert mean(row, method="BCa")[1:3] == pytest.approx(limits, rel=1e-12)
+
+
+@each_estimator
+def test_a_single_run_has_no_interval(estimator, method):
+    found = estimator([0.9], method=method)
+    assert found.value == 0.9
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+    assert found.method == "none"
+
+
+@each_estimator
+def test_runs_that_are_all_alike_have_an_interval_of_no_width(estimator, method):
+    found = estimator([0.9] * 7, method=method)
+    assert found[:3] == pytest.approx((0.9, 0.9, 0.9))
+
+
+@given(values=scores, shift=st.integers(-50, 50), seed=st.integers(0, 9))
+@each_by_formula
+def test_estimates_follow_the_scores_and_ignore_the_order_of_the_seeds(estimator, method, values, shift, seed):
+    found = estimator(values, method=method)
+    moved = [2 * value + shift for value in np.random.default_rng(seed).permutation(values)]
+    assert estimator(moved, method=method)[:3] == pytest.approx([2 * limit + shift for limit in found[:3]], abs=1e-9)
+
+
+@given(values=scores)
+@each_by_formula
+def test_intervals_mirror_and_widen_with_the_level(estimator, method, values):
+    found, wider = estimator(values, 0.9, method=method), estimator(values, 0.95, method=method)
+    slack = 1e-9
+    assert wider.low - slack <= found.low <= found.value + slack
+    assert found.value - slack <= found.high <= wider.high + slack
+    mirrored = estimator([-value for value in values], 0.9, method=method)
+    assert (-mirrored.high, -mirrored.low) == pytest.approx((found.low, found.high))
+
+
+@pytest.mark.parametrize("estimator", [mean, median, iqm])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([],), "one or more numbers"),
+        (([[0.9, 0.8]],), "one or more numbers"),
+        (([0.9, math.nan, math.inf],), "finite numbers; 2 of these are not"),
+        (([0.9, 0.8], 1.0), "level must lie strictly between 0 and 1"),
+        (([0.9, 0.8], 0.95, "normal"), "method must be one of .*BCa, percentile, not 'normal'"),
+    ],
+)
+def test_what_has_no_estimate_is_the_callers_error(estimator, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        estimator(*arguments)
+
+
+@pytest.mark.parametrize(("correct", "examples"), [(0, 10), (3, 10), (10, 10), (9123, 10_000)])
+def test_the_sampling_uncertainty_is_wilsons(correct, examples):
+    found = sampling_uncertainty(correct / examples, examples, 0.9)
+    expected = stats.binomtest(correct, examples).proportion_ci(0.9, method="wilson")
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert (found.value, found.level, found.method) == (correct / examples, 0.9, "wilson")
+
+
+@pytest.mark.parametrize(("accuracy", "examples"), [(1.1, 10), (-0.1, 10), (math.nan, 10), (0.9, 0)])
+def test_what_is_no_accuracy_has_no_uncertainty(accuracy, examples):
+    with pytest.raises(ValueError, match="an accuracy lies between 0 and 1"):
+        sampling_uncertainty(accuracy, examples)
