@@ -42,9 +42,20 @@ def page(title: str, *contents: object) -> str:
     return f"<!DOCTYPE html>\n{html}\n"
 
 
-def section(title: str, *contents: object) -> Markup:
-    """Returns a part of the page under a heading."""
-    return element("section", element("h2", title), *contents)
+def section(title: str, *contents: object, level: int = 2, anchor: str = "") -> Markup:
+    """Returns a part of the page under a heading of the level; `anchor` is what links to it go to."""
+    attributes = {"id": anchor} if anchor else {}
+    return element("section", element(f"h{level}", title), *contents, **attributes)
+
+
+def verdict(about: str, sentences: Sequence[object], anchor: str = "") -> Markup:
+    """Returns what was found, the first sentence large; `about` what, with a link to the part at `anchor`."""
+    head = element("p", element("a", about, href=f"#{anchor}"), class_="about") if about else ""
+    first, *others = sentences
+    rest = (
+        element("p", join(*(join(" " if place else "", text) for place, text in enumerate(others)))) if others else ""
+    )
+    return element("div", head, element("p", first, class_="answer"), rest, class_="verdict")
 
 
 def beside(*columns: object) -> Markup:

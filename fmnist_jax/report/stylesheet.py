@@ -25,12 +25,23 @@ h3 { font-size: 1rem; margin: 1.5rem 0 0.5rem; }
 h3:first-child { margin-top: 0; }
 p { margin: 0 0 0.75rem; max-width: 46rem; }
 section { margin-top: 3rem; }
+section section { margin-top: 1.75rem; }
+section > * + .scroll, section > * + .beside, .banner + .beside { margin-top: 1.25rem; }
 .eyebrow { margin: 0; color: var(--accent); font-weight: 600; font-size: 0.875rem; }
 .lead { color: var(--muted); margin: 0 0 1.25rem; }
 .banner { border-left: 5px solid; border-radius: 4px; padding: 0.75rem 1rem; margin: 0 0 0.75rem; }
 .banner.bad { color: var(--bad); background: var(--bad-ground); }
 .banner.warning { color: var(--warning); background: var(--warning-ground); }
 .banner.note { color: var(--note); background: var(--note-ground); }
+.verdict {
+  background: var(--card); border: 1px solid var(--line); border-left: 5px solid var(--accent); border-radius: 6px;
+  padding: 0.9rem 1.1rem; margin: 0 0 0.75rem;
+}
+.verdict p { margin: 0 0 0.4rem; max-width: 62rem; color: var(--muted); }
+.verdict p:last-child { margin: 0; }
+.verdict .about { font-size: 0.875rem; font-weight: 600; }
+.verdict .answer { font-size: 1.125rem; line-height: 1.45; color: var(--ink); font-weight: 550; }
+a { color: var(--accent); }
 .headline {
   display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 10.5rem), 1fr)); gap: 0.75rem;
   margin: 1.25rem 0 0;
@@ -62,11 +73,14 @@ thead th {
 }
 tbody tr:first-child > * { border-top: 0; }
 tbody th { font-weight: 500; }
-.numbers th:first-child { white-space: nowrap; }
+.numbers th:first-child { white-space: nowrap; position: sticky; left: 0; background: var(--card); }
+.numbers thead th:first-child { z-index: 1; }
+.beside .numbers th:first-child { white-space: normal; }
 .numbers td, .numbers th:not(:first-child) { text-align: right; font-variant-numeric: tabular-nums; }
-.scroll.numbers { max-height: 36rem; }
+.scroll.numbers, .beside .scroll { max-height: 36rem; }
 .scroll + p, .scroll + .banner { margin-top: 0.75rem; }
 .numbers td { white-space: nowrap; }
+.numbers th, .numbers td { padding-inline: 0.5rem; }
 .words td { overflow-wrap: anywhere; min-width: 7rem; }
 ul { margin: 0 0 0.75rem; padding-left: 1.2rem; max-width: 46rem; }
 li { margin-bottom: 0.3rem; }
@@ -81,6 +95,7 @@ p code { white-space: nowrap; }
   main { padding: 1.25rem 0.9rem 3rem; }
   .headline { grid-template-columns: 1fr 1fr; }
   table, .code { font-size: 0.8125rem; }
+  .numbers th:first-child { white-space: normal; min-width: 6rem; max-width: 9rem; overflow-wrap: anywhere; }
   th, td { padding: 0.35rem 0.45rem; }
   /* Too narrow for three columns of words: key and value share a line, and the meaning stands below them. */
   .words thead { display: none; }

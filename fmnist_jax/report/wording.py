@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 UNDEFINED = "not finite"
+NOTHING = "\N{EN DASH}"  # where there is no such figure
 _PERCENT = "\N{NO-BREAK SPACE}%"
 
 
@@ -38,3 +40,40 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def points(share: float, digits: int = 2) -> str:
+    """Writes a difference of shares in points: 0.0031 as `"0.31"`, with a proper minus sign."""
+    if not math.isfinite(share):
+        return NOTHING
+    text = f"{100 * share:.{digits}f}"
+    # Not "-0.00".
+    return text.replace("-", "\N{MINUS SIGN}") if float(text) else text.lstrip("-")
+
+
+def points_between(value: float, low: float, high: float) -> str:
+    """Writes an estimate and its interval in points, `"0.31 [0.18, 0.44]"`; alone where there is no interval."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return points(value)
+    return f"{points(value)} [{points(low)}, {points(high)}]"
+
+
+def p_value(p: float) -> str:
+    """Writes a p-value as `"0.031"`, one near 0 as `"<0.001"`."""
+    return "<0.001" if p < 0.001 else f"{p:.2g}" if p < 0.995 else "1"
+
+
+def setting(value: float) -> str:
+    """Writes a hyperparameter in its shortest form: `"0.001"`, `"2.5e-4"`."""
+    mantissa, _, exponent = f"{value:.4g}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+
+
+def listed(names: Sequence[str]) -> str:
+    """Writes names as `"a, b and c"`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def counted(number: int, noun: str) -> str:
+    """Writes `"1 seed"`, `"3 seeds"`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

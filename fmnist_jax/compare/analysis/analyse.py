@@ -14,6 +14,18 @@ from fmnist_jax.compare.analysis.workload import WorkloadFigures, workload_figur
 
 
 @dataclasses.dataclass(frozen=True)
+class Totals:
+    """Runs of all phases: `planned`, `trained`, `failed`; and the seconds of wall time that their chunks took."""
+
+    planned: int
+    trained: int
+    failed: int
+    train_seconds: float
+    eval_seconds: float
+    compile_seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Analysis:
     """The figures of a study: of each workload, in the order of the plan, and `across` them, where there are several.
 
@@ -23,6 +35,7 @@ class Analysis:
     score: str
     workloads: Sequence[WorkloadFigures]
     across: Across | None
+    totals: Totals
 
     @property
     def complete(self) -> bool:
@@ -34,7 +47,21 @@ def analyse(study: Study) -> Analysis:
     """Returns the figures of the study, as far as it has been trained."""
     workloads = [workload_figures(workload, study) for workload in study.workloads]
     score = "test_accuracy" if study.design.score_test else "val_accuracy"
-    return Analysis(score, workloads, across(workloads, study.design.arms))
+    return Analysis(score, workloads, across(workloads, study.design.arms), _totals(study))
+
+
+def _totals(study: Study) -> Totals:
+    cells = [cell for workload in study.workloads for cell in workload.cells]
+    members = [member for cell in cells for member in (*cell.trials, *cell.finals)]
+    chunks = study.chunks.values()
+    return Totals(
+        planned=sum(cell.planned_trials + cell.planned_finals for cell in cells),
+        trained=len(members),
+        failed=sum(member.diverged for member in members),
+        train_seconds=sum(chunk.train_seconds for chunk in chunks),
+        eval_seconds=sum(chunk.eval_seconds for chunk in chunks),
+        compile_seconds=sum(chunk.compile_seconds for chunk in chunks),
+    )
 
 
 def plain(value: Any) -> Any:

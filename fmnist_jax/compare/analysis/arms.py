@@ -12,6 +12,7 @@ import numpy as np
 from fmnist_jax.compare.analysis.study import Cell, Chunk, Design, Member, Study
 from fmnist_jax.compare.statistics import estimates
 from fmnist_jax.compare.statistics.estimates import Estimate
+from fmnist_jax.compare.statistics.sampling import sampling_uncertainty
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +41,8 @@ class ArmFigures:
     - `mean`, `median`, `iqm`: of the scores; `mean` is without an interval where a run failed, since none would hold.
     - `deviation`: sample standard deviation of the scores, NaN for one run.
     - `validation`: mean of the validation accuracies, as `mean` of the scores.
+    - `sampling`: the mean with the uncertainty that comes from the images it is scored on, not from the seeds; `None`
+      where it is not on record how many these are.
     - `train_loss`: mean over the runs that did not diverge, NaN where there is none.
     - `hyperparameters`: those of its runs.
     """
@@ -53,6 +56,7 @@ class ArmFigures:
     iqm: Estimate
     deviation: float
     validation: Estimate
+    sampling: Estimate | None
     train_loss: float
     hyperparameters: Mapping[str, float]
     cost: Cost
@@ -67,7 +71,7 @@ def score_of(design: Design) -> Callable[[Member], float]:
 
 def arm_figures(cell: Cell, study: Study) -> ArmFigures:
     """Returns the figures of a cell that has final runs."""
-    level, members = study.design.confidence, cell.finals
+    level, members, examples = study.design.confidence, cell.finals, study.scored_examples
     scores = [score_of(study.design)(member) for member in members]
     kept = [member for member in members if not member.diverged]
     return ArmFigures(
@@ -80,6 +84,7 @@ def arm_figures(cell: Cell, study: Study) -> ArmFigures:
         iqm=estimates.iqm(scores, level),
         deviation=statistics.stdev(scores) if len(scores) > 1 else math.nan,
         validation=_mean([m.final_val_accuracy for m in members], level, failed=len(kept) < len(members)),
+        sampling=sampling_uncertainty(statistics.fmean(scores), examples, level) if examples else None,
         train_loss=_mean_or_nan([float(member.curve.train_loss[-1]) for member in kept]),
         hyperparameters=members[0].hyperparameters,
         cost=_cost(members, kept, study.chunks),

@@ -160,3 +160,27 @@ class Study:
     spaces: Mapping[str, Mapping[str, SearchRange]]
     config: Mapping[str, Any]
     manifest: Mapping[str, Any] | None
+
+    @property
+    def validation_is_test(self) -> bool:
+        """Whether the validation split is the test set, so that "validation" figures are the test set's."""
+        data = self.config.get("data")
+        return isinstance(data, Mapping) and data.get("val_examples") == 0
+
+    @property
+    def scored_examples(self) -> int | None:
+        """How many images the score is of; `None` where the manifest does not say."""
+        counts = _within(_within(self.manifest, "data"), "examples")
+        found = counts.get("test" if self.design.score_test or self.validation_is_test else "val")
+        return found if type(found) is int and found > 0 else None
+
+    @property
+    def data(self) -> str:
+        """The name of the data set."""
+        named = (_within(found, "data").get("name") for found in (self.manifest, self.config))
+        return next((str(name) for name in named if name), "unknown")
+
+
+def _within(values: Mapping[str, Any] | None, key: str) -> Mapping[str, Any]:
+    found = (values or {}).get(key)
+    return found if isinstance(found, Mapping) else {}

@@ -49,7 +49,7 @@ class ArmAtTarget:
 
 @dataclasses.dataclass(frozen=True)
 class TargetFigures:
-    """A target, and when each arm reached it; the horizons are the shortest budget of any run."""
+    """A target, and when each arm reached it, the soonest first; the horizons are the shortest budget of any run."""
 
     target: float
     horizon_steps: float
@@ -70,6 +70,7 @@ def target_figures(cells: Sequence[Cell], epochs: int, target: float, level: flo
         runs = [_times(cell.finals, clock, epochs, target) for clock in (_steps, _seconds)]
         reached = _reached(runs[0], steps, level), _reached(runs[1], seconds, level)
         arms.append(ArmAtTarget(cell.arm, len(cell.finals), int(runs[0].reached.sum()), *reached))
+    arms.sort(key=lambda found: found.steps.restricted_mean.value)
     return TargetFigures(target, steps, seconds, arms)
 
 

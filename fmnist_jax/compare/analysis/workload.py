@@ -6,13 +6,16 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from fmnist_jax.compare.analysis.arms import ArmFigures, arm_figures
 from fmnist_jax.compare.analysis.power import Power, power
 from fmnist_jax.compare.analysis.study import Cell, Study, Workload
 from fmnist_jax.compare.analysis.targets import TargetFigures, target_figures
 from fmnist_jax.compare.analysis.tuning import TuningFigures, tuning_figures
 from fmnist_jax.compare.statistics.comparison import Comparison, PairedComparison, compare_arms
-from fmnist_jax.compare.statistics.estimates import without_interval
+from fmnist_jax.compare.statistics.estimates import Estimate, without_interval
+from fmnist_jax.compare.statistics.pairs import aligned, paired_difference
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +28,18 @@ class Missing:
 
 
 @dataclasses.dataclass(frozen=True)
+class Lead:
+    """That each arm of `group` beats the arm `over`, and by how much the mean of their scores lies above its.
+
+    The difference is seed by seed, without an interval where one of the runs failed.
+    """
+
+    group: Sequence[str]
+    over: str
+    difference: Estimate
+
+
+@dataclasses.dataclass(frozen=True)
 class WorkloadFigures:
     """The figures of a workload.
 
@@ -33,6 +48,7 @@ class WorkloadFigures:
     - `arms`: those with final runs, of the highest mean first.
     - `comparison`: of all pairs of them, and `power`, what it can find; `None` where there is nothing to compare. The
       difference to an arm of which a run diverged has no interval.
+    - `leads`: over each arm that is beaten, those of the best arms that beat it; where none does, whichever arms do.
     - `missing`: the arms of which something is not there yet.
     - `tuning`: in tuned mode, of the arms with trials, in the order of the config.
     - `targets`: ascending.
@@ -45,6 +61,7 @@ class WorkloadFigures:
     arms: Sequence[ArmFigures]
     comparison: Comparison | None
     power: Power | None
+    leads: Sequence[Lead]
     missing: Sequence[Missing]
     tuning: Sequence[TuningFigures]
     targets: Sequence[TargetFigures]
@@ -69,6 +86,7 @@ def workload_figures(workload: Workload, study: Study) -> WorkloadFigures:
         arms=arms,
         comparison=comparison,
         power=power(comparison) if comparison else None,
+        leads=_leads(arms, comparison) if comparison else [],
         missing=_missing(workload.cells),
         tuning=[tuning_figures(c, study.spaces.get(c.arm, {}), level) for c in workload.cells if c.trials],
         targets=[target_figures(trained, workload.epochs, t, level) for t in design.targets if trained],
@@ -90,6 +108,23 @@ def _without_interval(pair: PairedComparison) -> PairedComparison:
     nothing = without_interval(math.inf, pair.detectable.level)
     mean = without_interval(pair.difference.value, pair.difference.level)
     return pair._replace(difference=mean, detectable=nothing)
+
+
+def _leads(arms: Sequence[ArmFigures], comparison: Comparison) -> list[Lead]:
+    rows = aligned({figures.arm: dict(zip(figures.seeds, figures.scores, strict=True)) for figures in arms})
+    failed = {figures.arm for figures in arms if figures.failures}
+    leads = []
+    for arm in comparison.arms:
+        beating = [other for other in comparison.arms if arm in comparison.verdict.beats[other]]
+        best = [other for other in comparison.verdict.best if other in beating] or beating
+        # Of an arm of which a run failed, the mean is no guide to how far ahead the others are.
+        if group := [other for other in best if other not in failed] or best:
+            mean = np.mean([rows[other] for other in group], axis=0)
+            difference = paired_difference(mean, rows[arm], comparison.pairs[0].difference.level)
+            if failed & {arm, *group}:
+                difference = without_interval(difference.value, difference.level)
+            leads.append(Lead(group, arm, difference))
+    return leads
 
 
 def _missing(cells: Sequence[Cell]) -> list[Missing]:

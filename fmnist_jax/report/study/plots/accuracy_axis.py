@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-_WIDE = 3.0  # errors that far apart are drawn on a logarithmic scale of the error
+_WIDE = 1.5  # errors that far apart are drawn on a logarithmic scale of the error
 _SMALLEST = 1e-4  # error on that scale
 # The first that fit are taken, so the roundest lead.
 _TICKS = (0.9, 0.5, 0.8, 0.1, 0.95, 0.7, 0.99, 0.6, 0.85, 0.92, 0.94, 0.3, 0.98, 0.91, 0.93, 0.96, 0.88, 0.75, 0.999)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import warnings
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +23,7 @@ def learning_curves(workload: Workload, styles: Mapping[str, ArmStyle], subject:
 
     Lines are means over the seeds that had not diverged by then, bands reach from the lowest to the highest of them.
     """
-    cells = [cell for cell in workload.cells if cell.finals]
+    cells = sorted((cell for cell in workload.cells if cell.finals), key=_mean_accuracy, reverse=True)
     with plot_style():
         height = 6.6 + 0.2 * legend_rows([styles[cell.arm] for cell in cells])
         figure = new_figure(height, "Learning curves", subject)
@@ -49,6 +50,10 @@ def seeds_by_epoch(cell: Cell, epochs: int, name: str) -> np.ndarray:
         until = len(member.curve.epoch) - member.diverged
         row[:until] = getattr(member.curve, name)[:until]
     return values
+
+
+def _mean_accuracy(cell: Cell) -> float:
+    return statistics.fmean(member.final_val_accuracy for member in cell.finals)
 
 
 def _draw(axes: Axes, cells: Sequence[Cell], styles: Mapping[str, ArmStyle], epochs: int, name: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,11 +23,15 @@ _SMALL = 0.1  # points, below which no difference is magnified further
 _TICKS = (0.1, 1, 10, 0.5, 5, 50, 0.2, 2, 20, 0.05)  # the first that fit are taken
 
 
-def differences(workload: WorkloadFigures, styles: Mapping[str, ArmStyle], subject: Subject) -> bytes:
+def differences(workload: WorkloadFigures, images: str, styles: Mapping[str, ArmStyle], subject: Subject) -> bytes:
     """Draws, for each arm but the best, a dot for each seed, and their mean with its interval, in points.
 
     The workload has to have a comparison. The mark of the mean is filled where the difference is significant. A run
     that diverged has no dot, and its arm no mean: how many there are is written instead.
+
+    **Arguments:**
+
+    - `images`: those that the score is of: `"test"` or `"validation"`.
     """
     comparison = workload.comparison
     assert comparison is not None
@@ -34,8 +39,8 @@ def differences(workload: WorkloadFigures, styles: Mapping[str, ArmStyle], subje
     rows = [_points(workload, comparison, best, arm) for arm in others]
     height = HEAD + _KEY + 0.75 + _ROW * len(others)
     with plot_style():
-        title = f"Difference to {styles[best].label}, which has the highest mean"
-        figure = new_figure(height, title, subject, head=HEAD + _KEY)
+        named = dataclasses.replace(subject, text=f"to {styles[best].label}; {subject.text}")
+        figure = new_figure(height, "Differences to the highest mean", named, head=HEAD + _KEY)
         axes = figure.subplots()
         for place, (arm, row) in enumerate(zip(others, rows, strict=True)):
             _draw_row(axes, place, row, styles[arm])
@@ -44,7 +49,7 @@ def differences(workload: WorkloadFigures, styles: Mapping[str, ArmStyle], subje
         axes.set_yticks(range(len(others)), [styles[arm].label for arm in others])
         axes.set_ylim(len(others) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
-        axes.set_xlabel("points of accuracy above (right) or below it, on the same seed")
+        axes.set_xlabel(f"points of {images} accuracy above it (right) or below, on the same seed")
         _points_axis(axes, rows)
         place_of_key = (0.0, 1 - (HEAD - 0.08) / height)
         figure.legend(handles=_key(), loc="upper left", bbox_to_anchor=place_of_key, ncols=3, columnspacing=1.4)

@@ -11,13 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from fmnist_jax.compare.analysis.study import Cell, Member, Workload
-from fmnist_jax.compare.analysis.tuning import RATE, best_trial
+from fmnist_jax.compare.analysis.study import CHANCE, Cell, Member, Workload
+from fmnist_jax.compare.analysis.tuning import RATE, TuningFigures, best_trial
 from fmnist_jax.report.study.plots.accuracy_axis import accuracy_axis
 from fmnist_jax.report.study.plots.arm_style import ArmStyle
 from fmnist_jax.report.style import HEAD, INK, MUTED, Subject, new_figure, plot_style, to_png
 
-_COLUMNS = 2
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _KEY = 0.3  # inches, of the key to the marks
 
@@ -27,26 +26,30 @@ def searched_rate(cell: Cell) -> bool:
     return len({member.hyperparameters.get(RATE) for member in cell.trials}) > 1
 
 
-def rate_sensitivity(workload: Workload, styles: Mapping[str, ArmStyle], subject: Subject) -> bytes:
+def rate_sensitivity(
+    workload: Workload, tuning: Sequence[TuningFigures], styles: Mapping[str, ArmStyle], subject: Subject
+) -> bytes:
     """Draws validation accuracy after the last epoch of each trial against its learning rate, on a logarithmic scale.
 
-    A ring marks the best trial of an arm, a diamond its defaults, a cross at the foot one that diverged. At least one
-    cell has to have `searched_rate`; the others are left out.
+    A ring marks the best trial of an arm, a diamond its defaults, a cross at the foot one that diverged; the line is
+    the sensitivity in `tuning`. At least one cell has to have `searched_rate`; the others are left out.
     """
     cells = [cell for cell in workload.cells if searched_rate(cell)]
-    rows = math.ceil(len(cells) / _COLUMNS)
-    height = HEAD + _KEY + 0.5 + 1.75 * rows
+    columns = 2 if len(cells) <= 4 else 3
+    rows = math.ceil(len(cells) / columns)
+    height = HEAD + _KEY + 0.5 + (3.6 / columns) * rows
     with plot_style():
         figure = new_figure(height, "Learning-rate sensitivity", subject, head=HEAD + _KEY)
-        panels = figure.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False)
+        panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         kept = [member for cell in cells for member in cell.trials if not member.diverged]
         accuracy_axis(panels[0, 0], np.array([member.final_val_accuracy for member in kept]), spacing=0.13)
         for axes, cell in zip(panels.flat, cells, strict=False):
+            _curve(axes, next(figures for figures in tuning if figures.arm == cell.arm), styles[cell.arm])
             _panel(axes, cell, styles[cell.arm])
-        if len(cells) < panels.size:
-            panels[-1, -1].set_axis_off()
-            # The axis above it is then the lowest of its column.
-            panels[-2 if rows > 1 else -1, -1].tick_params(labelbottom=True)
+        for place in range(len(cells), panels.size):
+            panels.flat[place].set_axis_off()
+            # The axes above it are then the lowest of their column.
+            panels.flat[max(0, place - columns)].tick_params(labelbottom=True)
         panels[0, 0].set_xscale("log")
         panels[0, 0].xaxis.set_major_formatter(lambda rate, _: f"10{str(round(math.log10(rate))).translate(_RAISED)}")
         panels[0, 0].xaxis.set_minor_locator(NullLocator())
@@ -54,6 +57,13 @@ def rate_sensitivity(workload: Workload, styles: Mapping[str, ArmStyle], subject
         figure.supylabel("validation accuracy", fontsize=10)
         _key(figure, any(member.diverged for cell in cells for member in cell.trials))
         return to_png(figure, many_colours=True)
+
+
+def _curve(axes: Axes, figures: TuningFigures, style: ArmStyle) -> None:
+    if figures.sensitivity is not None:
+        # A corner at which all diverged would be off the axis; the line ends before it.
+        scores = np.where(figures.sensitivity.scores > CHANCE, figures.sensitivity.scores, np.nan)
+        axes.plot(figures.sensitivity.rates, scores, color=style.colour, alpha=0.35, linewidth=1.4)
 
 
 def _panel(axes: Axes, cell: Cell, style: ArmStyle) -> None:

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from fmnist_jax.compare.analysis.targets import Reached, TargetFigures
 from fmnist_jax.report.study.plots.arm_style import ArmStyle, arm_legend, legend_rows
 from fmnist_jax.report.style import Subject, new_figure, plot_style, share_axis, to_png
-from fmnist_jax.report.wording import count
 
 _TITLES = {"steps": "Steps to target", "seconds": "Training time to target"}
 _LABELS = {"steps": "training steps", "seconds": "seconds of training, evaluation and compilation excluded"}
@@ -32,7 +31,8 @@ def time_to_target(
         height = 1.4 + 1.75 * len(targets) + 0.2 * legend_rows(arms)
         figure = new_figure(height, _TITLES[unit], subject)
         panels = figure.subplots(len(targets), 1, sharex=True, squeeze=False)[:, 0]
-        horizon = max(float(getattr(a, unit).curve.times[-1]) for target in targets for a in target.arms)
+        budget = getattr(targets[0], f"horizon_{unit}")
+        horizon = max(budget, *(getattr(a, unit).curve.times[-1] for target in targets for a in target.arms))
         for axes, target in zip(panels, targets, strict=True):
             for place, found in enumerate(target.arms):
                 lift = _APART * (place - (len(arms) - 1) / 2) / len(arms)
@@ -43,7 +43,7 @@ def time_to_target(
             axes.set_ylabel(f"reached {100 * target.target:g} %")
         arm_legend(panels[0], arms)
         panels[-1].set_xlim(0, horizon * 1.02)
-        panels[-1].xaxis.set_major_formatter(lambda value, _: count(value) if value >= 10 else f"{value:g}")
+        panels[-1].xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
         panels[-1].set_xlabel(_LABELS[unit])
         figure.align_ylabels()
         return to_png(figure, many_colours=True)

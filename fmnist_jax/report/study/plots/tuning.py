@@ -15,6 +15,7 @@ from fmnist_jax.report.style import Subject, new_figure, plot_style, to_png
 
 def tuning_curves(tuning: Sequence[TuningFigures], styles: Mapping[str, ArmStyle], subject: Subject) -> bytes:
     """Draws the expected best of each arm by its number of trials, of which the first is its defaults."""
+    tuning = sorted(tuning, key=lambda figures: -figures.best)
     arms = [styles[figures.arm] for figures in tuning]
     with plot_style():
         figure = new_figure(4.3 + 0.2 * legend_rows(arms), "Expected best of so many trials", subject)
