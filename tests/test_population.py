@@ -20,7 +20,6 @@ from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.population import Outcome, Population
 from fmnist_jax.train.programs import Programs
 from fmnist_jax.train.state import Member, member_of
-from fmnist_jax.train.vmapped import Vmapped
 
 STRATEGIES = ("vmap", "loop")
 PLACES = 4
@@ -130,14 +129,14 @@ print(json.dumps([outcome.histories, outcome.device, population.chunks(10)]))
 
 
 def test_one_program_serves_all_members_and_touches_the_host_only_for_counts():
-    strategy = Vmapped(_population("vmap")._run, DATASET, jax.devices()[:1], 2**30)
-    chunk = strategy.begin(_members(), PLACES, ["val"])
+    chunk = _population("vmap").begin(_members(), places=PLACES)
+    chunk.prepare(["val"])
     with jax.transfer_guard("disallow"):
         trained, scored = chunk.train(range(4)), chunk.evaluate("val", range(4))
         jax.block_until_ready(chunk._state)
     assert [int(counts.examples) for counts in trained.counts().values()] == [toy.TRAIN] * 4
     assert [int(counts.examples) for counts in scored.counts().values()] == [11] * 4
-    analysis = strategy._programs(chunk._members).epoch.memory_analysis()
+    analysis = chunk._programs.epoch.memory_analysis()
     state = sum(leaf.nbytes for leaf in jax.tree.leaves(chunk._state))
     assert analysis.alias_size_in_bytes == state  # it is donated
 
@@ -152,24 +151,23 @@ def test_chunks_are_equal_but_for_the_last(strategy):
 
 def test_chunks_fit_the_memory_and_fill_it():
     def largest(budget: int) -> int:
-        return max(_population("vmap", budget_bytes=budget).chunks(64))
+        return max(_population("vmap", budget_bytes=budget).chunks(16))
 
     def needed(members: int) -> int:
         """What a program takes, by the compiler's own account: all its arguments with the data, and what it makes."""
-        strategy = Vmapped(_population("vmap")._run, DATASET, jax.devices()[:1], 2**30)
-        programs = strategy.begin(_members((0.1,) * members), members, ["val"])._programs
-        analysis = programs.epoch.memory_analysis()
+        chunk = _population("vmap").begin(_members((0.1,) * members))
+        analysis = chunk._programs.epoch.memory_analysis()
         scored = (11 + toy.TEST) * (28 * 28 + 4)
         made = analysis.output_size_in_bytes - analysis.alias_size_in_bytes + analysis.temp_size_in_bytes
         return analysis.argument_size_in_bytes + made + scored
 
-    assert _population("vmap").chunks(64) == [64]
-    budget = needed(16)
+    assert _population("vmap").chunks(16) == [16]
+    budget = needed(PLACES)
     size = largest(budget)
     assert needed(size) <= budget
-    # Within a chunk more, for 64 members make 4 chunks of 16 or 5 of 13.
-    assert size >= 13
-    assert largest(budget // 2) < size
+    # For less than a chunk more: 16 members make 4 chunks of 4, or 6 of 3.
+    assert size in (PLACES, PLACES - 1)
+    assert largest(budget - (needed(size) - needed(1))) == 1
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

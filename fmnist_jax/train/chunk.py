@@ -11,6 +11,7 @@ import jax
 from jax.sharding import Sharding
 
 from fmnist_jax.data import Dataset, device
+from fmnist_jax.data.device import DeviceSplit
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.train import resources
 from fmnist_jax.train.counts import Counts
@@ -30,7 +31,19 @@ class Pending(Protocol):
 
 
 class Chunk(abc.ABC):
-    """Members in training, with their states. When left, it lets go of what it has not begun."""
+    """Members in training, with their states. When left, it lets go of what it has not begun.
+
+    **Arguments:**
+
+    - `programs`, `data`: of the members; the splits by name.
+    """
+
+    def __init__(self, programs: Programs, data: Mapping[str, DeviceSplit]):
+        self._programs, self._data = programs, data
+
+    def prepare(self, splits: Collection[str]) -> None:
+        """Compiles what training and scoring these splits need; what is not prepared is compiled when it is needed."""
+        self._programs.prepare(splits)
 
     @abc.abstractmethod
     def train(self, alive: Collection[int]) -> Pending:
@@ -94,14 +107,8 @@ class Strategy(abc.ABC):
         """
 
     @abc.abstractmethod
-    def begin(self, members: Sequence[Member], places: int, splits: Collection[str]) -> Chunk:
-        """Compiles what is not compiled yet, and returns the members at their beginning.
-
-        **Arguments:**
-
-        - `places`: the number of members to compile for.
-        - `splits`: the names of those that are to be scored.
-        """
+    def begin(self, members: Sequence[Member], places: int) -> Chunk:
+        """Returns the members at their beginning; `places` is the number of members to compile for."""
 
     def _programs(self, member: Member) -> Programs:
         """The programs for such a member, an array or the shape of one."""

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import jax
 from jax.sharding import SingleDeviceSharding
+from jax.stages import Compiled
 
 from fmnist_jax.data import Dataset
 from fmnist_jax.data.device import DeviceSplit
@@ -30,41 +31,41 @@ class Looped(Strategy):
         most = min(at_once or cores(), self._fitting(self._bytes_each(member)))
         return -(-members // -(-members // most))
 
-    def begin(self, members: Sequence[Member], places: int, splits: Collection[str]) -> Chunk:
-        del places  # each has a program of its own
-        programs = self._programs(members[0])
-        programs.prepare(splits)
-        return _Separate(programs, jax.device_put(list(members), self._of_members), self._data)
+    def begin(self, members: Sequence[Member], places: int) -> Chunk:
+        del places  # each is trained by the program of one
+        return _Separate(self._programs(members[0]), self._data, jax.device_put(list(members), self._of_members))
 
 
 class _Separate(Chunk):
     """Members and their states, each by itself. What one thread starts is computed in turn: hence several threads."""
 
-    def __init__(self, programs: Programs, members: Sequence[Member], data: Mapping[str, DeviceSplit]):
-        self._programs, self._members, self._data = programs, members, data
+    def __init__(self, programs: Programs, data: Mapping[str, DeviceSplit], members: Sequence[Member]):
+        super().__init__(programs, data)
+        self._members = members
         self._states: list[TrainState] = jax.block_until_ready([programs.init(member) for member in members])
         self._trained: dict[int, Future[Counts]] = {}
         self._threads = ThreadPoolExecutor(min(len(members), cores()))
 
     def train(self, alive: Collection[int]) -> Pending:
-        self._trained = {place: self._threads.submit(self._train, place) for place in alive}
+        epoch = self._programs.epoch
+        self._trained = {place: self._threads.submit(self._train, epoch, place) for place in alive}
         return _Futures(self._trained)
 
     def evaluate(self, split: str, alive: Collection[int]) -> Pending:
-        return _Futures({place: self._threads.submit(self._evaluate, split, place) for place in alive})
+        score = self._programs.evaluate(split)
+        return _Futures({place: self._threads.submit(self._evaluate, score, split, place) for place in alive})
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _train(self, place: int) -> Counts:
-        data = self._data["train"]
-        self._states[place], counts = self._programs.epoch(self._states[place], self._members[place], data)
+    def _train(self, epoch: Compiled, place: int) -> Counts:
+        self._states[place], counts = epoch(self._states[place], self._members[place], self._data["train"])
         return jax.block_until_ready(counts)
 
-    def _evaluate(self, split: str, place: int) -> Counts:
+    def _evaluate(self, score: Compiled, split: str, place: int) -> Counts:
         if place in self._trained:
             self._trained[place].result()  # asked for before, so that a thread is at it, or was
-        return jax.block_until_ready(self._programs.evaluate(split)(self._states[place], self._data[split]))
+        return jax.block_until_ready(score(self._states[place], self._data[split]))
 
 
 class _Futures:

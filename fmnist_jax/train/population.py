@@ -102,6 +102,18 @@ class Population:
         whole, rest = divmod(members, size)
         return [size] * whole + [rest] * bool(rest)
 
+    def begin(self, members: Sequence[Member], *, places: int = 0) -> Chunk:
+        """Returns a chunk of members at their beginning, for who wants to train it by himself; else see `train`.
+
+        **Raises:** `ValueError` as `train` does.
+        """
+        names = {tuple(sorted(member.hyperparameters)) for member in members}
+        if len(names) != 1:
+            raise ValueError(f"members of a population need the same hyperparameters, not {sorted(names)}")
+        if places and places < len(members):
+            raise ValueError(f"{len(members)} members do not fit into {places} places")
+        return self._strategy.begin(members, places or len(members))
+
     def train(
         self,
         members: Sequence[Member],
@@ -128,12 +140,8 @@ class Population:
         **Raises:** `ValueError` where the names of hyperparameters differ or `places` are too few; `ConfigError` where
         memory does not suffice; `Interrupted` as `interrupts` does.
         """
-        _check(members, places)
-        splits = ["val", "test"] if score_test else ["val"]
-        with (
-            _memory_errors(len(members)),
-            self._strategy.begin(members, places or len(members), splits) as chunk,
-        ):
+        with _memory_errors(len(members)), self.begin(members, places=places) as chunk:
+            chunk.prepare(["val", "test"] if score_test else ["val"])
             training = _Training(chunk, self._rates(members), self._run.steps_per_epoch, interrupts or Interrupts())
             training.train(on_epoch or (lambda epoch: None))
             if score_test:
@@ -204,14 +212,6 @@ class _Training:
 
 def _faster(device: jax.Device) -> str:
     return "loop" if device.platform == "cpu" else "vmap"
-
-
-def _check(members: Sequence[Member], places: int) -> None:
-    names = {tuple(sorted(member.hyperparameters)) for member in members}
-    if len(names) != 1:
-        raise ValueError(f"members of a population need the same hyperparameters, not {sorted(names)}")
-    if places and places < len(members):
-        raise ValueError(f"{len(members)} members do not fit into {places} places")
 
 
 @contextlib.contextmanager

@@ -40,14 +40,12 @@ class Vmapped(Strategy):
                 return size
             chunks = max(chunks + 1, -(-members // fitting))
 
-    def begin(self, members: Sequence[Member], places: int, splits: Collection[str]) -> Chunk:
+    def begin(self, members: Sequence[Member], places: int) -> Chunk:
         shape = self._places(members[0], places)
-        programs = self._programs(shape)
-        programs.prepare(splits)
         # The places left are filled with the first member, again and again; nobody will ask for its counts there.
         filled = [*members, *[members[0]] * (shape.seed.size - len(members))]
         stacked = jax.tree.map(lambda shape, *leaves: np.asarray(leaves, shape.dtype), shape, *filled)
-        return _Stack(programs, jax.device_put(stacked, self._of_members), len(members), self._data)
+        return _Stack(self._programs(shape), self._data, jax.device_put(stacked, self._of_members), len(members))
 
     def _places(self, member: Member, places: int) -> Member:
         """The shape of so many members like `member`, and more where the devices could not share them evenly."""
@@ -58,8 +56,9 @@ class Vmapped(Strategy):
 class _Stack(Chunk):
     """Members and their states, stacked along the first axis of every array."""
 
-    def __init__(self, programs: Programs, members: Member, number: int, data: Mapping[str, DeviceSplit]):
-        self._programs, self._members, self._number, self._data = programs, members, number, data
+    def __init__(self, programs: Programs, data: Mapping[str, DeviceSplit], members: Member, number: int):
+        super().__init__(programs, data)
+        self._members, self._number = members, number
         self._state = jax.block_until_ready(programs.init(members))
 
     def train(self, alive: Collection[int]) -> Pending:
