@@ -8,7 +8,19 @@ from hypothesis import given
 
 from fmnist_jax.report import page
 from fmnist_jax.report.markup import Markup, element, join, void
-from fmnist_jax.report.wording import count, decimal, duration, percent, probability
+from fmnist_jax.report.wording import (
+    count,
+    counted,
+    decimal,
+    duration,
+    listed,
+    p_value,
+    percent,
+    points,
+    points_between,
+    probability,
+    setting,
+)
 
 SPACE = "\N{NO-BREAK SPACE}"
 
@@ -48,7 +60,8 @@ def test_only_markup_is_taken_as_it_is():
 @pytest.mark.parametrize(
     "part",
     [
-        page.section("<x>"),
+        page.section("<x>", level=3, anchor="<x>"),
+        page.verdict("<x>", ["<x>", "<x>"], "<x>"),
         page.banner("bad", "<x>", "<x>"),
         page.headline([page.Figure("<x>", "<x>", "<x>")]),
         page.table("<x>", ["<x>"], [["<x>", "<x>"]]),
@@ -82,6 +95,24 @@ def test_every_part_escapes_its_texts(part):
         (duration(200), "3 min 20 s"),
         (duration(7_499.6), "2 h 5 min"),
         (duration(float("nan")), "not finite"),
+        (points(0.0031), "0.31"),
+        (points(-0.0031), "\N{MINUS SIGN}0.31"),
+        (points(-1e-9), "0.00"),
+        (points(float("nan")), "\N{EN DASH}"),
+        (points_between(0.0031, 0.0018, 0.0044), "0.31 [0.18, 0.44]"),
+        (points_between(0.0031, float("nan"), float("nan")), "0.31"),
+        (p_value(0.03125), "0.031"),
+        (p_value(0.0004), "<0.001"),
+        (p_value(0.9999), "1"),
+        (setting(1e-3), "0.001"),
+        (setting(2.5e-7), "2.5e-7"),
+        (setting(0.0674372), "0.06744"),
+        (listed([]), ""),
+        (listed(["a"]), "a"),
+        (listed(["a", "b", "c"]), "a, b and c"),
+        (listed(["a", "b:x=1,y=2", "c"]), "a; b:x=1,y=2 and c"),
+        (counted(1, "seed"), "1 seed"),
+        (counted(1200, "run"), "1,200 runs"),
     ],
 )
 def test_numbers_are_written_for_people(written, expected):

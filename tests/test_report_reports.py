@@ -6,11 +6,11 @@ import re
 import stat
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from page_reader import Page
 from workdir_files import (
     diverged,
     epoch_records,
@@ -24,35 +24,6 @@ from workdir_files import (
 
 from fmnist_jax.errors import WorkdirError
 from fmnist_jax.report import write_evaluation_report, write_run_report
-
-VOID = {"meta", "img"}
-SPACE = "\N{NO-BREAK SPACE}"
-
-
-class _Page(HTMLParser):
-    """A page's text and images; fails where its elements do not nest."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.images: list[dict[str, str]] = []
-        self.text, self.source = "", path.read_text(encoding="utf-8")
-        self.feed(self.source)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        if tag == "img":
-            self.images.append(dict(attrs))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
-            self.text += data.replace(SPACE, " ") + "\n"
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +39,7 @@ def _small(folder: Path, **changes: object) -> Path:
 def test_writes_the_plots_and_a_page_that_holds_them(report):
     plots = sorted(path.name for path in (report.parent / "plots").iterdir())
     assert plots == ["confusion_matrix.png", "convergence.png", "mistakes.png", "reliability.png"]
-    page = _Page(report)
+    page = Page(report)
     assert len(page.images) == 4
     assert all(image["src"].startswith("data:image/png;base64,") and len(image["alt"]) > 40 for image in page.images)
     assert report.stat().st_size < 1_000_000
@@ -82,7 +53,7 @@ def test_the_page_needs_no_network_and_fits_a_phone(report):
 
 
 def test_the_page_tells_the_whole_story(report):
-    text = _Page(report).text
+    text = Page(report).text
     summary = json.loads((report.parent / "summary.json").read_text())
     for part in (
         f"model3 with rmsprop: {100 * summary['val_accuracy']:.2f} % on the test set",
@@ -122,7 +93,7 @@ def test_a_diverged_run_says_so_and_since_when(tmp_path):
     workdir = write_run(tmp_path, epochs=4, examples=50, status="diverged", **lost)
     write_metrics(workdir, diverged(epoch_records(4), 3))
     np.savez(workdir / "predictions.npz", **_nan_predictions(workdir))
-    text = _Page(write_run_report(workdir)).text
+    text = Page(write_run_report(workdir)).text
     assert "model3 with rmsprop diverged" in text
     assert "stopped being finite in epoch 3 of 4" in text
     assert "Some predicted probabilities are not finite" in text
@@ -147,7 +118,7 @@ def test_a_missing_file_is_told_and_its_old_plots_go(tmp_path, name, sentence, p
     workdir = _small(tmp_path)
     write_run_report(workdir)
     (workdir / name).unlink()
-    page = _Page(write_run_report(workdir))
+    page = Page(write_run_report(workdir))
     assert sentence in page.text
     assert len(page.images) == len(list((workdir / "plots").iterdir())) == plots
 
@@ -160,21 +131,21 @@ def test_a_run_without_mistakes(tmp_path):
     none = {"mistake_index": np.zeros(0, np.int32), "mistake_images": np.zeros((0, 28, 28), np.uint8)}
     np.savez(workdir / "predictions.npz", **arrays | none | {"probabilities": right})
     write_matrix(workdir, np.diag(np.bincount(arrays["labels"], minlength=10)))
-    text = _Page(write_run_report(workdir)).text
+    text = Page(write_run_report(workdir)).text
     assert "No image of the test set was taken for another class." in text
     assert "No picture of a mistake was saved for the test set." in text
 
 
 def test_a_held_out_validation_set_is_not_called_the_test_set(tmp_path):
     held_out = {"validation_is_test": False, "scored_split": "val"}
-    text = _Page(write_run_report(_small(tmp_path / "val", **held_out))).text
+    text = Page(write_run_report(_small(tmp_path / "val", **held_out))).text
     assert "on the validation set" in text
     assert "test set" not in text.split("Hyperparameters")[0]
 
 
 def test_a_scored_test_set_leads_and_validation_follows(tmp_path):
     scored = {"validation_is_test": False, "scored_split": "test", "test_loss": 0.25, "test_accuracy": 0.9111}
-    text = _Page(write_run_report(_small(tmp_path, **scored))).text
+    text = Page(write_run_report(_small(tmp_path, **scored))).text
     assert "model3 with rmsprop: 91.11 % on the test set" in text
     assert "Validation accuracy" in text
 
@@ -189,7 +160,7 @@ def test_names_are_escaped_and_odd_manifests_are_shown(tmp_path):
         "data": "<",
     }
     write_json(workdir / "manifest.json", odd)
-    page = _Page(write_run_report(workdir))
+    page = Page(write_run_report(workdir))
     assert "<script" not in page.source
     for part in ("<script>alert(1)</script>", "a&b", "python 'a b.py'", "not recorded", "Uncommitted changes.", "<k>"):
         assert part in page.text
@@ -200,7 +171,7 @@ def test_evaluation_report(tmp_path):
     write_evaluation(workdir, "train", examples=60, synthetic=True)
     path = write_evaluation_report(workdir, "train")
     assert path == workdir / "evaluations" / "train" / "report.html"
-    page = _Page(path)
+    page = Page(path)
     assert "SYNTHETIC DATA: model3 with rmsprop: " in page.text
     assert "on the training set" in page.text
     # The figures are the training images', so what the validation images are is beside the point.
@@ -211,7 +182,7 @@ def test_evaluation_report(tmp_path):
 
 def test_evaluation_on_the_validation_images_says_when_they_are_the_test_set(tmp_path):
     write_evaluation(_small(tmp_path), "val", examples=60)
-    text = _Page(write_evaluation_report(tmp_path, "val")).text
+    text = Page(write_evaluation_report(tmp_path, "val")).text
     assert "Validation is the test set." in text
     assert "on the test set" in text
 

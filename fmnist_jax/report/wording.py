@@ -70,8 +70,9 @@ def setting(value: float) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Writes names as `"a, b and c"`."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+    """Writes names as `"a, b and c"`, with semicolons where a name has a comma in it."""
+    comma = "; " if any("," in name for name in names) else ", "
+    return " and ".join(filter(None, [comma.join(names[:-1]), *names[-1:]]))
 
 
 def counted(number: int, noun: str) -> str:

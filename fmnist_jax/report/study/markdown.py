@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,8 @@ from fmnist_jax.report.study.context import Context
 from fmnist_jax.report.study.sections import headline_figures, notices, parts, verdicts
 from fmnist_jax.report.style import Subject
 
-_SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>|#"})
+# An underscore within a word, and brackets without an address behind them, are text to Markdown too.
+_SPECIAL = re.compile(r"[\\`*|<]|(?<!\w)_|_(?!\w)|(?<=\])\(")
 
 
 def study_markdown(context: Context, pictures: Mapping[str, Picture]) -> str:
@@ -92,4 +94,4 @@ def _plain(value: Any) -> str:
 
 def _text(text: str) -> str:
     """Returns the text with what Markdown would read as its own escaped, on one line."""
-    return " ".join(text.translate(_SPECIAL).split("\n"))
+    return _SPECIAL.sub(r"\\\g<0>", text.replace("\n", " "))

@@ -193,8 +193,8 @@ def _edges(figures: TuningFigures) -> Iterator[Notice]:
             [f"{edge.name} {setting(edge.value)} ({edge.edge} end {setting(edge.bound)})" for edge in figures.edges]
         )
         text = (
-            f"The best trial has {found}. Where a wider range would hold a better setting, the range was compared and "
-            "not the optimizer."
+            f"The best trial has {found}. If a wider range holds a better setting, the range was compared and not the "
+            "optimizer."
         )
         yield Notice("warning", f"{figures.arm}: the optimum lies at the edge of its search space.", text)
 

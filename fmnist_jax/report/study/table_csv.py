@@ -10,8 +10,9 @@ from typing import Any
 
 from fmnist_jax.compare.analysis.arms import ArmFigures
 from fmnist_jax.compare.analysis.workload import WorkloadFigures
-from fmnist_jax.compare.statistics.estimates import Estimate
 from fmnist_jax.report.study.context import Context
+
+_NOTHING = (math.nan, math.nan, math.nan)
 
 
 def study_csv(context: Context) -> str:
@@ -23,9 +24,8 @@ def study_csv(context: Context) -> str:
         for workload in context.analysis.workloads
         for rank, figures in enumerate(workload.arms, start=1)
     ]
-    names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
-    table = csv.DictWriter(text, names, restval="", lineterminator="\n")
+    table = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     table.writeheader()
     table.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
@@ -34,32 +34,30 @@ def study_csv(context: Context) -> str:
 def _row(workload: WorkloadFigures, figures: ArmFigures) -> dict[str, Any]:
     row: dict[str, Any] = {"arm": figures.arm, "seeds": len(figures.scores), "failures": figures.failures}
     for name, estimate in (("mean", figures.mean), ("median", figures.median), ("iqm", figures.iqm)):
-        row |= _estimate(name, estimate)
-    row |= {"sd": figures.deviation} | _estimate("val_accuracy", figures.validation)
-    if figures.sampling is not None:
-        row |= {"sampling_low": figures.sampling.low, "sampling_high": figures.sampling.high}
-    row |= {"train_loss": figures.train_loss} | _to_best(workload, figures)
+        row |= _interval(name, *estimate[:3])
+    row |= {"sd": figures.deviation} | _interval("val_accuracy", *figures.validation[:3])
+    _, *sampling = _interval("sampling", *(figures.sampling[:3] if figures.sampling else _NOTHING)).items()
+    row |= {**dict(sampling), "train_loss": figures.train_loss} | _to_best(workload, figures)
     cost = figures.cost
     row |= {"train_seconds": cost.train, "eval_seconds": cost.evaluation, "compile_seconds": cost.compilation}
     return row | {"hyperparameters": json.dumps(dict(figures.hyperparameters))}
 
 
 def _to_best(workload: WorkloadFigures, figures: ArmFigures) -> dict[str, Any]:
-    if workload.comparison is None:
-        return {}
-    best = workload.comparison.arms[0]
-    if figures.arm == best:
-        return {"best": best}
-    pair = workload.comparison.pair(best, figures.arm)
-    value, low, high = pair.difference[:3]
-    row = {"best": best, "to_best": -value, "to_best_low": -high, "to_best_high": -low}
-    row |= {"p": pair.p_value, "holm_p": pair.adjusted_p}
-    beats = pair.improvement
-    return row | {"beats_best": 1 - beats.value, "beats_best_low": 1 - beats.high, "beats_best_high": 1 - beats.low}
+    """The difference to the best arm, which has none to itself."""
+    best = workload.arms[0].arm
+    difference, beats, p, adjusted = _NOTHING, _NOTHING, math.nan, math.nan
+    if workload.comparison is not None and figures.arm != best:
+        pair = workload.comparison.pair(best, figures.arm)
+        difference = (-pair.difference.value, -pair.difference.high, -pair.difference.low)
+        beats = (1 - pair.improvement.value, 1 - pair.improvement.high, 1 - pair.improvement.low)
+        p, adjusted = pair.p_value, pair.adjusted_p
+    row = {"best": best, **_interval("to_best", *difference), "p": p, "holm_p": adjusted}
+    return row | _interval("beats_best", *beats)
 
 
-def _estimate(name: str, estimate: Estimate) -> dict[str, float]:
-    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+def _interval(name: str, value: float, low: float, high: float) -> dict[str, float]:
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
 def _cell(value: Any) -> Any:

@@ -84,7 +84,7 @@ def _winners(workload: WorkloadFigures, comparison: Comparison) -> Iterator[str]
     leads = sorted(workload.leads, key=lambda lead: lead.difference.value)
     shared = [lead for lead in leads if set(best) <= set(lead.group)]
     if len(best) == 1:
-        only = f" (p {p_value(comparison.pairs[0].p_value)})" if len(comparison.pairs) == 1 else ""
+        only = f" (p = {p_value(comparison.pairs[0].p_value)})" if len(comparison.pairs) == 1 else ""
         beats = f"beats {_beaten(workload, shared)}{only}" if shared else "has the highest mean"
         yield f"{best[0]} {beats}."
     else:
