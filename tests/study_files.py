@@ -64,8 +64,8 @@ def write_study(folder: Path, simulated: Simulated) -> Path:
             _add_cell(written, simulated, workload, arm)
     spaces = dict.fromkeys(simulated.accuracy, _SPACE) if simulated.mode == "tuned" else {}
     (folder / "plan.json").write_text(json.dumps({"chunks": written.plan, "spaces": spaces}))
-    for name, records in (("results", written.lines), ("chunks", written.chunks)):
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    write_lines(folder, written.lines)
+    write_lines(folder, written.chunks, "chunks.jsonl")
     return folder
 
 
@@ -207,3 +207,17 @@ def _curve(
             | {"train_seconds": float(random.normal(3, 0.05)), "eval_seconds": 0.2}
         )
     return records
+
+
+def read_lines(folder: Path, name: str = "results.jsonl") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / name).read_text().splitlines()]
+
+
+def write_lines(folder: Path, records: Sequence[dict[str, Any]], name: str = "results.jsonl") -> None:
+    (folder / name).write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def final_scores(folder: Path, arm: str, key: str = "val_accuracy") -> np.ndarray:
+    """Returns the figure on the last line of each final run of the arm, by seed; of a study of one workload."""
+    last = {line["seed"]: line for line in read_lines(folder) if line["arm"] == arm and line["phase"] == "final"}
+    return np.array([last[seed][key] for seed in sorted(last)])
