@@ -1,6 +1,7 @@
 """Times our training and evaluation beside stock Flax, Keras and PyTorch, each in a process of its own, in turn.
 
 python scripts/benchmark.py --workdir=runs/benchmark [--models=model3] [--contenders=ours,torch] [--growth]
+python scripts/benchmark.py --workdir=runs/populations --models=model3 --contenders=ours --growth --members=1,8,64
 
 What is not installed is listed as such; scripts/benchmark_peers.sh makes an environment that holds everyone, and runs
 this in it. Writes benchmark.json (every measurement, and what is needed to repeat them), benchmark.md and plots. The
@@ -24,6 +25,7 @@ _CONTENDERS = flags.DEFINE_list("contenders", _ALL, "Who takes part.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Measurements of each.", lower_bound=1)
 _SECONDS = flags.DEFINE_float("seconds", 3.0, "About how long one takes, an epoch at most.", lower_bound=0.0)
 _GROWTH = flags.DEFINE_boolean("growth", False, "Measure our growth with batch size, cores and population too.")
+_MEMBERS = flags.DEFINE_list("members", ["1", "2", "4", "8"], "With --growth: of populations of so many.")
 _KERAS = flags.DEFINE_string("keras_python", "", "The interpreter that has Keras and TensorFlow, if not this one.")
 _TORCH = flags.DEFINE_string("torch_python", "", "The interpreter that has PyTorch, if not this one.")
 
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str]) -> None:
 
     pythons = {"keras": _KERAS.value, "torch": _TORCH.value}
     effort = Effort(_REPEATS.value, _SECONDS.value)
-    settings = Settings(_MODELS.value, _CONTENDERS.value, effort, _GROWTH.value, pythons)
+    settings = Settings(_MODELS.value, _CONTENDERS.value, effort, _GROWTH.value, pythons, _MEMBERS.value)
     print(run(Path(_WORKDIR.value), settings, say=lambda text: print(text, file=sys.stderr, flush=True)), end="")
 
 

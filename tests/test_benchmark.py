@@ -6,7 +6,7 @@ import pytest
 from run_script import run_script
 
 from fmnist_jax import models
-from fmnist_jax.benchmark import contenders, figures, plot, roofline, suite
+from fmnist_jax.benchmark import contenders, figures, plot, roofline, suite, table
 from fmnist_jax.benchmark.architecture import PROBLEMS
 from fmnist_jax.benchmark.contenders import Entry
 from fmnist_jax.benchmark.measure import Effort, Entrant, in_turn
@@ -176,12 +176,34 @@ def test_the_whole_flow_with_ours_flax_and_one_that_is_missing(contender_file, t
 
 def test_growth_is_of_batch_size_cores_and_members(contender_file):
     contender_file("ours", "pass")
-    growth = suite.measure_growth("model1", _QUICK, lambda text: None)
-    assert list(growth) == ["batch size", "cores", "members"]
+    growth = suite.measure_growth("model1", _settings(members=("1", "3")), lambda text: None)
+    assert list(growth) == ["batch size", "cores", "members (vmap)", "members (loop)"]
+    assert list(growth["members (vmap)"]) == list(growth["members (loop)"]) == ["1", "3"]
     batches = {int(size): entrant["tasks"]["train"] for size, entrant in growth["batch size"].items()}
     assert all(task["work"] == task["units"] * size for size, task in batches.items())
     record = {"manifest": {"processor": "a test", "cores": 1, "repeats": 2}, "growth": {"model1": growth}}
     assert plot.growth(record).startswith(b"\x89PNG")
+
+
+def test_the_table_of_growth_gives_steps_of_all_members_and_how_many_times_the_first():
+    def measured(*seconds: float) -> dict:
+        return {"status": "measured", "tasks": {"train": {"work": 6400.0, "seconds": seconds}}}
+
+    axes = {
+        "batch size": {"32": measured(2.0), "64": measured(1.0)},
+        "members (vmap)": {
+            "1": measured(2.0, 4.0),
+            "8": measured(1.0, 1.0),
+            "64": {"status": "failed", "reason": "broke"},
+        },
+    }
+    rows = [
+        line.split(" | ") for line in table.growth("model1", axes, batch_size=128).splitlines() if line.startswith("|")
+    ]
+    rows = [[cell.strip(" |") for cell in row] for row in rows]
+    assert ["64", "6,400 (6,400 to 6,400)", "100.0", "2.00 (2.00 to 2.00)"] in rows
+    assert ["8", "6,400 (6,400 to 6,400)", "50.0", "3.00 (2.00 to 4.00)"] in rows
+    assert ["64", "failed: broke", "", ""] in rows
 
 
 @pytest.mark.parametrize(
@@ -190,6 +212,8 @@ def test_growth_is_of_batch_size_cores_and_members(contender_file):
         ({"models": ["model9"]}, "--models must be one of"),
         ({"contenders": ["torhc"]}, "did you mean 'torch'"),
         ({"contenders": []}, "--contenders must name"),
+        ({"members": ["1", "many"]}, "--members must be numbers of members, as in 1,8,64, not 'many'"),
+        ({"members": ["0"]}, "not '0'"),
         ({"pythons": {"keras": "/nowhere/python"}}, "--keras_python=/nowhere/python is no interpreter"),
     ],
 )
@@ -200,7 +224,16 @@ def test_settings_that_do_not_hold(changes, words, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "flags", [["--models=model9"], ["--repeats=0"], ["--seconds=soon"], ["--contenders=x"], ["--nonsense"], ["word"]]
+    "flags",
+    [
+        ["--models=model9"],
+        ["--repeats=0"],
+        ["--seconds=soon"],
+        ["--contenders=x"],
+        ["--members=1,many"],
+        ["--nonsense"],
+        ["word"],
+    ],
 )
 def test_bad_flags_end_with_one_line(flags, tmp_path):
     ended = run_script("benchmark", f"--workdir={tmp_path / 'results'}", *flags)

@@ -74,8 +74,9 @@ def test_contenders_do_what_they_are_timed_for(name):
         go()
 
 
-def test_a_population_does_the_work_of_its_members():
-    contender = ours.make(_SMALL, "2")
+@pytest.mark.parametrize("strategy", ["vmap", "loop"])
+def test_a_population_does_the_work_of_its_members(strategy):
+    contender = ours.make(_SMALL, f"{strategy} 2")
     assert contender.tasks["train"].unit == 2 * _SMALL.batch_size
     contender.tasks["train"].prepare(2)()
 

@@ -80,7 +80,7 @@ def _curve(axes: Axes, axis: str, found: Mapping[str, Any]) -> None:
     axes.minorticks_off()
     axes.set_ylim(0, 1.1 * max((figure.high for figure in figures), default=1.0))
     axes.set_xlabel(axis)
-    axes.tick_params(labelsize=8)
+    axes.tick_params(labelsize=7)
     _thousands(axes, "y")
 
 

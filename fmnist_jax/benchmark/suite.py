@@ -24,7 +24,6 @@ from fmnist_jax.errors import ConfigError, unknown_name
 from fmnist_jax.train.manifest import code
 
 _BATCH_SIZES = (64, 128, 256, 512, 1024)
-_MEMBERS = (1, 2, 4, 8)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +34,7 @@ class Settings:
 
     - `models`: names in `architecture.PROBLEMS`; `contenders`: in `contenders.CONTENDERS`.
     - `growth`: measure how our speed grows with batch size, cores and members of a population too.
+    - `members`: for populations of so many.
     - `pythons`: framework -> the interpreter to run it with, where it is not this one.
     """
 
@@ -43,6 +43,7 @@ class Settings:
     effort: Effort
     growth: bool
     pythons: Mapping[str, str]
+    members: Sequence[str] = ("1", "2", "4", "8")
 
     def check(self) -> None:
         """Raises `ConfigError` for a name that is unknown or an interpreter that is none."""
@@ -52,6 +53,9 @@ class Settings:
             for name in given:
                 if name not in known:
                     raise unknown_name(f"--{flag}", name, known)
+        for number in self.members:
+            if not number.isdecimal() or int(number) < 1:
+                raise ConfigError(f"--members must be numbers of members, as in 1,8,64, not {number!r}")
         for framework, python in self.pythons.items():
             if python and not os.access(python, os.X_OK):
                 raise ConfigError(f"--{framework}_python={python} is no interpreter; give the path of one")
@@ -70,7 +74,7 @@ def run(workdir: Path, settings: Settings, say: Callable[[str], None]) -> str:
     for model in settings.models:
         _measure_model(record, model, settings, say)
         if settings.growth:
-            record["growth"][model] = measure_growth(model, settings.effort, say)
+            record["growth"][model] = measure_growth(model, settings, say)
         _write(workdir, record)
     return table.markdown(record)
 
@@ -99,16 +103,21 @@ def _request(entry: Entry, model: str) -> Request:
     return Request(entry.module, entry.variant, model, PROBLEMS[model].batch_size)
 
 
-def measure_growth(model: str, effort: Effort, say: Callable[[str], None]) -> dict[str, Any]:
+def measure_growth(model: str, settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
     """Measures our training of a model for one value after the other of each axis: axis -> value -> its record."""
+
+    def population(strategy: str) -> dict[int, Request]:
+        return {int(number): dataclasses.replace(ours, variant=f"{strategy} {number}") for number in settings.members}
+
     ours = _request(CONTENDERS["ours"], model)
     cores = {2**n for n in range(_cores().bit_length())} | {_cores()}
     axes = {
         "batch size": {size: dataclasses.replace(ours, batch_size=size) for size in _BATCH_SIZES},
         "cores": {number: dataclasses.replace(ours, cores=number) for number in sorted(cores) if number <= _cores()},
-        "members": {number: dataclasses.replace(ours, variant=str(number)) for number in _MEMBERS},
+        "members (vmap)": population("vmap"),
+        "members (loop)": population("loop"),
     }
-    return {axis: _in_turn(_growing(points), effort, f"{model}, {axis}", say) for axis, points in axes.items()}
+    return {axis: _in_turn(_growing(points), settings.effort, f"{model}, {axis}", say) for axis, points in axes.items()}
 
 
 def _growing(points: Mapping[int, Request]) -> list[Entrant]:

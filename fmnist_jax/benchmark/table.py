@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fmnist_jax.benchmark.contenders import CONTENDERS
-from fmnist_jax.benchmark.figures import TASKS, rates, spread
+from fmnist_jax.benchmark.figures import TASKS, rates, ratios, spread
 
 _VERBS = {"train": "training", "evaluate": "evaluation"}
 _MIB = 2**20
@@ -18,7 +18,7 @@ def markdown(record: Mapping[str, Any]) -> str:
     for name, model in record["models"].items():
         blocks += [f"## {name}", _about(model), _contenders(model), _findings(model)]
     for name, axes in record["growth"].items():
-        blocks += [f"## {name}: growth of our training speed", *(_growth(axis, found) for axis, found in axes.items())]
+        blocks.append(growth(name, axes, record["models"][name]["batch_size"]))
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -97,13 +97,24 @@ def _absent(contenders: Mapping[str, Any]) -> Iterator[str]:
             yield f"- {name} ({CONTENDERS[name].summary}) {found['status']}: {found['reason']}."
 
 
-def _growth(axis: str, found: Mapping[str, Any]) -> str:
+def growth(name: str, axes: Mapping[str, Any], batch_size: int) -> str:
+    """Returns the section about a model's growth: for each axis a table."""
+    tables = [_growth(axis, found, batch_size) for axis, found in axes.items()]
+    return "\n\n".join([f"## {name}: growth of our training speed", *tables])
+
+
+def _growth(axis: str, found: Mapping[str, Any], batch_size: int) -> str:
     rows = []
+    first = rates(next(iter(found.values())), "train")
     for value, entrant in found.items():
         speeds = rates(entrant, "train")
-        shown = _words(spread(speeds)._asdict()) if speeds else f"{entrant['status']}: {entrant['reason']}"
-        rows.append([value, shown])
-    return _table([axis, "training, examples/s"], rows)
+        if not speeds:
+            rows.append([value, f"{entrant['status']}: {entrant['reason']}", "", ""])
+            continue
+        speed, times = spread(speeds), ratios(speeds, first)
+        steps = speed.median / (int(value) if axis == "batch size" else batch_size)
+        rows.append([value, _words(speed._asdict()), f"{steps:,.1f}", _words(times._asdict(), ".2f") if times else ""])
+    return _table([axis, "training, examples/s", "steps/s, of all members", "times the first"], rows)
 
 
 def _words(figure: Mapping[str, float], digits: str = ",.0f") -> str:

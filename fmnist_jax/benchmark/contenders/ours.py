@@ -1,9 +1,6 @@
-"""fmnist_jax as `scripts/train.py` runs it; with a number as the variant, a population of that many members."""
+"""fmnist_jax: one member by the program that `scripts/train.py` runs, or a population of them."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,18 +10,25 @@ from fmnist_jax.benchmark.architecture import Problem
 from fmnist_jax.benchmark.contenders import jax_process
 from fmnist_jax.benchmark.task import EVAL_BATCH, Contender, Go, network_tasks, random_images
 from fmnist_jax.config import default_config
-from fmnist_jax.data.dataset import Split
-from fmnist_jax.data.device import DeviceSplit, put
+from fmnist_jax.data import Dataset, Split
 from fmnist_jax.models import overview
+from fmnist_jax.train.chunk import Chunk, Pending
+from fmnist_jax.train.population import Population
 from fmnist_jax.train.run import make_run
 from fmnist_jax.train.state import member_of
 
 
 def make(problem: Problem, variant: str) -> Contender:
-    """Returns the contender; every member of a population has a batch of its own."""
-    trainer = _Trainer(problem, int(variant) if variant else None)
+    """Returns the contender; every member of a population has a batch of its own.
+
+    **Arguments:**
+
+    - `variant`: `"vmap 8"`, or `"loop 8"`, for a population of eight by that strategy; empty for a run alone.
+    """
+    strategy, members = variant.split() if variant else ("loop", "1")
+    trainer = _Trainer(problem, strategy, int(members))
     return Contender(
-        network_tasks(trainer.train, trainer.evaluate, problem.batch_size, trainer.members or 1),
+        network_tasks(trainer.train, trainer.evaluate, problem.batch_size, len(trainer.members)),
         parameters=trainer.parameters,
         device=jax_process.device(),
         versions=jax_process.versions(),
@@ -33,32 +37,30 @@ def make(problem: Problem, variant: str) -> Contender:
 
 
 class _Trainer:
-    def __init__(self, problem: Problem, members: int | None):
-        self.members = members
-        self._config = _config(problem)
-        run, member = make_run(self._config, problem.batch_size), member_of(self._config)
+    def __init__(self, problem: Problem, strategy: str, members: int):
+        self._config, self._strategy = _config(problem), strategy
+        member = member_of(self._config)
+        self.members = [member._replace(seed=jnp.uint32(seed)) for seed in range(members)]
+        run = make_run(self._config, problem.batch_size)
         self.parameters = overview.count(jax.eval_shape(run.init, member).params)
-        self._member = member if members is None else jax.tree.map(lambda leaf: jnp.stack([leaf] * members), member)
-        self._state = jax.jit(self._mapped(run.init, 0))(self._member)
 
     def train(self, batches: int) -> Go:
-        data = _random_split(batches * self._config.train.batch_size)
-        run = make_run(self._config, len(data.labels))
-        epoch = jax.jit(self._mapped(run.epoch, 0, 0, None), donate_argnums=0)
-
-        def go() -> None:
-            self._state, counts = epoch(self._state, self._member, data)
-            jax.block_until_ready((self._state, counts))
-
-        return go
+        chunk = self._begin(train=batches * self._config.train.batch_size)
+        return lambda: _finish(chunk.train(range(len(self.members))))
 
     def evaluate(self, batches: int) -> Go:
-        data = _random_split(batches * EVAL_BATCH)
-        evaluate = jax.jit(self._mapped(make_run(self._config, len(data.labels)).evaluate, 0, None))
-        return lambda: jax.block_until_ready(evaluate(self._state, data)) and None
+        chunk = self._begin(val=batches * EVAL_BATCH)
+        return lambda: _finish(chunk.evaluate("val", range(len(self.members))))
 
-    def _mapped(self, function: Callable[..., Any], *axes: int | None) -> Callable[..., Any]:
-        return function if self.members is None else jax.vmap(function, in_axes=axes)
+    def _begin(self, train: int = 0, val: int = 0) -> Chunk:
+        """The members at their beginning, with so many examples."""
+        splits = [Split(*random_images(max(1, examples))) for examples in (train, val)]
+        dataset = Dataset("random", splits[0], splits[1], splits[1], "in memory", {})
+        return Population(self._config, dataset, strategy=self._strategy).begin(self.members)
+
+
+def _finish(pending: Pending) -> None:
+    pending.counts()
 
 
 def _config(problem: Problem) -> ConfigDict:
@@ -69,7 +71,3 @@ def _config(problem: Problem) -> ConfigDict:
     config.train.batch_size = problem.batch_size
     config.train.eval_batch_size = EVAL_BATCH
     return config
-
-
-def _random_split(examples: int) -> DeviceSplit:
-    return put(Split(*random_images(examples)))
