@@ -71,8 +71,7 @@ def _draw_row(axes: Axes, place: int, row: np.ndarray, style: ArmStyle) -> None:
     lost = int(np.isnan(row).sum())
     kept = row[~np.isnan(row)]
     # Spread over the row in the order of the seeds, so that equal differences stay apart.
-    spread = np.linspace(0.1, 0.32, len(kept)) if len(kept) > 1 else np.array([0.2])
-    axes.plot(kept, place + spread, ".", color=style.colour, alpha=0.7, markersize=6)
+    axes.plot(kept, place + np.linspace(0.1, 0.32, len(kept)), ".", color=style.colour, alpha=0.7, markersize=6)
     if lost:
         text = f"{lost} of {len(row)} seeds diverged"
         axes.text(0.01, place - 0.2, text, transform=axes.get_yaxis_transform(), fontsize=8.5, color=MUTED, va="center")
