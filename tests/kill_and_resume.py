@@ -1,17 +1,19 @@
 """Kills runs without warning at random moments, resumes them, and holds them against one that nobody touched.
 
-python tests/kill_and_resume.py --kills=10 [--seed=0]
-python tests/kill_and_resume.py --at-every-write
+python tests/kill_and_resume.py --kills=10 [--seed=0] [--study]
+python tests/kill_and_resume.py --at-every-write [--study]
 
 Moments are drawn evenly over a run's whole life: imports, compilation, epochs, checkpoints, scoring, the report. A run
 that ends before its moment comes is compared and counts for nothing; the next begins anew. Takes about 20 s a kill.
 With `--at-every-write` a run is killed once, just before it changes a file for the nth time, for every n: some 20
-minutes.
+minutes. With `--study` it is a study of scripts/compare.py that is killed, else a run of scripts/train.py.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import dataclasses
 import itertools
 import json
 import random
@@ -20,12 +22,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from run_script import start_script, train_arguments, write_data
+from run_script import Forked, start_script, study_arguments, train_arguments, write_data
+from toy import write_csv
 
 from fmnist_jax.train.scoring import load_trained
 
@@ -44,50 +48,74 @@ def differences(run: Path, other: Path) -> list[str]:
     return found + [f"only one has {name}" for name in sorted(here ^ there)]
 
 
-def kill_and_resume(folder: Path, kills: int, seed: int) -> list[str]:
+def study_differences(study: Path, other: Path) -> list[str]:
+    """Says in which of its results the finished study in `study` differs, by a bit or more, from that in `other`."""
+    found = [name for name in ("config.json", "plan.json") if _bytes(study, name) != _bytes(other, name)]
+    found += [name for name in ("results.jsonl", "chunks.jsonl") if _untimed(study / name) != _untimed(other / name)]
+    found += ["results.csv"] * (_table(study) != _table(other))
+    here, there = _files(study), _files(other)
+    return found + [f"only one has {name}" for name in sorted(here ^ there)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """What is killed: the script, its data and arguments, what two finished ones differ in, how far one had come."""
+
+    script: str
+    data: Callable[[Path], Path]
+    arguments: Callable[[Path, Path], list[str]]
+    differences: Callable[[Path, Path], list[str]]
+    stage: Callable[[Path], str]
+
+
+Start = Callable[..., subprocess.Popen[str] | Forked]
+
+
+def kill_and_resume(folder: Path, kills: int, seed: int, subject: Subject, start: Start = start_script) -> list[str]:
     """Does what the module says, in `folder`; returns all differences found, each a line."""
     moments = random.Random(seed)
-    data = write_data(folder / "data")
-    started = time.monotonic()
-    _finish(_start(folder / "untouched", data))
-    life = time.monotonic() - started
+    data = subject.data(folder / "data")
+
+    def started(workdir: Path) -> subprocess.Popen[str] | Forked:
+        return start(subject.script, *subject.arguments(workdir, data))
+
+    begun = time.monotonic()
+    _finish(started(folder / "untouched"))
+    life = time.monotonic() - begun
     done, runs, found = 0, 0, []
     while done < kills:
         workdir = folder / f"run{runs}"
-        started, moment = time.monotonic(), moments.uniform(0.05, life)
-        if _kill(_start(workdir, data), moment):
+        begun, moment = time.monotonic(), moments.uniform(0.05, life)
+        if _kill(started(workdir), moment):
             done += 1
-            print(f"kill {done}, of run {runs} after {moment:.1f} s: {_stage(workdir)}", flush=True)
+            print(f"kill {done}, of run {runs} after {moment:.1f} s: {subject.stage(workdir)}", flush=True)
         else:
             # Shorter than the first, which compiled.
-            life = min(life, time.monotonic() - started)
-            found += _compared(workdir, folder / "untouched")
+            life = min(life, time.monotonic() - begun)
+            found += _compared(workdir, folder / "untouched", subject)
             runs += 1
-    _finish(_start(workdir, data))
-    return found + _compared(workdir, folder / "untouched")
+    _finish(started(workdir))
+    return found + _compared(workdir, folder / "untouched", subject)
 
 
-def kill_at_every_write(folder: Path) -> list[str]:
+def kill_at_every_write(folder: Path, subject: Subject) -> list[str]:
     """Does what the module says, in `folder`; returns all differences found, each a line."""
-    data, found = write_data(folder / "data"), []
-    _finish(_start(folder / "untouched", data))
+    data, found = subject.data(folder / "data"), []
+    _finish(start_script(subject.script, *subject.arguments(folder / "untouched", data)))
     for n in itertools.count(1):
         workdir = folder / f"write{n}"
-        process = _start(workdir, data, die_in=workdir, die_at=n)
+        arguments = subject.arguments(workdir, data)
+        process = start_script(subject.script, *arguments, die_in=workdir, die_at=n)
         process.communicate()
         if process.returncode == 0:
             return found
-        print(f"killed before write {n}: {_stage(workdir)}", flush=True)
-        _finish(_start(workdir, data))
-        found += _compared(workdir, folder / "untouched")
+        print(f"killed before write {n}: {subject.stage(workdir)}", flush=True)
+        _finish(start_script(subject.script, *arguments))
+        found += _compared(workdir, folder / "untouched", subject)
     raise AssertionError("a run writes without end")
 
 
-def _start(workdir: Path, data: Path, **hooks: object) -> subprocess.Popen[str]:
-    return start_script("train", *train_arguments(workdir, data, **_SETTINGS), **hooks)
-
-
-def _kill(process: subprocess.Popen[str], moment: float) -> bool:
+def _kill(process: subprocess.Popen[str] | Forked, moment: float) -> bool:
     """Kills the process at its `moment`; false where it ended well before."""
     try:
         _finish(process, moment)
@@ -98,23 +126,35 @@ def _kill(process: subprocess.Popen[str], moment: float) -> bool:
         return True
 
 
-def _finish(process: subprocess.Popen[str], seconds: float | None = None) -> None:
+def _finish(process: subprocess.Popen[str] | Forked, seconds: float | None = None) -> None:
     _, err = process.communicate(timeout=seconds)
     if process.returncode or err:
-        raise RuntimeError(f"train.py ended with {process.returncode}: {err}")
+        raise RuntimeError(f"the script ended with {process.returncode}: {err}")
 
 
 def _stage(workdir: Path) -> str:
     """How far the killed run had come, by the files that it left."""
-    epochs = len((workdir / "metrics.jsonl").read_text().splitlines()) if (workdir / "metrics.jsonl").exists() else 0
-    marks = ("config.json", "summary.json", "report.html")
+    return f"{_lines(workdir / 'metrics.jsonl')} epochs, {_left(workdir)}"
+
+
+def _study_stage(workdir: Path) -> str:
+    """How far the killed study had come, by the files that it left."""
+    return f"{_lines(workdir / 'chunks.jsonl')} chunks, {_left(workdir)}"
+
+
+def _lines(file: Path) -> int:
+    return file.read_text().count("\n") if file.exists() else 0
+
+
+def _left(workdir: Path) -> str:
+    marks = ("config.json", "plan.json", "summary.json", "report.html")
     there = [name for name in marks if (workdir / name).exists()]
     unfinished = sorted(str(p.relative_to(workdir)) for p in workdir.rglob("*tmp*"))
-    return f"{epochs} epochs, has {', '.join(there) or 'nothing'}; half-written: {', '.join(unfinished) or 'nothing'}"
+    return f"has {', '.join(there) or 'nothing'}; half-written: {', '.join(unfinished) or 'nothing'}"
 
 
-def _compared(workdir: Path, untouched: Path) -> list[str]:
-    found = [f"{workdir.name}: {difference}" for difference in differences(workdir, untouched)]
+def _compared(workdir: Path, untouched: Path, subject: Subject) -> list[str]:
+    found = [f"{workdir.name}: {difference}" for difference in subject.differences(workdir, untouched)]
     print(f"{workdir.name}: {'; '.join(found) or 'as the untouched one, bit for bit'}", flush=True)
     shutil.rmtree(workdir)
     return found
@@ -128,6 +168,11 @@ def _untimed(file: Path) -> list[dict[str, Any]]:
     text = file.read_text()
     records = [json.loads(text)] if file.suffix == ".json" else [json.loads(line) for line in text.splitlines()]
     return [{key: value for key, value in record.items() if key not in _TIMES} for record in records]
+
+
+def _table(study: Path) -> list[dict[str, str]]:
+    with (study / "results.csv").open() as file:
+        return [{key: value for key, value in row.items() if key not in _TIMES} for row in csv.DictReader(file)]
 
 
 def _predictions(run: Path) -> dict[str, np.ndarray]:
@@ -155,16 +200,26 @@ def _files(run: Path) -> set[str]:
     return {name for name in names if not name.startswith("checkpoints/") or name.count("/") == 1}
 
 
+RUN = Subject(
+    "train", write_data, lambda workdir, data: train_arguments(workdir, data, **_SETTINGS), differences, _stage
+)
+STUDY = Subject("compare", write_csv, study_arguments, study_differences, _study_stage)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--at-every-write", action="store_true")
+    parser.add_argument("--study", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        every = arguments.at_every_write
-        found = kill_at_every_write(folder) if every else kill_and_resume(folder, arguments.kills, arguments.seed)
+        subject = STUDY if arguments.study else RUN
+        if arguments.at_every_write:
+            found = kill_at_every_write(folder, subject)
+        else:
+            found = kill_and_resume(folder, arguments.kills, arguments.seed, subject)
     sys.exit("\n".join(found) or 0)
 
 

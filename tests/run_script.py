@@ -39,14 +39,39 @@ def run_script(name: str | Path, *arguments: object, largest_file: int | None = 
     Imports take most of a script's time to fail, and what a script does after them is the same. It cannot write files
     of more than `largest_file` bytes.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        out, err = Path(folder, "out"), Path(folder, "err")
+    process = Forked(name, *arguments, largest_file=largest_file)
+    out, err = process.communicate()
+    assert process.returncode is not None
+    return Ended(process.returncode, out, err)
+
+
+class Forked:
+    """A script in a process forked as by `run_script`, to be waited for or killed as a `subprocess.Popen`."""
+
+    def __init__(self, name: str | Path, *arguments: object, largest_file: int | None = None):
+        self._folder = tempfile.TemporaryDirectory()
+        self._files = Path(self._folder.name, "out"), Path(self._folder.name, "err")
         argv = [str(Path("scripts", f"{name}.py")), *map(str, arguments)]
-        process = _server().Process(target=_become, args=(argv, str(out), str(err), largest_file))
-        process.start()
-        process.join()
-        assert process.exitcode is not None
-        return Ended(process.exitcode, out.read_text(), err.read_text())
+        self._process = _server().Process(target=_become, args=(argv, *map(str, self._files), largest_file))
+        self._process.start()
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Waits for the end; returns what it wrote on stdout and stderr."""
+        self._process.join(timeout)
+        if self._process.is_alive():
+            assert timeout is not None
+            raise subprocess.TimeoutExpired("a forked script", timeout)
+        # One that was killed at once has not opened them yet.
+        out, err = (file.read_text() if file.exists() else "" for file in self._files)
+        self._folder.cleanup()
+        return out, err
+
+    def kill(self) -> None:
+        self._process.kill()
 
 
 def start_script(name: str, *arguments: object, **hooks: object) -> subprocess.Popen[str]:
@@ -92,6 +117,14 @@ def train_arguments(workdir: Path, data: Path, **overrides: object) -> list[str]
     return [f"--workdir={workdir}", "--config=configs/smoke.py", *settings]
 
 
+def study_arguments(workdir: Path, data: Path, **overrides: object) -> list[str]:
+    """Arguments of `compare.py` for a study of milliseconds on `toy`'s data; `overrides` as `study__seeds=3`."""
+    config = {"data.dir": data, "study.optimizers": "rmsprop,adam:eps=1e-8,b1=0.8", "study.targets": "0.1,0.2"}
+    config |= {key.replace("__", "."): value for key, value in overrides.items()}
+    settings = [f"--config.{key}={value}" for key, value in config.items()]
+    return [f"--workdir={workdir}", "--config=tests/toy_study.py", *settings]
+
+
 @functools.cache
 def _cache() -> str:
     folder = tempfile.mkdtemp(prefix="compiled-")
@@ -102,7 +135,9 @@ def _cache() -> str:
 @functools.cache
 def _server() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["run_script", "fmnist_jax.train.loop", "fmnist_jax.report"])
+    context.set_forkserver_preload(
+        ["run_script", "fmnist_jax.train.loop", "fmnist_jax.compare.runner", "fmnist_jax.report"]
+    )
     with mock.patch.dict(os.environ, environment(), clear=True):
         multiprocessing.forkserver.ensure_running()
     return context

@@ -14,6 +14,7 @@ import pytest
 from run_script import Ended, run_script, train_arguments, write_data
 
 from fmnist_jax import config as config_schema
+from fmnist_jax.compare import config as study_schema
 
 SMOKE = "--config=configs/smoke.py"
 NO_CONFIG = "--config must be given, e.g. --config=configs/model3.py"
@@ -81,6 +82,70 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_a_flag_that_cannot_be(arguments: list[str], expected: str, tmp_path: Path):
     workdir = tmp_path / "run"
     assert message(run_script("train", f"--workdir={workdir}", *arguments)) == expected
+    assert not workdir.exists()
+
+
+STUDY = "--config=configs/compare_quick.py"
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "expected"),
+    [
+        (
+            "train",
+            [STUDY],
+            "--config: configs/compare_quick.py: it is the config of a study; run it with .*/compare.py",
+        ),
+        ("compare", [SMOKE], "--config: configs/smoke.py: it is the config of a run; run it with scripts/train.py"),
+        ("train", [SMOKE, "--config.study.seeds=3"], "--config.study.seeds is no key of the config; --help lists them"),
+        ("compare", [], "--config must be given, e.g. --config=configs/compare_quick.py"),
+        ("compare", [STUDY, "--epochs=3"], r"--epochs is no flag; did you mean '--config.study.epochs'\?; .*"),
+        (
+            "compare",
+            [STUDY, "--config.study.sed=3"],
+            r"--config.study.sed is no key .*; did you mean 'study.seeds'\?; .*",
+        ),
+        (
+            "compare",
+            [STUDY, "--config.train.epochs=10"],
+            "config.train.epochs cannot be set here: .* config.study.epochs",
+        ),
+        ("compare", [STUDY, "--config.study.epochs=x"], "config.study.epochs holds 'x'; each must be a int, not 'x'"),
+        ("compare", [STUDY, "--config.study.seeds=x"], "--config.study.seeds must be an integer, not 'x'"),
+        (
+            "compare",
+            [STUDY, "--config.study.optimizers=adam:b3=0.9,eps=1,sgd"],
+            "config.study.optimizers: arm 'adam:b3=0.9,eps=1' sets 'b3', but adam does not take it; it takes .*",
+        ),
+        (
+            "compare",
+            [STUDY, "--config.study.models=model9"],
+            r"config.study.models must be one of .*, not 'model9'; .*",
+        ),
+        (
+            "compare",
+            [STUDY, "--config.study.schedules=cosin"],
+            "config.study.schedules must be one of .*, not 'cosin'; .*",
+        ),
+        (
+            "compare",
+            [STUDY, "--config.schedule.warmup=9 epochs"],
+            "config.schedule.warmup: .* longer than the run of .*",
+        ),
+        ("compare", [STUDY, "--config.train.batch_size=99999"], "config.train.batch_size must be at most 400, .*"),
+        (
+            "compare",
+            [STUDY, "--config.study.mode=tuned", "--config.data.val_examples=0"],
+            "config.data.val_examples must be above 0 where config.study.mode is tuned: .*",
+        ),
+    ],
+)
+def test_a_study_that_cannot_be(script: str, arguments: list[str], expected: str, data: Path, tmp_path: Path):
+    workdir = tmp_path / "study"
+    small = {"data.name": "csv", "data.dir": data, "data.val_examples": 100}
+    settings = [f"--config.{key}={value}" for key, value in small.items()] if STUDY in arguments else []
+    found = message(run_script(script, f"--workdir={workdir}", *arguments[:1], *settings, *arguments[1:]))
+    assert re.fullmatch(expected, found), found
     assert not workdir.exists()
 
 
@@ -233,15 +298,16 @@ def test_too_little_memory(tmp_path: Path):
 
 
 def test_help_lists_the_flags_and_the_keys_of_the_config():
-    for script in ("train", "evaluate", "predict", "reproduce"):
+    for script in ("train", "evaluate", "predict", "reproduce", "compare"):
         ended = run_script(script, "--help")
         assert (ended.code, ended.err) == (0, "")
         assert f"python scripts/{script}.py --" in ended.out
         assert "--workdir: " in ended.out
-    ended = run_script("train", "--help")
-    assert "--config: " in ended.out
-    for key in config_schema.SCHEMA:
-        assert f"--config.{key} (default " in ended.out
+    for script, schema in (("train", config_schema.SCHEMA), ("compare", study_schema.SCHEMA)):
+        ended = run_script(script, "--help")
+        assert "--config: " in ended.out
+        for key in config_schema.settable(schema):
+            assert f"--config.{key} (default " in ended.out
 
 
 def test_evaluating_what_is_not_there(tmp_path: Path):

@@ -1,0 +1,35 @@
+"""Compares optimizers over seeds, tuned or at given settings, and writes the report of the study into a workdir.
+
+python scripts/compare.py --config=configs/compare_quick.py --workdir=runs/compare_quick [--config.study.seeds=5 ...]
+
+Tuples are given with commas: --config.study.optimizers=rmsprop,adam:learning_rate=3e-4,b1=0.8. The same command again
+resumes an interrupted study, and writes the report of a finished one anew. Every key of the config can be overridden:
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fmnist_jax import cli
+from fmnist_jax import config as config_schema
+from fmnist_jax.compare.config import SCHEMA
+
+__doc__ += config_schema.describe(SCHEMA)
+
+_CONFIG = cli.define_config("configs/compare_quick.py", SCHEMA)
+_WORKDIR = cli.define_workdir("Folder of the study; an existing study of the same config is resumed.")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Trains what is left of the study, then writes its report."""
+    cli.known_flags_only(arguments)
+    from fmnist_jax.compare.runner import compare
+    from fmnist_jax.report import write_study_report
+
+    summary = compare(_CONFIG.value, _WORKDIR.value)
+    report = write_study_report(_WORKDIR.value)
+    print(f"finished: {summary['runs']} runs, {summary['diverged']} of them diverged; report: {report}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,126 @@
+"""Studies from end to end: what scripts/compare.py writes and prints, signals to it, what is resumed after a kill."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from kill_and_resume import STUDY, kill_and_resume, study_differences
+from run_script import ROOT, Forked, run_script, start_script, study_arguments, write_data
+
+from fmnist_jax import config as config_schema
+from fmnist_jax import optimizers
+from fmnist_jax.compare.config import SCHEMA
+from fmnist_jax.config_file import read_config_file
+
+EXAMPLES = ROOT / "docs" / "examples"
+MY_OPTIMIZER = EXAMPLES / "my_optimizer.py"
+
+
+@pytest.fixture(scope="module")
+def study(toy_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workdir of a study that was trained without a disturbance."""
+    workdir = tmp_path_factory.mktemp("studies") / "study"
+    ended = run_script("compare", *study_arguments(workdir, toy_data))
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.endswith(f"\nfinished: 12 runs, 0 of them diverged; report: {workdir}/report.html\n")
+    return workdir
+
+
+def files(workdir: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(workdir)): path.read_bytes() for path in workdir.rglob("*") if path.is_file()}
+
+
+def test_a_study_leaves_what_is_promised(study: Path):
+    names = {"config.json", "manifest.json", "plan.json", "results.jsonl", "chunks.jsonl", "results.csv"}
+    assert names | {"summary.json", "plots", "report.html", "report.md"} <= {path.name for path in study.iterdir()}
+    command = json.loads((study / "manifest.json").read_text())["command"]
+    assert command.startswith("python scripts/compare.py --workdir=")
+    config = config_schema.from_json((study / "config.json").read_text(), SCHEMA)
+    assert config.study.optimizers == ("rmsprop", "adam:eps=1e-8,b1=0.8")
+    assert config.study.targets == (0.1, 0.2)
+
+
+def test_a_finished_study_is_reported_anew_and_nothing_else(study: Path, toy_data: Path):
+    before = files(study)
+    (study / "report.html").unlink()
+    ended = run_script("compare", *study_arguments(study, toy_data))
+    assert ended.out == f"finished: 12 runs, 0 of them diverged; report: {study}/report.html\n"
+    assert (ended.code, ended.err) == (0, "")
+    assert files(study) == before
+
+
+def test_a_study_killed_without_warning_and_resumed_is_the_uninterrupted_one(tmp_path: Path):
+    assert kill_and_resume(tmp_path, kills=3, seed=1, subject=STUDY, start=Forked) == []
+
+
+def test_a_study_stopped_by_a_signal_and_resumed_is_the_uninterrupted_one(study: Path, toy_data: Path, tmp_path: Path):
+    arguments = study_arguments(tmp_path / "study", toy_data)
+    process = start_script("compare", *arguments)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "/12 runs" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert re.fullmatch(r"stopped after \d+ of 12 runs; run the same command again to resume\n", err)
+    ended = run_script("compare", *arguments)
+    assert (ended.code, ended.err) == (0, "")
+    assert re.search(r" images, resumed after \d+ of them; csv, cpu; ", ended.out)
+    assert study_differences(tmp_path / "study", study) == []
+
+
+def test_an_optimizer_of_ones_own_is_compared(tmp_path: Path):
+    data = write_data(tmp_path / "data", train_examples=200, test_examples=50)
+    small = {"data.name": "csv", "data.dir": data, "data.val_examples": 100, "train.batch_size": 50}
+    small |= {"study.models": "model1", "study.epochs": 1, "study.trials": 2, "study.seeds": 2}
+    small |= {"study.optimizers": "my_optimizer,sgd:learning_rate=0.1"}
+    settings = [f"--config.{key}={value}" for key, value in small.items()]
+    ended = run_script("compare", f"--config={MY_OPTIMIZER}", f"--workdir={tmp_path / 'study'}", *settings)
+    assert (ended.code, ended.err) == (0, "")
+    found = [json.loads(line) for line in (tmp_path / "study" / "results.jsonl").read_text().splitlines()]
+    own = [line["hyperparameters"] for line in found if line["arm"] == "my_optimizer"]
+    assert len(own) == 4
+    assert own[0] == {"learning_rate": 1e-4, "momentum": 0.9}
+    assert own[1] != own[0]
+    assert "my_optimizer" in (tmp_path / "study" / "report.html").read_text()
+
+
+def test_the_file_of_ones_own_optimizer_can_be_read_again(monkeypatch):
+    monkeypatch.setattr(optimizers, "_TABLE", dict(optimizers._TABLE))
+    for _ in range(2):
+        config = read_config_file(MY_OPTIMIZER, SCHEMA)
+    assert config.study.optimizers == ("my_optimizer", "adam")
+
+
+def test_the_page_on_ones_own_optimizer_shows_what_is_in_the_file():
+    page = (ROOT / "docs" / "my_optimizer.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    imported, *rest = code.strip().split("\n\n\n")
+    file = MY_OPTIMIZER.read_text()
+    assert all(part in file for part in rest)
+    assert all(line in file for line in imported.splitlines())
+    assert sum(bool(line.strip()) for line in "\n".join(rest).splitlines()) <= 10
+
+
+def test_the_example_for_notebooks_runs(toy_data: Path, tmp_path: Path, monkeypatch, capsys):
+    """As it stands, with a smaller network and data set."""
+    code = (EXAMPLES / "study_in_a_notebook.py").read_text()
+    for given, smaller in {
+        'config.data.name = "synthetic"': f'config.data.name, config.data.dir = "csv", "{toy_data}"',
+        "val_examples = 2000": "val_examples = 11\nconfig.train.batch_size = 16",
+        '("model1",)': '("toy",)',
+    }.items():
+        assert given in code
+        code = code.replace(given, smaller)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(optimizers, "_TABLE", dict(optimizers._TABLE))
+    exec(compile(code, "study_in_a_notebook.py", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "{'runs': 12, 'diverged': 0}\nreport: runs/notebook/report.html\n" in printed
+    assert printed.count("val accuracy") >= 12
+    assert (tmp_path / "runs" / "notebook" / "report.html").is_file()
