@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from fake_population import FakePopulation
 from page_reader import Page
-from study_files import Simulated, final_scores, study_config, write_study
+from study_files import Simulated, final_scores, read_lines, study_config, write_lines, write_study
 
 from fmnist_jax.compare import runner
 from fmnist_jax.compare.config import study_config as real_config
@@ -69,6 +69,8 @@ def test_the_page_tells_the_whole_story(tuned):
         "4 optimizers: model3, 5 epochs, constant",
         "tuned by 5 trials, then run on 9 seeds, the same for all",
         "1 of 9 runs of lion diverged",
+        "1 of 36 final runs diverged.",
+        "Compilation, s in all",
         f"{100 * scores.mean():.2f} [",
         "Test accuracy, % [95 %]",
         "To the best, points",
@@ -151,7 +153,7 @@ def test_a_quick_study_on_few_seeds_says_that_it_can_show_nothing(tmp_path):
         "too few seeds; it would take",
         "Nothing was tuned: this compares the arms at the settings given",
         "The test set was not scored; the figures are of the validation images.",
-        "No run diverged.",
+        "No final run diverged.",
         "learning_rate 0.001",
     ):
         assert part in text, part
@@ -219,6 +221,15 @@ def test_validation_on_the_test_set_is_said(tmp_path):
     assert "Validation is the test set." in text
     assert "Test accuracy, %" in text
     assert "data.val_examples is 0, so the validation split is the test set" in text
+
+
+def test_seconds_that_do_not_compare_are_told_of(tmp_path):
+    workdir = write_study(tmp_path, QUICK)
+    first, *others = read_lines(workdir, "chunks.jsonl")
+    write_lines(workdir, [first | {"device": "another", "strategy": "loop"}, *others], "chunks.jsonl")
+    text = Page(write_study_report(workdir)).text
+    assert "trained on different devices, one after the other" in text
+    assert "On model3, 3 epochs, constant, not all arms were trained with as many runs at once" in text
 
 
 def test_names_are_escaped_and_a_missing_manifest_is_told(tmp_path):

@@ -81,6 +81,7 @@ tbody th { font-weight: 500; }
 .scroll + p, .scroll + .banner { margin-top: 0.75rem; }
 .numbers td { white-space: nowrap; }
 .numbers th, .numbers td { padding-inline: 0.5rem; }
+.numbers table { font-size: 0.8125rem; }
 .words td { overflow-wrap: anywhere; min-width: 7rem; }
 ul { margin: 0 0 0.75rem; padding-left: 1.2rem; max-width: 46rem; }
 li { margin-bottom: 0.3rem; }

@@ -15,11 +15,20 @@ from fmnist_jax.compare.analysis.workload import WorkloadFigures, workload_figur
 
 @dataclasses.dataclass(frozen=True)
 class Totals:
-    """Runs of all phases: `planned`, `trained`, `failed`; and the seconds of wall time that their chunks took."""
+    """Runs of both phases, and the seconds of wall time that their chunks took.
+
+    **Attributes:**
+
+    - `planned`, `trained`: runs; `trials`, `finals`: those trained, by phase.
+    - `failed_trials`, `failed_finals`: those of them that diverged.
+    """
 
     planned: int
     trained: int
-    failed: int
+    trials: int
+    finals: int
+    failed_trials: int
+    failed_finals: int
     train_seconds: float
     eval_seconds: float
     compile_seconds: float
@@ -52,12 +61,16 @@ def analyse(study: Study) -> Analysis:
 
 def _totals(study: Study) -> Totals:
     cells = [cell for workload in study.workloads for cell in workload.cells]
-    members = [member for cell in cells for member in (*cell.trials, *cell.finals)]
+    trials = [member.diverged for cell in cells for member in cell.trials]
+    finals = [member.diverged for cell in cells for member in cell.finals]
     chunks = study.chunks.values()
     return Totals(
         planned=sum(cell.planned_trials + cell.planned_finals for cell in cells),
-        trained=len(members),
-        failed=sum(member.diverged for member in members),
+        trained=len(trials) + len(finals),
+        trials=len(trials),
+        finals=len(finals),
+        failed_trials=sum(trials),
+        failed_finals=sum(finals),
         train_seconds=sum(chunk.train_seconds for chunk in chunks),
         eval_seconds=sum(chunk.eval_seconds for chunk in chunks),
         compile_seconds=sum(chunk.compile_seconds for chunk in chunks),

@@ -37,7 +37,7 @@ class ArmFigures:
     **Attributes:**
 
     - `seeds`, `scores`: of each run, in the same order; the score of one that diverged is that of chance.
-    - `failures`: how many diverged.
+    - `failures`: how many diverged; `failed_seeds`: which.
     - `mean`, `median`, `iqm`: of the scores; `mean` is without an interval where a run failed, since none would hold.
     - `deviation`: sample standard deviation of the scores, NaN for one run.
     - `validation`: mean of the validation accuracies, as `mean` of the scores.
@@ -51,6 +51,7 @@ class ArmFigures:
     seeds: Sequence[int]
     scores: Sequence[float]
     failures: int
+    failed_seeds: Sequence[int]
     mean: Estimate
     median: Estimate
     iqm: Estimate
@@ -79,6 +80,7 @@ def arm_figures(cell: Cell, study: Study) -> ArmFigures:
         seeds=[member.seed for member in members],
         scores=scores,
         failures=len(members) - len(kept),
+        failed_seeds=[member.seed for member in members if member.diverged],
         mean=_mean(scores, level, failed=len(kept) < len(members)),
         median=estimates.median(scores, level),
         iqm=estimates.iqm(scores, level),

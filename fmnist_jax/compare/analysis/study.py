@@ -122,7 +122,7 @@ class Design:
 
 @dataclasses.dataclass(frozen=True)
 class Chunk:
-    """Members of one cell that were trained together: by which strategy, and the seconds of wall time that it took."""
+    """Members of one cell that were trained together: how, on what, and the seconds of wall time that it took."""
 
     chunk: int
     members: int
@@ -130,6 +130,7 @@ class Chunk:
     train_seconds: float
     eval_seconds: float
     strategy: str
+    device: str
 
 
 @dataclasses.dataclass(frozen=True)

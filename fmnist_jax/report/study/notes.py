@@ -39,7 +39,25 @@ def caveats(context: Context) -> list[str]:
         found.append(
             "Which optimizer is best can change with the budget, the schedule and the model (Schmidt et al. 2021)."
         )
-    return found
+    return [*found, *_unequal(context)]
+
+
+def _unequal(context: Context) -> Iterator[str]:
+    """Says where the seconds of arms do not compare."""
+    study = context.study
+    if len({chunk.device for chunk in study.chunks.values()}) > 1:
+        yield "The study was trained on different devices, one after the other, so its seconds do not compare."
+    for workload in study.workloads:
+        ways = {
+            frozenset((study.chunks[m.chunk].strategy, study.chunks[m.chunk].members) for m in cell.finals)
+            for cell in workload.cells
+            if cell.finals
+        }
+        if len(ways) > 1:
+            yield (
+                f"On {workload.name}, not all arms were trained with as many runs at once, so their seconds a run do "
+                "not compare exactly."
+            )
 
 
 def _runs(context: Context) -> Iterator[str]:
@@ -100,7 +118,8 @@ def _clocks(context: Context) -> Iterator[str]:
     yield (
         f"Runs were trained together in chunks, up to {max(chunk.members for chunk in chunks)} at once ({strategies}). "
         "Seconds a run are the wall time of its chunk divided by the chunk's runs, training alone: evaluation and "
-        "compilation are given apart. They compare arms that were trained so; a run by itself takes another time."
+        "compilation are given apart. They are of the device named below, whatever else it did meanwhile, and compare "
+        "arms that were trained so; a run by itself takes another time."
     )
     if context.study.design.targets:
         yield (

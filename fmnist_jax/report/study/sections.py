@@ -40,7 +40,8 @@ def headline_figures(context: Context) -> list[Figure]:
     figures = _of_one(context) if len(context.analysis.workloads) == 1 else []
     paired = "the same for every arm" if len(design.arms) > 1 else ""
     figures.append(Figure("Seeds of each arm", str(design.seeds), paired))
-    trained = f"{count(totals.trained)} of {count(totals.planned)} planned; {totals.failed} diverged"
+    failed = totals.failed_trials + totals.failed_finals
+    trained = f"{count(totals.trained)} of {count(totals.planned)} planned; {failed} diverged"
     figures.append(Figure("Runs", count(totals.trained), trained))
     apart = f"compilation {duration(totals.compile_seconds)}, evaluation {duration(totals.eval_seconds)}"
     figures.append(Figure("Training time", duration(totals.train_seconds), apart))
@@ -97,9 +98,7 @@ def _missing(context: Context) -> Iterator[Notice]:
     lacking = []
     for workload in context.analysis.workloads:
         for arm in workload.missing:
-            kinds = [counted(arm.trials, "trial")] * bool(arm.trials) + [counted(arm.finals, "final run")] * bool(
-                arm.finals
-            )
+            kinds = [counted(n, kind) for n, kind in ((arm.trials, "trial"), (arm.finals, "final run")) if n]
             where = f" on {workload.name}" if len(context.analysis.workloads) > 1 else ""
             lacking.append(f"{listed(kinds)} of {arm.arm}{where}")
     more = f"; and of {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
@@ -122,12 +121,13 @@ def _data(context: Context) -> Iterator[Notice]:
 
 def _failed(context: Context) -> Iterator[Notice]:
     totals = context.analysis.totals
-    if totals.failed:
-        text = (
-            "They are counted and never dropped; in means and rankings a final run that diverged has the accuracy of "
-            "a guess."
-        )
-        yield Notice("warning", f"{counted(totals.failed, 'run')} of {count(totals.trained)} diverged.", text)
+    if totals.failed_finals:
+        text = "They are counted and never dropped: in means and rankings each has the accuracy of a guess."
+        title = f"{totals.failed_finals} of {counted(totals.finals, 'final run')} diverged."
+        yield Notice("warning", title, text)
+    if totals.failed_trials:
+        text = "They count in the tuning as the accuracy of a guess; a search space has settings that do not train."
+        yield Notice("note", f"{totals.failed_trials} of {counted(totals.trials, 'tuning trial')} diverged.", text)
 
 
 def _of_workload(context: Context, workload: Workload, figures: WorkloadFigures, pictures: Pictures) -> Iterator[Part]:
@@ -166,11 +166,9 @@ def _results(context: Context, workload: WorkloadFigures) -> list[Item]:
             f"and {percent(best.sampling.high)} ({context.level}), some {points(half)} points either way"
             f"{'; all arms would move nearly together' if len(workload.arms) > 1 else ''}."
         )
-    if not context.analysis.totals.failed:
-        items.append("No run diverged.")
-    if not context.study.design.tuned:
-        items.append(tables.settings_table(workload))
-    return items
+    if not any(figures.failures for figures in workload.arms):
+        items.append("No final run diverged.")
+    return [*items, Beside([[tables.settings_table(workload)], [tables.costs_table(workload)]])]
 
 
 def _tuning(workload: WorkloadFigures, shown: Pictures) -> Iterator[Item]:
@@ -179,7 +177,6 @@ def _tuning(workload: WorkloadFigures, shown: Pictures) -> Iterator[Item]:
     yield from _inclusion(workload)
     yield Beside([[shown[name]] for name in ("tuning_curves", "rate_sensitivity") if name in shown])
     yield tables.tuning_table(workload)
-    yield tables.settings_table(workload)
     yield (
         "Scores are of the validation images, of one seed each, and the best of many: too high as an estimate of what "
         "the settings give, for which the final runs stand above. Rate plateau: how many decades of the learning rate "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import string
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ def results_table(context: Context, workload: WorkloadFigures) -> Table:
     header += ["To the best, points", "Holm p", "P(beats best)", "Alike"] if workload.comparison else []
     header += ["Median", "IQM", "SD, points"]
     header += ["Validation, %"] if design.score_test and not context.study.validation_is_test else []
-    header += ["Train loss", "Train s a run"]
+    header += ["Train loss"]
     rows = [_result(context, workload, figures) for figures in workload.arms]
     return Table("Results of each arm", header, rows)
 
@@ -40,10 +41,17 @@ def pairs_table(comparison: Comparison) -> Table:
 
 def settings_table(workload: WorkloadFigures) -> Table:
     """Returns the hyperparameters of each arm: of its final runs, or where there are none yet, of its best trial."""
-    found = {figures.arm: figures.hyperparameters for figures in workload.tuning}
-    found |= {figures.arm: figures.hyperparameters for figures in workload.arms}
+    found = {figures.arm: figures.hyperparameters for figures in workload.arms}
+    found |= {figures.arm: figures.hyperparameters for figures in workload.tuning if figures.arm not in found}
     rows = [[arm, _settings(hyperparameters)] for arm, hyperparameters in found.items()]
     return Table("Settings of each arm", ["Arm", "Settings of its final runs"], rows, numbers=False)
+
+
+def costs_table(workload: WorkloadFigures) -> Table:
+    """Returns the seconds that the final runs of each arm took."""
+    rows = [[figures.arm, *map(_number, dataclasses.astuple(figures.cost))] for figures in workload.arms]
+    header = ["Arm", "Training, s a run", "Evaluation, s a run", "Compilation, s in all"]
+    return Table("Seconds that each arm took", header, rows)
 
 
 def failures_table(workload: Workload) -> Table:
@@ -96,8 +104,7 @@ def _result(context: Context, workload: WorkloadFigures, figures: ArmFigures) ->
     row += [points(figures.median.value), points(figures.iqm.value), points(figures.deviation)]
     if context.study.design.score_test and not context.study.validation_is_test:
         row.append(points(figures.validation.value))
-    row.append(decimal(figures.train_loss) if math.isfinite(figures.train_loss) else NOTHING)
-    return [*row, _number(figures.cost.train)]
+    return [*row, decimal(figures.train_loss) if math.isfinite(figures.train_loss) else NOTHING]
 
 
 def _beside_best(workload: WorkloadFigures, figures: ArmFigures) -> list[str]:

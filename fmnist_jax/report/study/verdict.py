@@ -98,7 +98,7 @@ def _winners(workload: WorkloadFigures, comparison: Comparison) -> Iterator[str]
         but = f", but not {listed(others)}," if others and len(others) < len(best) else ""
         yield f"{listed(lead.group)}{but} {verb} {lead.over} by {_by(lead.difference)}."
     if len(partial) > _PARTIAL:
-        yield f"{len(partial) - _PARTIAL} more arms are beaten by some of the best: see the pairs."
+        yield f"Some of the best beat {counted(len(partial) - _PARTIAL, 'more arm')}: see the pairs."
 
 
 def _beaten(workload: WorkloadFigures, leads: Sequence[Lead]) -> str:

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from fmnist_jax.compare.analysis.study import CHANCE
 from fmnist_jax.compare.analysis.workload import WorkloadFigures
 from fmnist_jax.compare.statistics.comparison import Comparison
 from fmnist_jax.report.study.plots.arm_style import ArmStyle
@@ -61,9 +60,8 @@ def _points(workload: WorkloadFigures, comparison: Comparison, best: str, arm: s
     rows = []
     for name in (best, arm):
         figures = workload.arm(name)
-        scores = dict(zip(figures.seeds, figures.scores, strict=True))
-        # A finished run of exactly chance accuracy tells as little of the difference as one that diverged.
-        rows.append([scores[s] if scores[s] != CHANCE or not figures.failures else np.nan for s in comparison.seeds])
+        scores = dict(zip(figures.seeds, figures.scores, strict=True)) | dict.fromkeys(figures.failed_seeds, np.nan)
+        rows.append([scores[seed] for seed in comparison.seeds])
     return 100 * (np.array(rows[1]) - np.array(rows[0]))
 
 
