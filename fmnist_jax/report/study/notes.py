@@ -90,8 +90,8 @@ def _statistics(context: Context) -> Iterator[str]:
     level, alpha = context.level, 1 - context.study.design.confidence
     yield (
         f"Intervals are at {level}: of a mean, and of the mean of the differences over seeds, Student's t; of the "
-        "median, from order statistics; of the interquartile mean (IQM), Tukey and McLaughlin's. Each stands by itself "
-        "and is not widened for the number of arms."
+        "median, from order statistics (on few seeds, Price and Bonett's); of the interquartile mean (IQM), Tukey and "
+        "McLaughlin's. Each stands by itself and is not widened for the number of arms."
     )
     yield (
         "p: the paired permutation test, which flips the signs of the differences of the seeds. Holm p: corrected for "
