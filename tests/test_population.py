@@ -173,7 +173,7 @@ def test_chunks_fit_the_memory_and_fill_it():
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_too_little_memory_for_a_single_member_is_an_error_that_names_the_way_out(strategy):
     with pytest.raises(
-        ConfigError, match=r"takes 0\.\d+ MiB .* are 0\.0\d+ MiB; set a smaller --config\.train\.batch_size"
+        ConfigError, match=r"one member takes 0\.\d+ MiB .* are 0\.0\d+ MiB; set a smaller --config\.train\.batch_size"
     ):
         _population(strategy, budget_bytes=70_000).chunks(2)
     with pytest.raises(ConfigError, match="there are 0 MiB"):
@@ -186,9 +186,9 @@ def test_memory_exhausted_in_training_is_a_line_that_names_the_option(strategy, 
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes.")
 
     monkeypatch.setattr(Programs, "epoch", exhausted)
-    with pytest.raises(ConfigError, match=r"--config\.study\.members_at_once below 4"):
+    with pytest.raises(ConfigError, match=r"set --config\.study\.members_at_once below 4 "):
         _trained(strategy, _members())
-    with pytest.raises(ConfigError, match=r"--config\.train\.batch_size"):
+    with pytest.raises(ConfigError, match=r"set a smaller --config\.train\.batch_size"):
         _trained(strategy, _members()[:1])
 
 

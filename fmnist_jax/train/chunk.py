@@ -15,7 +15,7 @@ from fmnist_jax.data.device import DeviceSplit
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.train import resources
 from fmnist_jax.train.counts import Counts
-from fmnist_jax.train.programs import Programs
+from fmnist_jax.train.programs import Programs, placed
 from fmnist_jax.train.run import Run
 from fmnist_jax.train.state import Member
 
@@ -87,7 +87,7 @@ class Strategy(abc.ABC):
     def device(self) -> str:
         """The kind of the devices, and how many where they are several."""
         devices: Any = self._of_members.device_set
-        (kind,) = {device.device_kind for device in devices}
+        kind = " and ".join(sorted({device.device_kind for device in devices}))
         return kind if len(devices) == 1 else f"{len(devices)} x {kind}"
 
     @property
@@ -122,10 +122,7 @@ class Strategy(abc.ABC):
         return self._placed(jax.eval_shape(self._run.init, member))
 
     def _placed(self, tree: Any) -> Any:
-        def shape(leaf: Any) -> jax.ShapeDtypeStruct:
-            return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self._of_members)
-
-        return jax.tree.map(shape, tree)
+        return placed(tree, self._of_members)
 
     def _bytes_each(self, member: Member) -> float:
         """What every member takes on its device, as compiled for such a one: its state, its part of the workspace."""
@@ -142,7 +139,7 @@ class Strategy(abc.ABC):
         fitting = int(left // bytes_each)
         if not fitting:
             raise ConfigError(
-                f"training takes {resources.words(bytes_each)} of memory, and there are {resources.words(left)}; "
-                "set a smaller --config.train.batch_size or --config.train.eval_batch_size"
+                f"training one member takes {resources.words(bytes_each)} of memory beside the data, and there are "
+                f"{resources.words(left)}; set a smaller --config.train.batch_size or --config.train.eval_batch_size"
             )
         return self._devices * fitting
