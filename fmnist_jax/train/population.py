@@ -1,8 +1,10 @@
 """A population: many members, that is seeds and hyperparameters, of one config, trained together.
 
+```python
 population = Population(config, dataset)
 sizes = population.chunks(len(members))  # e.g. 7, 7, 6 of 20
 outcome = population.train(members[:7], places=sizes[0])
+```
 """
 
 from __future__ import annotations
@@ -86,7 +88,7 @@ class Population:
         devices = list(devices or jax.local_devices())
         self.strategy = _faster(devices[0]) if strategy == "auto" else strategy
         if self.strategy == "loop":
-            # It takes nothing of the others: on a CPU, where they share the host's memory, all of that is for the first.
+            # It takes nothing of the others: on a CPU, where devices share the host's memory, the first has all of it.
             devices = devices[:1]
         budget = resources.available(devices) if budget_bytes is None else budget_bytes
         self._strategy = _STRATEGIES[self.strategy](self._run, dataset, devices, budget)
@@ -228,7 +230,6 @@ def _memory_errors(members: int) -> Iterator[None]:
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        smaller = (
-            f"--config.study.members_at_once below {members}" if members > 1 else "a smaller --config.train.batch_size"
-        )
-        raise ConfigError(f"out of memory with {members} members at once; set {smaller} ({error})") from None
+        fewer, smaller = f"--config.study.members_at_once below {members}", "a smaller --config.train.batch_size"
+        way_out = fewer if members > 1 else smaller
+        raise ConfigError(f"out of memory with {members} members at once; set {way_out} ({error})") from None
