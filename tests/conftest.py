@@ -2,12 +2,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import jax
 import pytest
 import toy
 from ml_collections import ConfigDict
 
 from fmnist_jax.train.loop import train
+
+# How long an example takes is the machine's business, and says nothing of the code.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session", autouse=True)
