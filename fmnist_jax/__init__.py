@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fmnist_jax.models import register as register_model
     from fmnist_jax.optimizers import Hyperparameter, Optimizer
     from fmnist_jax.optimizers import register as register_optimizer
+    from fmnist_jax.train.devices import use_all_cores
     from fmnist_jax.train.loop import train as train_network
     from fmnist_jax.train.run import make_run
     from fmnist_jax.train.state import Member, member_of
@@ -33,6 +34,7 @@ __all__ = [
     "register_optimizer",
     "study_config",
     "train_network",
+    "use_all_cores",
 ]
 
 # Imported when they are asked for: what makes a report from files needs no jax.
@@ -49,6 +51,7 @@ _HOMES = {
     "register_optimizer": "fmnist_jax.optimizers:register",
     "study_config": "fmnist_jax.compare.config",
     "train_network": "fmnist_jax.train.loop:train",
+    "use_all_cores": "fmnist_jax.train.devices",
 }
 
 

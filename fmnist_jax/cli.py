@@ -87,11 +87,13 @@ def _guarded(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) ->
     import jax
 
     from fmnist_jax import compilation_cache
+    from fmnist_jax.train.devices import use_all_cores
     from fmnist_jax.train.interrupts import Interrupted
 
     if not flags.FLAGS["verbosity"].present:
         _quiet()
     compilation_cache.enable()
+    use_all_cores()
     try:
         main(arguments)
         sys.stdout.flush()

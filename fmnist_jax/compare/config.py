@@ -29,6 +29,7 @@ _SET_BY_STUDY: Mapping[str, str] = {
     "optimizer.name": "a study takes it from config.study.optimizers",
     "schedule.name": "a study takes it from config.study.schedules",
     "train.epochs": "a study takes it from config.study.epochs",
+    "train.devices": "each run of a study is on one device",
     "train.score_test": "a study takes it from config.study.score_test",
     "checkpoint.every": _NO_CHECKPOINTS,
     "checkpoint.keep": _NO_CHECKPOINTS,

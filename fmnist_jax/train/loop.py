@@ -14,18 +14,16 @@ from ml_collections import ConfigDict
 
 from fmnist_jax import config as config_schema
 from fmnist_jax import data
-from fmnist_jax.data import device
 from fmnist_jax.models import overview
-from fmnist_jax.train import records
+from fmnist_jax.train import devices, records
+from fmnist_jax.train.alone import Alone
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
 from fmnist_jax.train.history import diverged, epoch_record
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import manifest
-from fmnist_jax.train.programs import Programs
 from fmnist_jax.train.progress import EpochProgress
-from fmnist_jax.train.run import check_batch_size, make_run
+from fmnist_jax.train.run import check_batch_size
 from fmnist_jax.train.scoring import write_scores
-from fmnist_jax.train.state import member_of
 from fmnist_jax.train.tensorboard import Events
 from fmnist_jax.train.workdir import Workdir
 
@@ -59,13 +57,14 @@ class _Session:
         self.config = config
         self.dataset = dataset
         self.folder = folder
-        self.member = member_of(config)
-        self.run = make_run(config, len(dataset.train))
-        self.template = jax.eval_shape(self.run.init, self.member)
+        self.devices = devices.for_training(config)
+        self.alone = Alone(config, len(dataset.train), self.devices)
+        self.run, self.template = self.alone.run, self.alone.template
         self.compile_seconds = 0.0
 
     def manifest(self) -> dict[str, Any]:
-        return manifest(self.config, self.member, self.dataset, overview.count(self.template.params))
+        parameters = overview.count(self.template.params)
+        return manifest(self.config, self.alone.member, self.dataset, parameters, len(self.devices))
 
     def checkpoints(self) -> Checkpoints:
         # Where the test set stands in for a validation split, nothing may be chosen by it: no best one is kept.
@@ -82,7 +81,8 @@ class _Session:
         """Trains the epochs that are left and returns the last one's checkpoint."""
         at = checkpoints.restore_newest()
         if at is None:
-            at = Checkpoint(0, jax.jit(self.run.init)(self.member), [])
+            at = Checkpoint(0, jax.jit(self.run.init)(self.alone.member), [])
+        at = at._replace(state=self.alone.put(at.state))
         checkpoints.tidy(at)
         records.write_metrics(self.folder / "metrics.jsonl", at.history)
         if self._over(at):
@@ -180,9 +180,9 @@ class _Epochs:
     """The compiled epoch and evaluation with their data on the device: maps a checkpoint to the next epoch's."""
 
     def __init__(self, session: _Session):
-        self._run, self._member = session.run, session.member
-        self._data = {name: device.put(getattr(session.dataset, name)) for name in ("train", "val")}
-        self._programs = Programs(self._run, session.template, self._member, self._data)
+        self._run, self._member = session.run, session.alone.member
+        self._data = session.alone.data({name: getattr(session.dataset, name) for name in ("train", "val")})
+        self._programs = session.alone.programs(self._data)
         self._programs.prepare(["val"])
         self._rate = jax.jit(self._run.learning_rate)
 

@@ -21,18 +21,22 @@ from fmnist_jax.train.state import Member
 _PACKAGES = ("fmnist_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "ml_collections")
 
 
-def manifest(config: ConfigDict, member: Member, dataset: Dataset, parameters: int) -> dict[str, Any]:
+def manifest(
+    config: ConfigDict, member: Member, dataset: Dataset, parameters: int, batch_devices: int
+) -> dict[str, Any]:
     """Returns the manifest of a run that begins now, ready for JSON.
 
     **Arguments:**
 
     - `parameters`: how many numbers the model trains.
+    - `batch_devices`: over how many devices each batch is spread.
     """
     numbers = {name: _shortest(float(value)) for name, value in member.hyperparameters.items()}
     return provenance(dataset) | {
         "seed": config.seed,
         "model": {"name": config.model.name, "parameters": parameters},
         "optimizer": {"name": config.optimizer.name, **numbers},
+        "batch_devices": batch_devices,
     }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
+from jax.sharding import Sharding
 from jax.stages import Compiled
 
 from fmnist_jax.data.device import DeviceSplit
@@ -60,3 +61,8 @@ class Programs:
         compiled: Compiled = function.lower(*arguments).compile()
         self.seconds += time.perf_counter() - begun
         return compiled
+
+
+def placed(tree: Any, where: Sharding) -> Any:
+    """Returns the shapes of the arrays of a tree, or of the shapes of some, as being at `where`."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where), tree)

@@ -1,6 +1,7 @@
 """The heart: a run of training as pure functions over a member, to be jitted, vmapped and sharded by the caller.
 
-`jit(epoch)` is one run, `jit(vmap(epoch))` a population. Everything random derives from the member's seed by `fold_in`
+`jit(epoch)` is one run, `jit(vmap(epoch))` a population; under a mesh with an axis of batches (`fmnist_jax.ops.spread`)
+each batch of a run is spread over devices. Everything random derives from the member's seed by `fold_in`
 of what it is for and of the step, so that it depends on nothing that a stop and a resume could change.
 """
 
@@ -20,6 +21,7 @@ from ml_collections import ConfigDict
 from fmnist_jax import models, optimizers, schedules
 from fmnist_jax.data.device import DeviceSplit, normalise
 from fmnist_jax.errors import ConfigError
+from fmnist_jax.ops import spread
 from fmnist_jax.train import batches
 from fmnist_jax.train.counts import Counts, count, total
 from fmnist_jax.train.state import Member, TrainState
@@ -113,7 +115,7 @@ class _Heart:
         order = batches.shuffled(key, train.labels.shape[0], self.config.train.batch_size)
 
         def step(state: TrainState, batch: tuple[jax.Array, jax.Array]) -> tuple[TrainState, Counts]:
-            rows, valid = batch
+            rows, valid = spread.constrain(batch)
             return self._step(state, member, normalise(train.images[rows]), train.labels[rows], valid)
 
         state, counts = lax.scan(step, state, order)
@@ -121,7 +123,7 @@ class _Heart:
 
     def evaluate(self, state: TrainState, split: DeviceSplit) -> Counts:
         def score(_: None, batch: tuple[jax.Array, jax.Array]) -> tuple[None, Counts]:
-            rows, valid = batch
+            rows, valid = spread.constrain(batch)
             return None, count(self._logits(state, split.images[rows]), split.labels[rows], valid)
 
         _, counts = lax.scan(score, None, batches.in_order(split.labels.shape[0], self._eval_batch(split.labels)))
@@ -129,7 +131,7 @@ class _Heart:
 
     def predict(self, state: TrainState, images: jax.Array) -> jax.Array:
         rows, _ = batches.in_order(images.shape[0], self._eval_batch(images))
-        probabilities = lax.map(lambda row: jax.nn.softmax(self._logits(state, images[row])), rows)
+        probabilities = lax.map(lambda batch: self._probabilities(state, images[spread.constrain(batch)]), rows)
         return probabilities.reshape(-1, probabilities.shape[-1])[: images.shape[0]]
 
     def _step(
@@ -164,6 +166,9 @@ class _Heart:
         model = nnx.merge(self.structure, params, state.model_state)
         return model(normalise(images), train=False).astype(jnp.float32)
 
+    def _probabilities(self, state: TrainState, images: jax.Array) -> jax.Array:
+        return jax.nn.softmax(self._logits(state, images))
+
     def _create(self, key: jax.Array) -> nnx.Module:
         return models.create(self.config.model.name, nnx.Rngs(params=key), self.style)
 
@@ -171,7 +176,9 @@ class _Heart:
         return optimizers.build(self.config.optimizer.name, member.hyperparameters, self.scale)
 
     def _eval_batch(self, rows: jax.Array) -> int:
-        return min(self.config.train.eval_batch_size, rows.shape[0])
+        wanted, parts = min(self.config.train.eval_batch_size, rows.shape[0]), spread.parts()
+        # Rounded up, so that the devices share it evenly: its rows beyond the last example are masked like any.
+        return -(-wanted // parts) * parts
 
 
 def _arrays(model: nnx.Module) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -13,10 +13,11 @@ from ml_collections import ConfigDict
 from fmnist_jax import data
 from fmnist_jax.data import Split, device
 from fmnist_jax.errors import WorkdirError, unknown_name
-from fmnist_jax.train import records
+from fmnist_jax.train import devices, records
+from fmnist_jax.train.alone import Alone
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
-from fmnist_jax.train.run import Run, make_run
-from fmnist_jax.train.state import TrainState, member_of
+from fmnist_jax.train.run import Run
+from fmnist_jax.train.state import TrainState
 from fmnist_jax.train.workdir import check_data, read_config, read_manifest
 
 SPLITS = ("train", "val", "test")
@@ -34,15 +35,15 @@ def load_trained(workdir: str | os.PathLike[str]) -> Trained:
     """Reads the newest checkpoint of the run in `workdir`; raises `WorkdirError` where there is none to use."""
     folder = Path(workdir)
     config = read_config(folder)
-    run = make_run(config, read_manifest(folder)["data"]["examples"]["train"])
+    alone = Alone(config, read_manifest(folder)["data"]["examples"]["train"], devices.for_scoring(config))
     if not (folder / "checkpoints").is_dir():
         raise WorkdirError(f"{folder} has no checkpoint yet; let scripts/train.py finish an epoch first")
-    checkpoints = Checkpoints(folder / "checkpoints", jax.eval_shape(run.init, member_of(config)))
+    checkpoints = Checkpoints(folder / "checkpoints", alone.template)
     checkpoint = checkpoints.restore_newest()
     checkpoints.close()
     if checkpoint is None:
         raise WorkdirError(f"{folder} has no checkpoint yet; let scripts/train.py finish an epoch first")
-    return Trained(config, run, checkpoint)
+    return Trained(config, alone.run, checkpoint._replace(state=alone.put(checkpoint.state)))
 
 
 def evaluate(workdir: str | os.PathLike[str], split: str) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def predict(workdir: str | os.PathLike[str], images: np.ndarray) -> np.ndarray:
 
 def write_scores(folder: Path, run: Run, state: TrainState, split: Split) -> dict[str, Any]:
     """Writes the confusion matrix and the predictions for `split`; returns its `loss`, `accuracy` and `examples`."""
-    on_device = device.put(split)
+    on_device = device.put(split, state.step.sharding)
     counts = jax.device_get(jax.jit(run.evaluate)(state, on_device))
     probabilities = np.asarray(jax.jit(run.predict)(state, on_device.images))
     records.write_confusion_matrix(folder / "confusion_matrix.csv", counts.confusion)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
@@ -12,7 +14,11 @@ from fmnist_jax.benchmark.task import EVAL_BATCH, Contender, Go, network_tasks, 
 from fmnist_jax.config import default_config
 from fmnist_jax.data import Dataset, Split
 from fmnist_jax.models import overview
-from fmnist_jax.train.chunk import Chunk, Pending
+from fmnist_jax.train import devices
+from fmnist_jax.train.alone import Alone
+from fmnist_jax.train.chunk import Chunk
+from fmnist_jax.train.counts import Counts
+from fmnist_jax.train.devices import use_all_cores
 from fmnist_jax.train.population import Population
 from fmnist_jax.train.run import make_run
 from fmnist_jax.train.state import member_of
@@ -25,42 +31,80 @@ def make(problem: Problem, variant: str) -> Contender:
 
     - `variant`: `"vmap 8"`, or `"loop 8"`, for a population of eight by that strategy; empty for a run alone.
     """
-    strategy, members = variant.split() if variant else ("loop", "1")
-    trainer = _Trainer(problem, strategy, int(members))
+    use_all_cores()
+    config = _config(problem)
+    trainer: _Population | _Alone = _Population(config, *variant.split()) if variant else _Alone(config)
+    run = make_run(config, problem.batch_size)
     return Contender(
-        network_tasks(trainer.train, trainer.evaluate, problem.batch_size, len(trainer.members)),
-        parameters=trainer.parameters,
+        network_tasks(trainer.train, trainer.evaluate, problem.batch_size, trainer.members),
+        parameters=overview.count(jax.eval_shape(run.init, member_of(config)).params),
         device=jax_process.device(),
         versions=jax_process.versions(),
         device_memory=jax_process.device_memory,
     )
 
 
-class _Trainer:
-    def __init__(self, problem: Problem, strategy: str, members: int):
-        self._config, self._strategy = _config(problem), strategy
-        member = member_of(self._config)
-        self.members = [member._replace(seed=jnp.uint32(seed)) for seed in range(members)]
-        run = make_run(self._config, problem.batch_size)
-        self.parameters = overview.count(jax.eval_shape(run.init, member).params)
+class _Alone:
+    """By the programs of the host loop, on the devices that it would take."""
+
+    members = 1
+
+    def __init__(self, config: ConfigDict):
+        self._config = config
+
+    def train(self, batches: int) -> Go:
+        examples = batches * self._config.train.batch_size
+        alone = self._alone(examples)
+        data = alone.data({"train": _split(examples)})
+        programs = alone.programs(data)
+        state = programs.init(alone.member)
+
+        def go() -> None:
+            nonlocal state
+            state, counts = programs.epoch(state, alone.member, data["train"])
+            _finish(counts)
+
+        return go
+
+    def evaluate(self, batches: int) -> Go:
+        alone = self._alone(self._config.train.batch_size)
+        data = alone.data({"val": _split(batches * EVAL_BATCH)})
+        programs = alone.programs(data)
+        state = programs.init(alone.member)
+        score = programs.evaluate("val")
+        return lambda: _finish(score(state, data["val"]))
+
+    def _alone(self, examples: int) -> Alone:
+        return Alone(self._config, examples, devices.for_training(self._config))
+
+
+class _Population:
+    def __init__(self, config: ConfigDict, strategy: str, members: str):
+        self._config, self._strategy, self.members = config, strategy, int(members)
 
     def train(self, batches: int) -> Go:
         chunk = self._begin(train=batches * self._config.train.batch_size)
-        return lambda: _finish(chunk.train(range(len(self.members))))
+        return lambda: _finish(chunk.train(range(self.members)).counts())
 
     def evaluate(self, batches: int) -> Go:
         chunk = self._begin(val=batches * EVAL_BATCH)
-        return lambda: _finish(chunk.evaluate("val", range(len(self.members))))
+        return lambda: _finish(chunk.evaluate("val", range(self.members)).counts())
 
     def _begin(self, train: int = 0, val: int = 0) -> Chunk:
         """The members at their beginning, with so many examples."""
-        splits = [Split(*random_images(max(1, examples))) for examples in (train, val)]
+        splits = [_split(examples) for examples in (train, val)]
         dataset = Dataset("random", splits[0], splits[1], splits[1], "in memory", {})
-        return Population(self._config, dataset, strategy=self._strategy).begin(self.members)
+        member = member_of(self._config)
+        members = [member._replace(seed=jnp.uint32(seed)) for seed in range(self.members)]
+        return Population(self._config, dataset, strategy=self._strategy).begin(members)
 
 
-def _finish(pending: Pending) -> None:
-    pending.counts()
+def _finish(counts: Counts | Mapping[int, Counts]) -> None:
+    jax.device_get(counts)
+
+
+def _split(examples: int) -> Split:
+    return Split(*random_images(max(1, examples)))
 
 
 def _config(problem: Problem) -> ConfigDict:

@@ -1,0 +1,72 @@
+"""A run alone: each of its batches is spread over devices, its state and its data are on all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax import lax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from ml_collections import ConfigDict
+
+from fmnist_jax.data import Split, device
+from fmnist_jax.data.device import DeviceSplit
+from fmnist_jax.ops import spread
+from fmnist_jax.train.programs import Programs, placed
+from fmnist_jax.train.run import Run, make_run
+from fmnist_jax.train.state import member_of
+
+
+class Alone:
+    """The run of a config, over `train_examples` images, with each batch spread over `devices`.
+
+    **Attributes:**
+
+    - `run`: its functions, for arrays on these devices.
+    - `everywhere`: where its arrays are: whole on each of the devices.
+    - `member`: the config's, there.
+    - `template`: the shapes of its state, there.
+
+    **Raises:** `ConfigError` as `make_run` and `member_of` do.
+    """
+
+    def __init__(self, config: ConfigDict, train_examples: int, devices: Sequence[jax.Device]):
+        mesh = Mesh(np.asarray(devices), (spread.AXIS,), axis_types=(AxisType.Auto,))
+        self.everywhere = NamedSharding(mesh, PartitionSpec())
+        self.run = _over_batches(make_run(config, train_examples), self.everywhere)
+        self.member = self.put(member_of(config))
+        self.template = placed(jax.eval_shape(self.run.init, self.member), self.everywhere)
+
+    def put(self, tree: Any) -> Any:
+        """Returns the arrays of a tree on the devices."""
+        return jax.device_put(tree, self.everywhere)
+
+    def data(self, splits: Mapping[str, Split]) -> dict[str, DeviceSplit]:
+        """Returns the splits on the devices."""
+        return {name: device.put(split, self.everywhere) for name, split in splits.items()}
+
+    def programs(self, data: Mapping[str, DeviceSplit]) -> Programs:
+        """Returns the programs of the run on `data`, of which `"train"` is trained on."""
+        return Programs(self.run, self.template, self.member, data)
+
+
+def _over_batches(run: Run, everywhere: NamedSharding) -> Run:
+    """Has the functions of a run spread their batches over the mesh, and return what they return everywhere."""
+
+    def spreading(function: Callable[..., Any]) -> Callable[..., Any]:
+        def spread(*arguments: Any) -> Any:
+            with jax.sharding.use_abstract_mesh(everywhere.mesh.abstract_mesh):
+                return lax.with_sharding_constraint(function(*arguments), everywhere)
+
+        return spread
+
+    return dataclasses.replace(
+        run,
+        init=spreading(run.init),
+        epoch=spreading(run.epoch),
+        evaluate=spreading(run.evaluate),
+        predict=spreading(run.predict),
+    )

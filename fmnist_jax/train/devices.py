@@ -1,0 +1,54 @@
+"""Which devices a run alone is spread over; on a CPU, a device for each core."""
+
+from __future__ import annotations
+
+import os
+
+import jax
+from ml_collections import ConfigDict
+
+from fmnist_jax.errors import ConfigError
+from fmnist_jax.train.resources import cores
+
+_NUMBER = "jax_num_cpu_devices"
+
+
+def use_all_cores() -> bool:
+    """Gives JAX a device for each core of the CPU, over which a run spreads its batches; else there is but one.
+
+    The operations of such small networks are too short for XLA to share one of them between cores. It has to be called
+    before JAX computes anything, and gives way to `JAX_NUM_CPU_DEVICES` and to XLA's flag of the same meaning.
+
+    **Returns:** whether it had an effect.
+    """
+    if getattr(jax.config, _NUMBER) >= 0 or "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        return False
+    try:
+        jax.config.update(_NUMBER, cores())
+    except RuntimeError:  # JAX has started
+        return False
+    return True
+
+
+def for_training(config: ConfigDict) -> list[jax.Device]:
+    """Returns the devices that `config.train.devices` asks for.
+
+    **Raises:** `ConfigError` where there are not so many, or a batch cannot be shared evenly between them.
+    """
+    wanted, there = config.train.devices, len(jax.local_devices())
+    if wanted > there:
+        raise ConfigError(f"config.train.devices must be at most {there}, the number of devices here, not {wanted}")
+    if wanted and config.train.batch_size % wanted:
+        raise ConfigError(
+            f"config.train.devices must divide config.train.batch_size, which is {config.train.batch_size}; "
+            f"{wanted} does not"
+        )
+    return for_scoring(config)
+
+
+def for_scoring(config: ConfigDict) -> list[jax.Device]:
+    """Returns the devices that the run was trained on, so that its scores are the same ones; fewer where there are."""
+    there = jax.local_devices()
+    most = config.train.devices or (len(there) if there[0].platform == "cpu" else 1)
+    shares = (number for number in range(1, len(there) + 1) if number <= most and not config.train.batch_size % number)
+    return there[: max(shares)]
