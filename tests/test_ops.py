@@ -12,7 +12,7 @@ from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmnist_jax.ops import chunks, conv2d, conv_general_dilated, conv_relu_pool
+from fmnist_jax.ops import chunks, conv2d, conv_general_dilated, conv_relu_pool, winograd
 from fmnist_jax.ops.lowering import choose
 
 shapes = st.fixed_dictionaries(
@@ -56,24 +56,28 @@ def _assert_same(ours, reference):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
-@settings(max_examples=15, deadline=None)
-@given(shapes)
-def test_conv2d_agrees_with_xla(shape):
+lowerings = st.sampled_from(["patches", "winograd"])
+
+
+@settings(max_examples=20, deadline=None)
+@given(shapes, lowerings)
+def test_conv2d_agrees_with_xla(shape, lowering):
     x, kernel, _ = _arrays(shape, integers=False)
     ours, reference = (
-        functools.partial(conv2d, strides=shape["strides"], padding=shape["padding"], lowering=lowering)
-        for lowering in ("patches", "xla")
+        functools.partial(conv2d, strides=shape["strides"], padding=shape["padding"], lowering=chosen)
+        for chosen in (lowering, "xla")
     )
     _assert_same(_value_and_gradients(ours, x, kernel), _value_and_gradients(reference, x, kernel))
 
 
-@settings(max_examples=15, deadline=None)
-@given(shapes, st.booleans())
-def test_conv_relu_pool_agrees_with_xla_also_at_ties(shape, integers):
-    arrays = _arrays(shape, integers)
+@settings(max_examples=20, deadline=None)
+@given(shapes, lowerings, st.booleans())
+def test_conv_relu_pool_agrees_with_xla_also_at_ties(shape, lowering, integers):
+    # Winograd's filtering may round equal values apart, and the gradient goes to the larger one.
+    arrays = _arrays(shape, integers and lowering == "patches")
     ours, reference = (
-        functools.partial(conv_relu_pool, strides=shape["strides"], padding=shape["padding"], lowering=lowering)
-        for lowering in ("patches", "xla")
+        functools.partial(conv_relu_pool, strides=shape["strides"], padding=shape["padding"], lowering=chosen)
+        for chosen in (lowering, "xla")
     )
     _assert_same(_value_and_gradients(ours, *arrays), _value_and_gradients(reference, *arrays))
 
@@ -89,11 +93,40 @@ def test_a_map_that_the_pooling_drops_whole_is_empty():
     _assert_same(ours, reference)
 
 
-def test_a_batch_of_several_chunks_agrees_with_xla(monkeypatch):
-    monkeypatch.setattr(chunks, "_BUDGET_BYTES", 2000)  # 3 examples at a time, the last chunk filled up
+@pytest.mark.parametrize("lowering", ["patches", "winograd"])
+@pytest.mark.parametrize("pool", [False, True])
+def test_a_batch_of_several_chunks_agrees_with_xla(pool, lowering, monkeypatch):
+    monkeypatch.setattr(chunks, "_BUDGET_BYTES", 4000)  # a few examples at a time, the last chunk filled up
     arrays = _arrays({"batch": 7, "size": (8, 8), "window": (3, 3), "channels": (2, 4), "seed": 0}, integers=False)
-    ours = _value_and_gradients(functools.partial(conv_relu_pool, lowering="patches"), *arrays)
-    _assert_same(ours, _value_and_gradients(functools.partial(conv_relu_pool, lowering="xla"), *arrays))
+    function = conv_relu_pool if pool else lambda x, kernel, bias, lowering: conv2d(x, kernel, lowering=lowering) + bias
+    ours, reference = (
+        _value_and_gradients(functools.partial(function, lowering=chosen), *arrays) for chosen in (lowering, "xla")
+    )
+    _assert_same(ours, reference)
+
+
+@pytest.mark.parametrize(("fan_in", "fan_out", "size", "taps"), [(32, 64, 13, 3), (64, 128, 5, 3), (32, 64, 18, 5)])
+def test_winograds_filtering_rounds_little_more_than_a_plain_sum(fan_in, fan_out, size, taps):
+    keys = jax.random.split(jax.random.key(0))
+    x = jax.nn.relu(jax.random.normal(keys[0], (8, size, size, fan_in)))
+    kernel = jax.random.normal(keys[1], (taps, taps, fan_in, fan_out)) / (taps * fan_in**0.5)
+    with jax.enable_x64():
+        exact = np.asarray(conv2d(x.astype(jnp.float64), kernel.astype(jnp.float64), lowering="xla"))
+    errors = {
+        lowering: np.abs(np.asarray(conv2d(x, kernel, lowering=lowering)) - exact).max() / exact.std()
+        for lowering in ("xla", "winograd")
+    }
+    assert errors["winograd"] < 40 * errors["xla"]
+    assert errors["winograd"] < 2e-5
+
+
+@pytest.mark.parametrize(("m", "r"), [(1, 1), (2, 1), (1, 5), (2, 3), (3, 3), (4, 3), (2, 5), (3, 4)])
+def test_winograds_matrices_are_a_convolution(m, r):
+    outputs, taps, inputs = map(np.asarray, winograd.matrices(m, r))
+    rng = np.random.default_rng(0)
+    kernel, x = rng.normal(size=r), rng.normal(size=m + r - 1)
+    expected = np.correlate(x, kernel, "valid")
+    np.testing.assert_allclose(outputs.T @ ((taps @ kernel) * (inputs.T @ x)), expected, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -108,15 +141,25 @@ def test_a_flax_convolution_takes_ours(options):
     np.testing.assert_allclose(ours(x), stock(x), rtol=1e-5, atol=1e-5)
 
 
-def test_auto_is_patches_on_a_cpu_only(monkeypatch):
-    assert choose("xla") == "xla"
+def test_auto_is_chosen_by_backend_and_shape(monkeypatch):
+    def kernel(*shape, dtype=jnp.float32):
+        return jax.ShapeDtypeStruct(shape, dtype)
+
     monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
-    assert choose("auto") == "patches"
+    assert choose("xla", kernel(3, 3, 32, 64), (1, 1)) == "xla"
+    assert choose("auto", kernel(3, 3, 32, 64), (1, 1)) == "winograd"
+    assert choose("auto", kernel(3, 3, 1, 32), (1, 1)) == "patches"
+    for impossible in (
+        (kernel(3, 3, 32, 64), (2, 1)),
+        (kernel(7, 7, 32, 64), (1, 1)),
+        (kernel(3, 3, 32, 64, dtype=jnp.bfloat16), (1, 1)),
+    ):
+        assert choose("auto", *impossible) == choose("winograd", *impossible) == "patches"
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert choose("auto") == "xla"
+    assert choose("auto", kernel(3, 3, 32, 64), (1, 1)) == "xla"
 
 
-@pytest.mark.parametrize("lowering", ["xla", "patches"])
+@pytest.mark.parametrize("lowering", ["xla", "patches", "winograd"])
 def test_lowerings_work_under_vmap_over_kernels(lowering):
     x, kernel, bias = _arrays({"batch": 2, "size": (8, 8), "window": (3, 3), "channels": (2, 4), "seed": 0}, False)
     kernels = jnp.stack([kernel, -kernel])

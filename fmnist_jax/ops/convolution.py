@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fmnist_jax.ops import patches
+from fmnist_jax.ops import chunks, patches, winograd
 from fmnist_jax.ops.lowering import Lowering, choose
 from fmnist_jax.ops.patches import Pair
+from fmnist_jax.ops.winograd import Tiling
 
 Padding = Literal["VALID", "SAME"] | Sequence[tuple[int, int]]
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
@@ -32,9 +33,14 @@ def conv2d(
 
     **Returns:** `[batch, height', width', out]`, the same values for every lowering up to rounding.
     """
-    if choose(lowering) == "xla":
+    chosen = choose(lowering, kernel, strides)
+    if chosen == "xla":
         return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_LAYOUT)
-    return _by_patches(pad(x, kernel, strides, padding), kernel, tuple(strides))
+    padded = pad(x, kernel, strides, padding)
+    if chosen == "winograd":
+        out = patches.positions(padded, kernel, strides)
+        return patches.fitted(_by_winograd(padded, kernel, Tiling.of(out, kernel.shape[:2])), out)
+    return _by_patches(padded, kernel, tuple(strides))
 
 
 def conv_general_dilated(
@@ -91,3 +97,36 @@ def _backward(
 
 
 _by_patches.defvjp(_forward, _backward)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _by_winograd(x: jax.Array, kernel: jax.Array, tiling: Tiling) -> jax.Array:
+    prepared = tiling.kernel(kernel)
+
+    def forward(x: jax.Array) -> jax.Array:
+        return patches.interleave(tiling.outputs(winograd.products(tiling.inputs(x), prepared)))
+
+    x = patches.fitted(x, tiling.covered)
+    return chunks.mapped(forward, chunks.size(x.shape[0], tiling.bytes_each(prepared)), x)
+
+
+def _forward_winograd(x: jax.Array, kernel: jax.Array, tiling: Tiling) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return _by_winograd(x, kernel, tiling), (x, kernel)
+
+
+def _backward_winograd(
+    tiling: Tiling, residuals: tuple[jax.Array, jax.Array], cotangent: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    x, kernel = residuals
+    prepared = tiling.kernel(kernel)
+
+    def backward(x: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
+        phases = patches.phases(cotangent, tiling.tile)
+        return winograd.gradients(tiling, x, prepared, phases)
+
+    chunk = chunks.size(x.shape[0], tiling.bytes_each(prepared))
+    d_x, d_prepared = chunks.summed(backward, chunk, patches.fitted(x, tiling.covered), cotangent)
+    return patches.fitted(d_x, x.shape[1:3]), tiling.kernel_gradient(d_prepared)
+
+
+_by_winograd.defvjp(_forward_winograd, _backward_winograd)

@@ -1,20 +1,37 @@
-"""Which computation stands behind a convolution, chosen per backend."""
+"""Which computation stands behind a convolution, chosen per backend and shape."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 import jax
+import jax.numpy as jnp
 
-Lowering = Literal["auto", "xla", "patches"]
+from fmnist_jax.ops.patches import Pair
+from fmnist_jax.ops.winograd import LARGEST_TILE
+
+Lowering = Literal["auto", "xla", "patches", "winograd"]
+
+_POOL = 2  # outputs a side that any kernel's tile has to hold at least
 
 
-def choose(lowering: Lowering) -> Lowering:
-    """Returns `lowering`, with `"auto"` replaced by what is fastest on the default backend.
+def choose(lowering: Lowering, kernel: jax.Array, strides: Pair) -> Lowering:
+    """Returns `lowering` for `kernel[kernel height, kernel width, in, out]`, with `"auto"` replaced by the fastest.
 
-    On a CPU, XLA's own convolution loses its fast path inside a loop body (jax issue 12868), so patches and one
-    matrix product are many times faster there; accelerators have good convolutions of their own.
+    On a CPU, XLA's own convolution loses its fast path inside a loop body (jax issue 12868), so that matrix products
+    are many times faster there; accelerators have good convolutions of their own. Winograd's filtering saves products
+    where it is possible; where input channels are few its transforms cost more than they save. `"winograd"` where it is
+    not possible, with other strides than 1, larger kernels or less than float32, is `"patches"`.
     """
-    if lowering != "auto":
-        return lowering
-    return "patches" if jax.default_backend() == "cpu" else "xla"
+    if lowering == "auto":
+        if jax.default_backend() != "cpu":
+            return "xla"
+        lowering = "winograd" if kernel.shape[2] >= 8 and min(kernel.shape[:2]) > 1 else "patches"
+    if lowering == "winograd" and not _fits_winograd(kernel, strides):
+        return "patches"
+    return lowering
+
+
+def _fits_winograd(kernel: jax.Array, strides: Pair) -> bool:
+    exact = kernel.dtype in (jnp.float32, jnp.float64)
+    return exact and tuple(strides) == (1, 1) and max(kernel.shape[:2]) + _POOL - 1 <= LARGEST_TILE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -22,19 +23,36 @@ def extract(x: jax.Array, window: Pair, out: Pair, *, start: Pair = (0, 0), stri
 
     **Returns:** `[batch, *out, window height * window width * channels]`, ordered as a reshaped HWIO kernel is.
     """
-    batch, _, _, channels = x.shape
-    reach = [stride * (n - 1) + 1 for n, stride in zip(out, strides, strict=True)]
-    slices = [
-        lax.slice(
-            x,
-            (0, start[0] + i, start[1] + j, 0),
-            (batch, start[0] + i + reach[0], start[1] + j + reach[1], channels),
-            (1, *strides, 1),
-        )
-        for i in range(window[0])
-        for j in range(window[1])
-    ]
+    places = itertools.product(range(window[0]), range(window[1]))
+    slices = [strided(x, (start[0] + i, start[1] + j), out, strides) for i, j in places]
     return jnp.concatenate(slices, axis=-1)
+
+
+def strided(x: jax.Array, start: Pair, out: Pair, strides: Pair) -> jax.Array:
+    """Returns `out` pixels, down and across, of each image, beginning at `start` and `strides` apart."""
+    batch, _, _, channels = x.shape
+    stop = [at + stride * (n - 1) + 1 for at, stride, n in zip(start, strides, out, strict=True)]
+    return lax.slice(x, (0, *start, 0), (batch, *stop, channels), (1, *strides, 1))
+
+
+def interleave(phases: list[list[jax.Array]]) -> jax.Array:
+    """Puts a grid of `m x n` phases, each `[batch, h, w, c]`, into their places of a `[batch, m h, n w, c]` map."""
+    batch, height, width, channels = phases[0][0].shape
+    rows = jnp.stack([jnp.stack(row, axis=3) for row in phases], axis=2)
+    return rows.reshape(batch, len(phases) * height, len(phases[0]) * width, channels)
+
+
+def phases(x: jax.Array, tile: Pair) -> list[list[jax.Array]]:
+    """Takes `x[batch, m h, n w, c]` apart into a grid of `m x n` phases for a `tile` of `(m, n)`; see `interleave`."""
+    out = tuple(n // m for n, m in zip(x.shape[1:3], tile, strict=True))
+    return [[strided(x, (p, q), out, tile) for q in range(tile[1])] for p in range(tile[0])]
+
+
+def fitted(x: jax.Array, size: Pair) -> jax.Array:
+    """Cuts or fills `x` with zeros at its lower and right edges to `[batch, *size, channels]`."""
+    x = x[:, : size[0], : size[1]]
+    missing = [(0, n - there) for n, there in zip(size, x.shape[1:3], strict=True)]
+    return jnp.pad(x, ((0, 0), *missing, (0, 0))) if any(map(any, missing)) else x
 
 
 def positions(x: jax.Array, kernel: jax.Array, strides: Pair) -> Pair:
@@ -59,14 +77,14 @@ def input_gradient(kernel: jax.Array, cotangent: jax.Array, size: Pair, *, strid
     The gradient of each window's pixels, one matrix product, is added up where windows overlap.
     """
     kh, kw, fan_in, features = kernel.shape
-    pixels = (cotangent @ kernel.reshape(-1, features).T).reshape(*cotangent.shape[:3], kh, kw, fan_in)
+    touched = (cotangent @ kernel.reshape(-1, features).T).reshape(*cotangent.shape[:3], kh, kw, fan_in)
 
     def place(i: int, j: int) -> jax.Array:
         margins = [
             (at, whole - at - (stride * (n - 1) + 1), stride - 1)
             for at, whole, stride, n in zip((i, j), size, strides, cotangent.shape[1:3], strict=True)
         ]
-        return lax.pad(pixels[:, :, :, i, j], jnp.zeros((), pixels.dtype), [(0, 0, 0), *margins, (0, 0, 0)])
+        return lax.pad(touched[:, :, :, i, j], jnp.zeros((), touched.dtype), [(0, 0, 0), *margins, (0, 0, 0)])
 
     return functools.reduce(jnp.add, [place(i, j) for i in range(kh) for j in range(kw)])
 
