@@ -21,13 +21,16 @@ _WORKDIR = cli.define_workdir("Folder of the study; an existing study of the sam
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Trains what is left of the study, then writes its report."""
+    """Trains what is left of the study, writes its report, and prints its verdict."""
     cli.known_flags_only(arguments)
     from fmnist_jax.compare.runner import compare
     from fmnist_jax.report import write_study_report
+    from fmnist_jax.train.records import read_json
 
     summary = compare(_CONFIG.value, _WORKDIR.value)
     report = write_study_report(_WORKDIR.value)
+    for workload in read_json(report.with_name("summary.json"))["workloads"]:
+        print(f"{workload['name']}: {' '.join(workload['verdict'])}")
     print(f"finished: {summary['runs']} runs, {summary['diverged']} of them diverged; report: {report}")
 
 

@@ -203,7 +203,15 @@ def _files(run: Path) -> set[str]:
 RUN = Subject(
     "train", write_data, lambda workdir, data: train_arguments(workdir, data, **_SETTINGS), differences, _stage
 )
-STUDY = Subject("compare", write_csv, study_arguments, study_differences, _study_stage)
+
+
+def study(**settings: object) -> Subject:
+    """A study with these settings, as `study_arguments` takes them."""
+
+    def arguments(workdir: Path, data: Path) -> list[str]:
+        return study_arguments(workdir, data, **settings)
+
+    return Subject("compare", write_csv, arguments, study_differences, _study_stage)
 
 
 def main() -> None:
@@ -215,10 +223,11 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        subject = STUDY if arguments.study else RUN
         if arguments.at_every_write:
-            found = kill_at_every_write(folder, subject)
+            found = kill_at_every_write(folder, study() if arguments.study else RUN)
         else:
+            # One that spends more of its life in training than in imports and plots.
+            subject = study(study__epochs=30, study__trials=10, study__seeds=10) if arguments.study else RUN
             found = kill_and_resume(folder, arguments.kills, arguments.seed, subject)
     sys.exit("\n".join(found) or 0)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_jax.atomic import remove, write_atomically
+from fmnist_jax.atomic import append, cut, remove, write_atomically
 from fmnist_jax.errors import WorkdirError
 
 
@@ -55,3 +55,20 @@ def test_removing(tmp_path: Path):
     assert not path.exists()
     with pytest.raises(WorkdirError, match="cannot be removed"):
         remove(tmp_path)
+
+
+def test_a_file_is_added_to_and_cut(tmp_path: Path):
+    path = tmp_path / "file.jsonl"
+    append(path, b"one\n")
+    append(path, b"two\n")
+    assert path.read_bytes() == b"one\ntwo\n"
+    cut(path, 4)
+    assert path.read_bytes() == b"one\n"
+
+
+def test_a_file_that_cannot_be_added_to_or_cut(tmp_path: Path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(WorkdirError, match=r"folder cannot be written \(Is a directory\)"):
+        append(tmp_path / "folder", b"one")
+    with pytest.raises(WorkdirError, match=r"none cannot be shortened \(No such file or directory\)"):
+        cut(tmp_path / "none", 3)

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from kill_and_resume import STUDY, kill_and_resume, study_differences
+from kill_and_resume import kill_and_resume, study, study_differences
 from run_script import ROOT, Forked, run_script, start_script, study_arguments, write_data
 
 from fmnist_jax import config as config_schema
@@ -21,7 +21,7 @@ MY_OPTIMIZER = EXAMPLES / "my_optimizer.py"
 
 
 @pytest.fixture(scope="module")
-def study(toy_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(toy_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The workdir of a study that was trained without a disturbance."""
     workdir = tmp_path_factory.mktemp("studies") / "study"
     ended = run_script("compare", *study_arguments(workdir, toy_data))
@@ -34,30 +34,35 @@ def files(workdir: Path) -> dict[str, bytes]:
     return {str(path.relative_to(workdir)): path.read_bytes() for path in workdir.rglob("*") if path.is_file()}
 
 
-def test_a_study_leaves_what_is_promised(study: Path):
+def test_a_study_leaves_what_is_promised(finished: Path):
     names = {"config.json", "manifest.json", "plan.json", "results.jsonl", "chunks.jsonl", "results.csv"}
-    assert names | {"summary.json", "plots", "report.html", "report.md"} <= {path.name for path in study.iterdir()}
-    command = json.loads((study / "manifest.json").read_text())["command"]
+    assert names | {"summary.json", "plots", "report.html", "report.md"} <= {path.name for path in finished.iterdir()}
+    command = json.loads((finished / "manifest.json").read_text())["command"]
     assert command.startswith("python scripts/compare.py --workdir=")
-    config = config_schema.from_json((study / "config.json").read_text(), SCHEMA)
+    config = config_schema.from_json((finished / "config.json").read_text(), SCHEMA)
     assert config.study.optimizers == ("rmsprop", "adam:eps=1e-8,b1=0.8")
     assert config.study.targets == (0.1, 0.2)
 
 
-def test_a_finished_study_is_reported_anew_and_nothing_else(study: Path, toy_data: Path):
-    before = files(study)
-    (study / "report.html").unlink()
-    ended = run_script("compare", *study_arguments(study, toy_data))
-    assert ended.out == f"finished: 12 runs, 0 of them diverged; report: {study}/report.html\n"
+def test_a_finished_study_is_reported_anew_and_nothing_else(finished: Path, toy_data: Path):
+    before = files(finished)
+    (finished / "report.html").unlink()
+    ended = run_script("compare", *study_arguments(finished, toy_data))
+    verdict, last = ended.out.splitlines()
+    assert verdict.startswith("toy, 2 epochs, constant: ")
+    assert last == f"finished: 12 runs, 0 of them diverged; report: {finished}/report.html"
     assert (ended.code, ended.err) == (0, "")
-    assert files(study) == before
+    assert files(finished) == before
 
 
 def test_a_study_killed_without_warning_and_resumed_is_the_uninterrupted_one(tmp_path: Path):
-    assert kill_and_resume(tmp_path, kills=3, seed=1, subject=STUDY, start=Forked) == []
+    subject = study(study__epochs=10, study__trials=5, study__seeds=5)
+    assert kill_and_resume(tmp_path, kills=3, seed=10, subject=subject, start=Forked) == []
 
 
-def test_a_study_stopped_by_a_signal_and_resumed_is_the_uninterrupted_one(study: Path, toy_data: Path, tmp_path: Path):
+def test_a_study_stopped_by_a_signal_and_resumed_is_the_uninterrupted_one(
+    finished: Path, toy_data: Path, tmp_path: Path
+):
     arguments = study_arguments(tmp_path / "study", toy_data)
     process = start_script("compare", *arguments)
     assert process.stdout is not None
@@ -71,7 +76,7 @@ def test_a_study_stopped_by_a_signal_and_resumed_is_the_uninterrupted_one(study:
     ended = run_script("compare", *arguments)
     assert (ended.code, ended.err) == (0, "")
     assert re.search(r" images, resumed after \d+ of them; csv, cpu; ", ended.out)
-    assert study_differences(tmp_path / "study", study) == []
+    assert study_differences(tmp_path / "study", finished) == []
 
 
 def test_an_optimizer_of_ones_own_is_compared(tmp_path: Path):

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from fmnist_jax import config as config_schema
+from fmnist_jax.compare import config as study_schema
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -47,7 +48,8 @@ def test_scripts_configs_flags_and_keys_of_a_command_exist(command):
         if name == "config":
             assert (ROOT / value).is_file()
         elif name.startswith("config."):
-            assert name.removeprefix("config.") in config_schema.SCHEMA
+            schema = study_schema.SCHEMA if script.stem == "compare" else config_schema.SCHEMA
+            assert name.removeprefix("config.") in config_schema.settable(schema)
         else:
             assert re.search(rf'DEFINE_\w+\(\s*"{name}"', source), f"{script.name} has no flag --{name}"
 
