@@ -272,7 +272,8 @@ def test_a_study_that_cannot_be_leaves_nothing(study, problem, fake, small, tmp_
 
 def test_what_is_printed(fake, small, tmp_path, capsys):
     compare(small(mode="tuned", optimizers=("rmsprop",), trials=2, seeds=3), tmp_path)
-    first, estimate, tune, won, two, three = capsys.readouterr().out.splitlines()
+    planning, first, estimate, tune, won, two, three = capsys.readouterr().out.splitlines()
+    assert planning == "planning: compiling, to see how many runs fit into memory at once"
     assert first == (
         "rmsprop on toy, 2 epochs, constant: 2 trials and 3 final runs, 10 epochs, 390 images; csv, cpu; "
         f"workdir {tmp_path}"

@@ -49,8 +49,8 @@ def compare(config: ConfigDict, workdir: str | os.PathLike[str]) -> dict[str, An
 
     **Returns:** `runs`, how many were trained, and `diverged`, how many of them did.
 
-    **Raises:** `UserError` for whatever is wrong with the config, the data or the workdir, before anything is written;
-    `Interrupted` after SIGINT or SIGTERM, every finished chunk written.
+    **Raises:** `UserError` for whatever is wrong with the config, the data or the workdir, before anything is written,
+    or for too little memory; `Interrupted` after SIGINT or SIGTERM, every finished chunk written.
     """
     validate(config)
     arms = parse_arms(config.study.optimizers, tuned=config.study.mode == "tuned")
@@ -97,6 +97,7 @@ class _Study:
             return read_plan(file)
         if (self.folder / "results.jsonl").exists():
             raise WorkdirError(f"{file} is missing beside the results; restore it, or take another --workdir")
+        print("planning: compiling, to see how many runs fit into memory at once", flush=True)
         plan = make_plan(self.config, self.arms, self._divide)
         write_plan(file, plan)
         return plan
