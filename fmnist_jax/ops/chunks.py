@@ -19,9 +19,11 @@ _BUDGET_BYTES = 2**20
 
 def size(batch: int, bytes_each: int) -> int:
     """Returns how many of `batch` examples to take at a time where the intermediate results of each take so much."""
-    most = max(1, _BUDGET_BYTES // max(1, bytes_each))
-    chunks = -(-batch // most)
-    return -(-batch // chunks)
+    most = min(batch, max(1, _BUDGET_BYTES // max(1, bytes_each)))
+    even = [chunk for chunk in range(1, most + 1) if batch % chunk == 0]
+    if even and even[-1] > most // 2:
+        return even[-1]  # filling up the last chunk would copy the whole batch
+    return -(-batch // -(-batch // most))
 
 
 def mapped(function: Callable[..., Any], chunk: int, *batched: jax.Array) -> Any:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
@@ -117,8 +116,15 @@ class Tiling:
 
     def input_gradient(self, grid: Grid, size: Pair) -> jax.Array:
         """The transpose of `inputs`: adds up, where tiles overlap, to `[batch, *size, in]`."""
-        tiles = _each(lambda leaf: leaf.reshape(-1, *self.count, leaf.shape[-1]), _transformed(grid, *self._of(2)))
-        return patches.fitted(self._overlapped(tiles), size)
+        tiles = _each(lambda leaf: leaf.reshape(-1, *self.count, leaf.shape[-1]), grid)
+        # Where there is but one tile, all of its pixels are phases of their own.
+        steps = [m if n > 1 else whole for m, n, whole in zip(self.tile, self.count, self.size, strict=True)]
+        above, beside = self._of(2)
+        down = [_overlapped(column, above, steps[0], axis=1) for column in zip(*tiles, strict=True)]
+        # Fused with what follows, each of these sums would be computed anew for every pixel that it reaches.
+        down = lax.optimization_barrier(down)
+        phases = [_overlapped(row, beside, steps[1], axis=2) for row in zip(*down, strict=True)]
+        return patches.fitted(patches.interleave(phases), size)
 
     def outputs(self, grid: Grid) -> Grid:
         """Transforms products, each `[batch * tiles, out]`, to a grid of the tiles' pixels `[batch, *count, out]`."""
@@ -138,23 +144,6 @@ class Tiling:
 
     def _of_taps(self, dtype: jnp.dtype) -> list[np.ndarray]:
         return [np.asarray(matrix, dtype) for matrix in self._of(1)]
-
-    def _overlapped(self, tiles: Grid) -> jax.Array:
-        """Puts a grid of `[batch, *count, in]` into one map; every `tile` pixels the next tile begins."""
-        if self.count == (1, 1):
-            return patches.interleave(tiles)
-        beyond = [-(-size // m) - 1 for size, m in zip(self.size, self.tile, strict=True)]
-
-        def phase(p: int, q: int) -> jax.Array:
-            rows, columns = range(p, self.size[0], self.tile[0]), range(q, self.size[1], self.tile[1])
-            margins = itertools.product(range(len(rows)), range(len(columns)))
-            placed = [
-                jnp.pad(tiles[rows[a]][columns[b]], ((0, 0), (a, beyond[0] - a), (b, beyond[1] - b), (0, 0)))
-                for a, b in margins
-            ]
-            return functools.reduce(jnp.add, placed)
-
-        return patches.interleave([[phase(p, q) for q in range(self.tile[1])] for p in range(self.tile[0])])
 
 
 def products(inputs: Grid, kernel: jax.Array) -> Grid:
@@ -177,6 +166,22 @@ def _transformed(grid: Grid, rows: Matrix, columns: Matrix) -> Grid:
     """Returns the grid multiplied by `rows` from the left and by the transpose of `columns` from the right."""
     down = [[_weighted(weights, column) for column in zip(*grid, strict=True)] for weights in rows]
     return [[_weighted(weights, row) for weights in columns] for row in down]
+
+
+def _overlapped(terms: Sequence[jax.Array], matrix: Matrix, step: int, axis: int) -> list[jax.Array]:
+    """Transforms tiles along an axis and adds them up where they overlap, a tile beginning every `step` pixels.
+
+    Returns `step` phases, each as long as there are tiles and as many more as the last tile reaches.
+    """
+    pixels = [_weighted(weights, terms) for weights in matrix]
+    beyond = -(-len(pixels) // step) - 1
+
+    def shifted(at: int) -> jax.Array:
+        margins = [(0, 0)] * pixels[at].ndim
+        margins[axis] = (at // step, beyond - at // step)
+        return jnp.pad(pixels[at], margins)
+
+    return [functools.reduce(jnp.add, map(shifted, range(at, len(pixels), step))) for at in range(step)]
 
 
 def _weighted(weights: Sequence[float], terms: Sequence[jax.Array]) -> jax.Array:
