@@ -27,7 +27,7 @@ def _conditions(record: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{package} {version}" for package, version in record["versions"].items())
     noises = "; ".join(f"*{noise.name}*: {noise.summary}" for noise in NOISES)
     return (
-        f"`python scripts/calibrate.py --studies={record['studies']}` wrote this and the JSON beside it ({versions}). "
+        f"Written by `scripts/calibrate.py` with `--studies={record['studies']}`, as the JSON beside it ({versions}). "
         "Each rate is of simulated studies, with its Monte Carlo standard error in brackets. Noise between seeds is "
         f"{noises}. README.md says what follows."
     )
