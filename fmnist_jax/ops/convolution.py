@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fmnist_jax.ops import chunks, patches, winograd
+from fmnist_jax.ops import chunks, patches, spread, winograd
 from fmnist_jax.ops.lowering import Lowering, choose
 from fmnist_jax.ops.patches import Pair
 from fmnist_jax.ops.winograd import Tiling
@@ -38,8 +38,10 @@ def conv2d(
         return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_LAYOUT)
     padded = pad(x, kernel, strides, padding)
     if chosen == "winograd":
-        out = patches.positions(padded, kernel, strides)
-        return patches.fitted(_by_winograd(padded, kernel, Tiling.of(out, kernel.shape[:2])), out)
+        out = patches.positions(padded, kernel, tuple(strides))
+        tiling = Tiling.of(out, kernel.shape[:2])
+        whole = spread.over_batch(lambda *arrays: _by_winograd(*arrays, tiling), (padded,), (kernel,))
+        return patches.fitted(whole, out)
     return _by_patches(padded, kernel, tuple(strides))
 
 

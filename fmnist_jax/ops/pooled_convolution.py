@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fmnist_jax.ops import chunks, patches
+from fmnist_jax.ops import chunks, patches, spread
 from fmnist_jax.ops.convolution import Padding, conv2d, pad
 from fmnist_jax.ops.lowering import Lowering, choose
 from fmnist_jax.ops.patches import Pair
@@ -47,9 +47,9 @@ def conv_relu_pool(
     chosen = choose(lowering, kernel, strides)
     if chosen == "xla" or 0 in pooled:
         return max_pool(jax.nn.relu(conv2d(x, kernel, strides=strides, padding=padding, lowering="xla") + bias))
-    if chosen == "winograd":
-        return _by_phases(padded, kernel, bias, ByWinograd(Tiling((2, 2), kernel.shape[:2], pooled)))
-    return _by_phases(padded, kernel, bias, ByPatches(strides, pooled))
+    winograd = ByWinograd(Tiling((2, 2), kernel.shape[:2], pooled))
+    phases = winograd if chosen == "winograd" else ByPatches(strides, pooled)
+    return spread.over_batch(lambda *arrays: _by_phases(*arrays, phases), (padded,), (kernel, bias))
 
 
 def max_pool(x: jax.Array) -> jax.Array:
