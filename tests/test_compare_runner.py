@@ -287,6 +287,15 @@ def test_what_is_printed(fake, small, tmp_path, capsys):
     assert re.fullmatch(r"5/5 runs  rmsprop, seed 2  mean val accuracy [\d.]+%  [\d.]+ s  ETA 0:00:00", three)
 
 
+@pytest.mark.parametrize(("arms", "seeds", "least"), [(2, 5, 6), (2, 6, None), (3, 6, 7), (3, 7, None), (1, 1, None)])
+def test_too_few_seeds_to_show_a_difference_are_told_of_beforehand(arms, seeds, least, fake, small, tmp_path, capsys):
+    compare(small(optimizers=("adam", "sgd", "rmsprop")[:arms], seeds=seeds), tmp_path)
+    note = f"note: config.study.seeds={seeds} cannot show a difference between two of {arms} arms, however large: that"
+    printed = capsys.readouterr().out
+    assert (f"{note} takes {least} or more\n" in printed) == (least is not None)
+    assert ("note: " in printed) == (least is not None)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_a_study_and_keeps_its_finished_chunks(number, fake, small, tmp_path, monkeypatch):
     def interrupt(chunk: int) -> None:
