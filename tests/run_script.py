@@ -73,6 +73,10 @@ class Forked:
     def kill(self) -> None:
         self._process.kill()
 
+    def send_signal(self, number: int) -> None:
+        assert self._process.pid is not None
+        os.kill(self._process.pid, number)
+
 
 def start_script(name: str, *arguments: object, **hooks: object) -> subprocess.Popen[str]:
     """Starts `scripts/<name>.py` from the repository's root in a Python of its own.

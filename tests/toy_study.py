@@ -1,4 +1,4 @@
-"""The config of a tuned study of a network that trains in milliseconds, for tests of scripts/compare.py."""
+"""The config of a tuned study of a network that compiles and trains in no time, for tests of scripts/compare.py."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ def get_config() -> ConfigDict:
     config.data.val_examples = 11
     config.train.batch_size = toy.BATCH
     config.study.mode = "tuned"
-    config.study.models = ("toy",)
+    config.study.models = ("linear",)
     config.study.epochs = (2,)
     config.study.seeds, config.study.trials = 3, 3
     config.study.score_test = True
