@@ -28,9 +28,8 @@ def _python(*arguments: object, **settings: str) -> subprocess.CompletedProcess[
 
 
 def test_on_four_devices():
-    done = _python(
-        "-m", "pytest", "-q", "-p", "no:cacheprovider", FOLDER / "on_four_devices.py", JAX_NUM_CPU_DEVICES="4"
-    )
+    settings = {"JAX_NUM_CPU_DEVICES": "4", "XLA_FLAGS": "--xla_backend_optimization_level=0"}  # compiled in a hurry
+    done = _python("-m", "pytest", "-q", "-p", "no:cacheprovider", FOLDER / "on_four_devices.py", **settings)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
