@@ -63,4 +63,12 @@ class Conv(nnx.Module):
 
 def dense(fan_in: int, features: int, *, init: Initializers, style: Style, rngs: nnx.Rngs) -> nnx.Linear:
     """Returns a dense layer, `[batch, fan_in]` to `[batch, features]`."""
-    return nnx.Linear(fan_in, features, kernel_init=init.kernel, bias_init=init.bias, dtype=style.dtype, rngs=rngs)
+    return nnx.Linear(
+        fan_in,
+        features,
+        kernel_init=init.kernel,
+        bias_init=init.bias,
+        dtype=style.dtype,
+        dot_general=ops.dot_general,
+        rngs=rngs,
+    )
