@@ -46,7 +46,7 @@ SCHEMA: Schema = {
     "schedule.final_scale": Field(0.0, "where a decaying schedule ends, as a share of the peak", 0, 1),
     "train.epochs": Field(10, "passes over the training images", 1),
     "train.batch_size": Field(256, "images a step", 1),
-    "train.devices": Field(0, "devices to spread each batch over; 0: on a CPU all (the cores), else one", 0),
+    "train.devices": Field(0, "devices to spread each batch over; 0: on a CPU its cores, else one device", 0),
     "train.ema_decay": Field(0.0, "evaluate an exponential moving average of the parameters; 0: off", 0, below=1),
     "train.score_test": Field(False, "score the test set too, once, after the last epoch"),
     "train.eval_batch_size": Field(500, "images an evaluation step", 1),

@@ -34,6 +34,12 @@ def _on(number: int, function, *arguments):
         return jax.device_get(jax.jit(function)(*placed))
 
 
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch):
+    """Toys are spread, too."""
+    monkeypatch.setattr(devices, "LEAST_IMAGES", 1)
+
+
 @pytest.fixture
 def alone(monkeypatch):
     """Leaves one device to what follows."""
@@ -171,6 +177,13 @@ def test_a_run_goes_on_and_is_scored_where_there_are_fewer_devices(tmp_path, toy
 def test_how_many_devices_are_taken(wanted, batch, number):
     config = toy.toy_config(train__devices=wanted, train__batch_size=batch)
     assert devices.for_training(config) == devices.for_scoring(config) == jax.devices()[:number]
+
+
+def test_small_batches_are_spread_over_fewer_devices(monkeypatch):
+    monkeypatch.undo()
+    for batch, number in ((256, 4), (96, 3), (64, 2), (63, 1), (8, 1)):
+        assert devices.for_training(toy.toy_config(train__batch_size=batch)) == jax.devices()[:number]
+    assert devices.for_training(toy.toy_config(train__batch_size=8, train__devices=4)) == jax.devices()
 
 
 def test_what_was_trained_on_more_devices_is_scored_on_those_that_there_are():

@@ -10,6 +10,10 @@ from ml_collections import ConfigDict
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.train.resources import cores
 
+# Of a batch on each device, where it is not the user who says how many devices: with fewer, what they all do alike (the
+# optimizer's step) and what they tell each other take longer than what is saved.
+LEAST_IMAGES = 32
+
 _NUMBER = "jax_num_cpu_devices"
 
 
@@ -48,7 +52,10 @@ def for_training(config: ConfigDict) -> list[jax.Device]:
 
 def for_scoring(config: ConfigDict) -> list[jax.Device]:
     """Returns the devices that the run was trained on, so that its scores are the same ones; fewer where there are."""
-    there = jax.local_devices()
-    most = config.train.devices or (len(there) if there[0].platform == "cpu" else 1)
-    shares = (number for number in range(1, len(there) + 1) if number <= most and not config.train.batch_size % number)
-    return there[: max(shares)]
+    there, batch = jax.local_devices(), config.train.batch_size
+    most = min(config.train.devices or _most(there[0], batch), len(there))
+    return there[: max(number for number in range(1, most + 1) if batch % number == 0)]
+
+
+def _most(device: jax.Device, batch: int) -> int:
+    return max(1, batch // LEAST_IMAGES) if device.platform == "cpu" else 1
