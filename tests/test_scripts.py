@@ -17,6 +17,7 @@ from run_script import run_script, start_script, train_arguments, write_data
 
 from fmnist_jax.data import CLASS_NAMES
 from fmnist_jax.data.synthetic import generate
+from fmnist_jax.train.resources import cores
 
 EPOCHS = 4
 SETTINGS = {"train__epochs": EPOCHS, "train__score_test": True}
@@ -77,8 +78,10 @@ def test_a_run_leaves_what_is_promised(trained: Path):
     assert summary["status"] == "finished"
     assert summary["test_accuracy"] == records(trained)[-1]["test_accuracy"]
     assert not summary["validation_is_test"]
-    command = json.loads((trained / "manifest.json").read_text())["command"]
-    assert command.startswith("python scripts/train.py --workdir=")
+    manifest = json.loads((trained / "manifest.json").read_text())
+    assert manifest["command"].startswith("python scripts/train.py --workdir=")
+    # A device for each core; batches of 64 are enough for two.
+    assert (manifest["device"]["count"], manifest["batch_devices"]) == (cores(), min(cores(), 2))
 
 
 def test_a_finished_run_is_left_as_it_is(trained: Path, data: Path):
