@@ -17,7 +17,7 @@ from fmnist_jax import config as config_schema
 from fmnist_jax.config import SCHEMA, Schema
 from fmnist_jax.errors import ConfigError, did_you_mean
 
-_LISTED = 10  # config files named in an error
+_LISTED = 20  # config files named in an error
 _BRIEF = 160  # characters shown of a message from the file's code
 
 

@@ -10,16 +10,40 @@ from fmnist_jax.benchmark.figures import TASKS, rates, ratios, spread
 
 _VERBS = {"train": "training", "evaluate": "evaluation"}
 _MIB = 2**20
+_STOCK = "flax-scan"
 
 
 def markdown(record: Mapping[str, Any]) -> str:
     """Returns the text of `benchmark.md` from what `benchmark.json` holds."""
-    blocks = ["# Speed, side by side", _conditions(record["manifest"])]
+    blocks = ["# Speed, side by side", _conditions(record["manifest"]), overview(record["models"])]
     for name, model in record["models"].items():
         blocks += [f"## {name}", _about(model), _contenders(model), _findings(model)]
     for name, axes in record["growth"].items():
         blocks.append(growth(name, axes, record["models"][name]["batch_size"]))
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def overview(models: Mapping[str, Any]) -> str:
+    """Returns a table with a row for each model: what matters most."""
+    header = ["", "training, images/s", "fastest peer", "ours is faster", "than stock Flax", "share of roofline"]
+    header += ["evaluation, images/s", "fastest peer", "ours is faster"]
+    return _table(header, [_overview_row(name, model["summary"]) for name, model in models.items()])
+
+
+def _overview_row(name: str, summary: Mapping[str, Any]) -> list[str]:
+    train, evaluation = (_against_peer(summary[task]) for task in TASKS)
+    flax = summary["train"]["ours_times_as_fast_as"].get(_STOCK)
+    roof = summary["train"]["roofline"]
+    reached = f"{roof['reached']['median']:.0%}" if roof else ""
+    return [name, *train, f"{flax['median']:.0f} x" if flax else "", reached, *evaluation]
+
+
+def _against_peer(summary: Mapping[str, Any]) -> list[str]:
+    speeds, peer = summary["examples_per_second"], summary["fastest_peer"]
+    ratio = summary["ours_times_as_fast_as"].get(peer)
+    ours = f"{speeds['ours']['median']:,.0f}" if "ours" in speeds else ""
+    theirs = f"{peer}: {speeds[peer]['median']:,.0f}" if peer else ""
+    return [ours, theirs, f"{_words(ratio, '.2f')} x" if ratio else ""]
 
 
 def _conditions(manifest: Mapping[str, Any]) -> str:
