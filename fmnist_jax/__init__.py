@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fmnist_jax.models import register as register_model
     from fmnist_jax.optimizers import Hyperparameter, Optimizer
     from fmnist_jax.optimizers import register as register_optimizer
+    from fmnist_jax.report import write_run_report, write_study_report
     from fmnist_jax.train.devices import use_all_cores
     from fmnist_jax.train.loop import train as train_network
     from fmnist_jax.train.run import make_run
@@ -35,6 +36,8 @@ __all__ = [
     "study_config",
     "train_network",
     "use_all_cores",
+    "write_run_report",
+    "write_study_report",
 ]
 
 # Imported when they are asked for: what makes a report from files needs no jax.
@@ -52,6 +55,8 @@ _HOMES = {
     "study_config": "fmnist_jax.compare.config",
     "train_network": "fmnist_jax.train.loop:train",
     "use_all_cores": "fmnist_jax.train.devices",
+    "write_run_report": "fmnist_jax.report",
+    "write_study_report": "fmnist_jax.report",
 }
 
 

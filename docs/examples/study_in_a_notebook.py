@@ -12,8 +12,14 @@ from pathlib import Path
 
 import optax
 
-from fmnist_jax import Hyperparameter, Optimizer, compare_optimizers, register_optimizer, study_config
-from fmnist_jax.report import write_study_report
+from fmnist_jax import (
+    Hyperparameter,
+    Optimizer,
+    compare_optimizers,
+    register_optimizer,
+    study_config,
+    write_study_report,
+)
 
 
 def signum(rate, weight_decay, momentum):
