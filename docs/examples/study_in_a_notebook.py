@@ -1,4 +1,4 @@
-"""A study in a notebook: which of three optimizers is ahead after two epochs, over four seeds, on synthetic images?
+"""A study in a notebook: is one's own optimizer ahead of Adam after two epochs, on synthetic images?
 
 Each `# %%` begins a cell: Jupyter, through Jupytext, and many an editor open this file as a notebook. As a script it
 takes about a minute:
@@ -6,7 +6,7 @@ takes about a minute:
 python docs/examples/study_in_a_notebook.py
 """
 
-# %% What is compared: two of the package's optimizers, and one of one's own.
+# %% One's own optimizer: its update, and its defaults and search space.
 import csv
 from pathlib import Path
 
@@ -35,10 +35,10 @@ register_optimizer("signum", Optimizer(signum, space, "Signum (Bernstein et al. 
 config = study_config()
 config.data.name = "synthetic"
 config.data.val_examples = 2000
-config.study.optimizers = ("adam", "momentum:learning_rate=0.05", "signum")
+config.study.optimizers = ("adam", "signum")
 config.study.models = ("model1",)
 config.study.epochs = (2,)
-config.study.seeds = 4
+config.study.seeds = 6  # the fewest that can show a difference between two
 config.study.targets = (0.7, 0.8)
 
 # %% Train. The same cell again goes on where it was stopped; once finished it trains nothing.
