@@ -104,11 +104,12 @@ def lines_of(chunk: PlannedChunk, outcome: Outcome) -> list[Line]:
         own = {"trial": member.trial, "seed": member.seed, "hyperparameters": member.hyperparameters}
         own |= {"member": member.member, "chunk": chunk.chunk}
         for record, share in zip(history, shares, strict=False):  # the history of one that diverged ends early
-            lines.append({**shared, **own, **{key: record[key] for key in _FIGURES if key in record}, **share})
+            lines.append({**shared, **own, **{key: record[key] for key in FIGURES if key in record}, **share})
     return lines
 
 
-_FIGURES = (
+# Of an epoch; those of the test set only where it was scored.
+FIGURES = (
     "epoch",
     "step",
     "train_loss",

@@ -10,21 +10,10 @@ from typing import Any
 
 from fmnist_jax.atomic import write_atomically
 from fmnist_jax.compare.plan import FINAL
-from fmnist_jax.compare.results import Line, by_member
+from fmnist_jax.compare.results import FIGURES, Line, by_member
 from fmnist_jax.train.history import diverged
 
 _COLUMNS = ("member", "model", "epochs", "schedule", "arm", "optimizer", "trial", "seed", "diverged")
-_FIGURES = (
-    "epoch",
-    "step",
-    "train_loss",
-    "train_accuracy",
-    "val_loss",
-    "val_accuracy",
-    "test_loss",
-    "test_accuracy",
-    "train_seconds",
-)
 
 
 def write_table(path: Path, chunks: Iterable[Sequence[Line]]) -> None:
@@ -35,7 +24,7 @@ def write_table(path: Path, chunks: Iterable[Sequence[Line]]) -> None:
     runs = [run for lines in chunks for run in by_member(lines) if run[0]["phase"] == FINAL]
     names = dict.fromkeys(name for run in runs for name in run[0]["hyperparameters"])
     text = io.StringIO()
-    table = csv.DictWriter(text, [*_COLUMNS, *_FIGURES, *names], restval="", lineterminator="\n")
+    table = csv.DictWriter(text, [*_COLUMNS, *FIGURES, "train_seconds", *names], restval="", lineterminator="\n")
     table.writeheader()
     table.writerows(_row(run) for run in runs)
     write_atomically(path, text.getvalue().encode())
@@ -43,5 +32,5 @@ def write_table(path: Path, chunks: Iterable[Sequence[Line]]) -> None:
 
 def _row(run: Sequence[Line]) -> dict[str, Any]:
     last = run[-1] | {"diverged": diverged(run[-1]), "train_seconds": sum(line["train_seconds"] for line in run)}
-    shown = {name: last[name] for name in (*_COLUMNS, *_FIGURES) if name in last}
+    shown = {name: last[name] for name in (*_COLUMNS, *FIGURES, "train_seconds") if name in last}
     return {**last["hyperparameters"], **shown}
