@@ -2,8 +2,8 @@
 
 python scripts/train.py --config=configs/2c2d.py --workdir=runs/2c2d
 
-An epoch takes 81 s on two cores (beside other work), so that the hundred take more than two hours; they have not been
-run to the end. Expect 84 % on the test images after the first.
+An epoch takes about 32 s on two cores, as docs/benchmarks/benchmark.md has it, and the hundred nearly an hour; they
+have not been run to the end. Expect 84 % on the test images after the first.
 """
 
 from ml_collections import ConfigDict

@@ -2,9 +2,9 @@
 
 python scripts/train.py --config=configs/model1.py --workdir=runs/model1
 
-Takes 2.0 minutes on one core (median of five runs), no longer on two. Expect 89.0% on the test images, on
-which it validates as the study did: 88.98% with a standard deviation of 0.43 points over five seeds, where the
-study had 88.98%; docs/benchmarks/reference.md has all figures.
+Trains for about 45 seconds on two cores, as docs/benchmarks/benchmark.md has it. Expect 89.0% on the test images, on
+which it validates as the study did: 88.98% with a standard deviation of 0.43 points over five seeds, where the study
+had 88.98%; docs/benchmarks/reference.md has all figures.
 """
 
 from ml_collections import ConfigDict

@@ -2,9 +2,9 @@
 
 python scripts/train.py --config=configs/model2.py --workdir=runs/model2
 
-Takes 2.1 minutes on one core (median of five runs), no longer on two. Expect 89.5% on the test images, on
-which it validates as the study did: 89.48% with a standard deviation of 0.40 points over five seeds, where the
-study had 87.52%; docs/benchmarks/reference.md has all figures.
+Trains for about 50 seconds on two cores, as docs/benchmarks/benchmark.md has it. Expect 89.5% on the test images, on
+which it validates as the study did: 89.48% with a standard deviation of 0.40 points over five seeds, where the study
+had 87.52%; docs/benchmarks/reference.md has all figures.
 """
 
 from ml_collections import ConfigDict

@@ -2,9 +2,9 @@
 
 python scripts/train.py --config=configs/model3.py --workdir=runs/model3
 
-Takes 2.8 minutes on one core (median of five runs), no longer on two. Expect 90.7% on the test images, on
-which it validates as the study did: 90.73% with a standard deviation of 0.55 points over five seeds, where the
-study had 90.81%; docs/benchmarks/reference.md has all figures.
+Trains for about 65 seconds on two cores, as docs/benchmarks/benchmark.md has it. Expect 90.7% on the test images, on
+which it validates as the study did: 90.73% with a standard deviation of 0.55 points over five seeds, where the study
+had 90.81%; docs/benchmarks/reference.md has all figures.
 """
 
 from ml_collections import ConfigDict
