@@ -134,10 +134,12 @@ def test_p_of_improvement_of_arms_far_apart_has_an_interval_of_some_width():
 
 
 def test_the_bootstrap_of_p_of_improvement_resamples_seeds():
-    a, b = np.array([1.0, 4.0, 6.0]), np.array([2.0, 3.0, 5.0])
-    resampled = [np.mean(a[list(seeds), None] > b[list(seeds)]) for seeds in itertools.product(range(3), repeat=3)]
-    found = probability_of_improvement(a, b, 0.6, "percentile")
-    assert (found.low, found.high) == pytest.approx(np.quantile(resampled, [0.2, 0.8]), abs=0.12)
+    a = np.array([1.0, 2.0, 3.0, 4.0])
+    b = a - 0.5
+    drawn = (list(seeds) for seeds in itertools.product(range(4), repeat=4))
+    resampled = [np.mean(a[seeds, None] > b[seeds]) for seeds in drawn]
+    found = probability_of_improvement(a, b, 0.8, "percentile")
+    assert (found.low, found.high) == pytest.approx(np.quantile(resampled, [0.1, 0.9]))
 
 
 def test_paired_p_of_improvement_counts_seeds():
