@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from fmnist_jax import config as config_schema
+from fmnist_jax.benchmark import table
 from fmnist_jax.compare import config as study_schema
 
 ROOT = Path(__file__).parent.parent
@@ -90,3 +92,17 @@ def test_library_example_runs(capsys):
 def test_reference_table_is_the_committed_one():
     table = (ROOT / "docs/benchmarks/reference.md").read_text().split("\n\n")[0]
     assert table in README
+
+
+def test_speed_table_and_its_page_are_made_of_the_committed_figures():
+    folder = ROOT / "docs/benchmarks"
+    for name in ("benchmark", "growth"):
+        record = json.loads((folder / f"{name}.json").read_text())
+        assert (folder / f"{name}.md").read_text() == table.markdown(record)
+    assert table.overview(json.loads((folder / "benchmark.json").read_text())["models"]) in README
+
+
+def test_verdict_is_that_of_the_committed_study():
+    summary = json.loads((ROOT / "docs/studies/rmsprop_adam/summary.json").read_text())
+    quoted = " ".join(re.findall(r"^> (.*)$", README, re.MULTILINE))
+    assert quoted == " ".join(summary["workloads"][0]["verdict"])
