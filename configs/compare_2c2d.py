@@ -4,7 +4,8 @@ python scripts/compare.py --config=configs/compare_2c2d.py --workdir=runs/compar
 
 Two of DeepOBS's 100 epochs and eight of its ten seeds (Schneider, Balles & Hennig 2019): 48 epochs, which two cores can
 pay. The whole of it, for an accelerator: --config.study.epochs=100 --config.study.seeds=10. The settings were tuned for
-100 epochs, and on the test set, on which this validates as well.
+100 epochs, and on the test set, on which this validates as well. docs/studies/2c2d is the outcome after one epoch
+(--config.study.epochs=1): the three cannot be told apart yet.
 """
 
 from ml_collections import ConfigDict
