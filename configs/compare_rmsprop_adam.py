@@ -3,8 +3,8 @@
 python scripts/compare.py --config=configs/compare_rmsprop_adam.py --workdir=runs/compare_rmsprop_adam
 
 As in that study: Keras's default settings, 60,000 training images, ten epochs, and validation on the test set, by which
-nothing is chosen here. Takes twenty minutes on two cores; docs/studies/rmsprop_adam is its outcome: the claim does not
-hold, the two cannot be told apart.
+nothing is chosen here. Takes twenty minutes on two cores; docs/studies/rmsprop_adam is its outcome: the two cannot be
+told apart, and the claimed lead of 0.68 points lies outside the interval.
 """
 
 from ml_collections import ConfigDict
