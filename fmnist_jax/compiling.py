@@ -21,7 +21,9 @@ def compiled(program: Lowered) -> Compiled:
 @functools.cache
 def _options(backend: str) -> dict[str, Any]:
     """Returns the options for a backend; none where this version of XLA does not know them."""
-    wishes = _WISHES.get(backend, {})
+    wishes = _WISHES.get(backend)
+    if not wishes:
+        return {}
     try:
         jax.jit(lambda: 0).lower().compile(compiler_options=wishes)
     except jax.errors.JaxRuntimeError:
