@@ -96,5 +96,5 @@ PROBLEMS: Mapping[str, Problem] = {
     "model2": Problem("model2", Architecture(_FIRST_TWO, hidden=64, dropout=0.5), "rmsprop", 256),
     "model3": Problem("model3", _STUDY_3, "rmsprop", 256),
     "model4": Problem("model3", _STUDY_3, "adam", 256),
-    "2c2d": Problem("2c2d", _DEEPOBS, "adam", 128, learning_rate=2.5e-4),
+    "2c2d": Problem("2c2d", _DEEPOBS, "adam", 256, learning_rate=2.5e-4),
 }
