@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,7 @@ from flax import nnx
 
 from fmnist_jax import models
 from fmnist_jax.errors import ConfigError
-from fmnist_jax.models import overview, registry
+from fmnist_jax.models import deepobs, keras_cnn, overview, registry
 
 IMAGES = jax.ShapeDtypeStruct((3, 28, 28, 1), jnp.float32)
 
@@ -30,6 +32,25 @@ def _drawn(name: str):
 )
 def test_parameters(name, parameters):
     assert overview.count(jax.eval_shape(lambda: _params(name))) == parameters
+
+
+@pytest.mark.parametrize(
+    ("factory", "parameters"),
+    [
+        # Kernel and bias of each layer, first to last.
+        (partial(keras_cnn.KerasCNN, third=0, hidden=0), 10 * 8 + 73 * 16 + 401 * 10),
+        (partial(keras_cnn.KerasCNN, third=32, hidden=5), 10 * 8 + 73 * 16 + 145 * 32 + 289 * 5 + 6 * 10),
+        (deepobs.TwoConvTwoDense, 26 * 8 + 201 * 16 + 785 * 1024 + 1025 * 10),
+    ],
+)
+def test_networks_of_other_widths(factory, parameters):
+    def computed(images):
+        model = factory(first=8, style=models.Style(), rngs=nnx.Rngs(params=0))
+        return model(images), nnx.to_pure_dict(nnx.state(model, nnx.Param))
+
+    logits, params = jax.eval_shape(computed, IMAGES)
+    assert logits.shape == (3, 10)
+    assert overview.count(params) == parameters
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

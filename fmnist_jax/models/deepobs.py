@@ -15,15 +15,19 @@ class TwoConvTwoDense(nnx.Module):
     """conv 5x5 32 - pool - conv 5x5 64 - pool - dense 1024 - dense 10, padded to keep the size; no dropout.
 
     Maps images `[batch, 28, 28, 1]` to logits `[batch, 10]`.
+
+    **Arguments:**
+
+    - `first`: features of the first convolution, for a wider or narrower one; the second has twice as many.
     """
 
-    def __init__(self, *, style: Style, rngs: nnx.Rngs):
+    def __init__(self, *, first: int = 32, style: Style, rngs: nnx.Rngs):
         def conv(fan_in: int, features: int) -> Conv:
             return Conv(fan_in, features, 5, pool=True, padding="SAME", init=DEEPOBS, style=style, rngs=rngs)
 
-        self.conv1 = conv(1, 32)
-        self.conv2 = conv(32, 64)
-        self.hidden = dense(7 * 7 * 64, 1024, init=DEEPOBS, style=style, rngs=rngs)
+        self.conv1 = conv(1, first)
+        self.conv2 = conv(first, 2 * first)
+        self.hidden = dense(7 * 7 * 2 * first, 1024, init=DEEPOBS, style=style, rngs=rngs)
         self.logits = dense(1024, 10, init=DEEPOBS, style=style, rngs=rngs)
 
     def __call__(self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None) -> jax.Array:

@@ -23,17 +23,18 @@ class KerasCNN(nnx.Module):
 
     - `third`: features of a third convolution, 0 for none.
     - `hidden`: width of a dense layer before the last, 0 for none; dropout of one half follows it.
+    - `first`: features of the first convolution; the second has twice as many.
     """
 
-    def __init__(self, *, third: int, hidden: int, style: Style, rngs: nnx.Rngs):
+    def __init__(self, *, third: int, hidden: int, first: int = 32, style: Style, rngs: nnx.Rngs):
 
         def conv(fan_in: int, features: int, pool: bool) -> Conv:
             return Conv(fan_in, features, 3, pool=pool, padding="VALID", init=KERAS, style=style, rngs=rngs)
 
-        self.conv1 = conv(1, 32, pool=True)
-        self.conv2 = conv(32, 64, pool=True)
-        self.conv3 = conv(64, third, pool=False) if third else None
-        flat = 3 * 3 * third if third else 5 * 5 * 64
+        self.conv1 = conv(1, first, pool=True)
+        self.conv2 = conv(first, 2 * first, pool=True)
+        self.conv3 = conv(2 * first, third, pool=False) if third else None
+        flat = 3 * 3 * third if third else 5 * 5 * 2 * first
         self.hidden = dense(flat, hidden, init=KERAS, style=style, rngs=rngs) if hidden else None
         self.dropout = nnx.Dropout(0.5)
         self.logits = dense(hidden or flat, 10, init=KERAS, style=style, rngs=rngs)
