@@ -2,10 +2,16 @@
 
 python scripts/benchmark.py --workdir=runs/benchmark [--models=model3] [--contenders=ours,torch] [--growth]
 python scripts/benchmark.py --workdir=runs/populations --models=model3 --contenders=ours --growth --members=1,8,64
+python scripts/benchmark.py --workdir=runs/widths --models=model3 --contenders=ours --axes=channels
+python scripts/benchmark.py --workdir=runs/numerics --models=model3 --contenders=ours --numerics=precision,lowerings,run
+
+--numerics measures more of us alone: `precision` (float32, tf32 where the device has it, bfloat16), `lowerings` (of the
+convolutions, in populations of --members as one program), `run` (the seconds of ten epochs, scored, without compiling).
+What does not fit into memory or fails is listed with the reason, and the rest is measured.
 
 What is not installed is listed as such; scripts/benchmark_peers.sh makes an environment that holds everyone, and runs
 this in it. Writes benchmark.json (every measurement, and what is needed to repeat them), benchmark.md and plots. The
-defaults take an hour on two cores: let the machine do nothing else meanwhile.
+defaults take over an hour on two cores: let the machine do nothing else meanwhile.
 """
 
 from __future__ import annotations
@@ -19,13 +25,20 @@ from absl import flags
 from fmnist_jax import cli
 
 _WORKDIR = cli.define_workdir("Folder for the results.")
-_MODELS = flags.DEFINE_list("models", ["model1", "model2", "model3", "2c2d"], "Which networks: these, or model4.")
+_MODELS = flags.DEFINE_list("models", ["model1", "model2", "model3", "model4", "2c2d"], "Which networks.")
 _ALL = ["ours", "flax-loop", "flax-scan", "keras", "keras-jit", "torch", "torch-compile", "torch-channels-last"]
 _CONTENDERS = flags.DEFINE_list("contenders", _ALL, "Who takes part.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Measurements of each.", lower_bound=1)
 _SECONDS = flags.DEFINE_float("seconds", 3.0, "About how long one takes, an epoch at most.", lower_bound=0.0)
-_GROWTH = flags.DEFINE_boolean("growth", False, "Measure our growth with batch size, cores and population too.")
-_MEMBERS = flags.DEFINE_list("members", ["1", "2", "4", "8"], "With --growth: of populations of so many.")
+_GROWTH = flags.DEFINE_boolean("growth", False, "Measure how our speed grows too, along all the axes.")
+_ALONG = "batch (size), cores, vmap (members as one program), loop (members one by one), channels (of convolutions)"
+_AXES = flags.DEFINE_list("axes", [], f"Measure how our speed grows, along these axes alone: {_ALONG}.")
+_PARTS = "precision, lowerings (of convolutions, by members), run (ten epochs, in seconds)"
+_NUMERICS = flags.DEFINE_list("numerics", [], f"What else to measure of us: {_PARTS}.")
+_SIZES = "1,2,4,8 on a CPU, 1,8,64,256 on an accelerator"
+_MEMBERS = flags.DEFINE_list(
+    "members", [], f"With --growth and --numerics: of populations of so many; if none: {_SIZES}."
+)
 _KERAS = flags.DEFINE_string("keras_python", "", "The interpreter that has Keras and TensorFlow, if not this one.")
 _TORCH = flags.DEFINE_string("torch_python", "", "The interpreter that has PyTorch, if not this one.")
 
@@ -33,12 +46,15 @@ _TORCH = flags.DEFINE_string("torch_python", "", "The interpreter that has PyTor
 def main(arguments: Sequence[str]) -> None:
     """Measures, and prints the tables."""
     cli.known_flags_only(arguments)
+    from fmnist_jax.benchmark.growth import AXES
     from fmnist_jax.benchmark.measure import Effort
-    from fmnist_jax.benchmark.suite import Settings, run
+    from fmnist_jax.benchmark.settings import Settings
+    from fmnist_jax.benchmark.suite import run
 
     pythons = {"keras": _KERAS.value, "torch": _TORCH.value}
     effort = Effort(_REPEATS.value, _SECONDS.value)
-    settings = Settings(_MODELS.value, _CONTENDERS.value, effort, _GROWTH.value, pythons, _MEMBERS.value)
+    axes = _AXES.value or (list(AXES) if _GROWTH.value else [])
+    settings = Settings(_MODELS.value, _CONTENDERS.value, effort, pythons, axes, _NUMERICS.value, _MEMBERS.value)
     print(run(Path(_WORKDIR.value), settings, say=lambda text: print(text, file=sys.stderr, flush=True)), end="")
 
 

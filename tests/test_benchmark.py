@@ -1,16 +1,16 @@
 import dataclasses
 import json
-import textwrap
 
+import fake_contenders
 import pytest
 from run_script import run_script
 
 from fmnist_jax import models
-from fmnist_jax.benchmark import contenders, figures, plot, roofline, suite, table
+from fmnist_jax.benchmark import figures, roofline, suite
 from fmnist_jax.benchmark.architecture import PROBLEMS
-from fmnist_jax.benchmark.contenders import Entry
 from fmnist_jax.benchmark.measure import Effort, Entrant, in_turn
 from fmnist_jax.benchmark.protocol import Request
+from fmnist_jax.benchmark.settings import Settings
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.models import overview
 
@@ -19,24 +19,7 @@ _QUICK = Effort(repeats=2, seconds=0.01)
 
 @pytest.fixture
 def contender_file(tmp_path, monkeypatch):
-    """Returns a function that writes a contender of the test's own; it does as it is told in no time."""
-
-    def write(name, body):
-        source = f"""
-            import os, time
-            from fmnist_jax.benchmark.task import Contender, Task
-            def make(problem, variant):
-{textwrap.indent(textwrap.dedent(body), " " * 16)}
-                def prepare(n):
-                    return lambda: time.sleep(0.001 * n)
-                tasks = {{"train": Task(prepare, problem.batch_size, 10), "evaluate": Task(prepare, 500, 10)}}
-                return Contender(tasks, 7, "a test", {{"test": "1"}})
-        """
-        (tmp_path / f"{name}.py").write_text(textwrap.dedent(source))
-        monkeypatch.setitem(contenders.CONTENDERS, name, Entry(name, "", "torch", "a test"))
-
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    return write
+    return fake_contenders.writer(tmp_path, monkeypatch)
 
 
 def _entrant(name):
@@ -44,8 +27,8 @@ def _entrant(name):
 
 
 def _settings(**changes):
-    settings = {"models": ["model1"], "contenders": ["ours"], "effort": _QUICK, "growth": False, "pythons": {}}
-    return suite.Settings(**(settings | changes))
+    settings = {"models": ["model1"], "contenders": ["ours"], "effort": _QUICK, "pythons": {}}
+    return Settings(**(settings | changes))
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
@@ -71,6 +54,13 @@ def test_padding_is_not_counted_as_arithmetic():
     conv1, conv2 = 2 * (28 * 5 - 6) ** 2 * 32, 2 * (14 * 5 - 6) ** 2 * 32 * 64
     dense = 2 * (7 * 7 * 64 * 1024 + 1024 * 10)
     assert roofline.evaluation_flops(PROBLEMS["2c2d"].architecture) == conv1 + conv2 + dense
+
+
+def test_the_width_is_that_of_every_convolution():
+    wider = PROBLEMS["model3"].architecture.widened(64)
+    assert [conv.features for conv in wider.convs] == [64, 128, 256]
+    conv1, conv2, conv3 = 26 * 26 * 9 * 1 * 64, 10 * 10 * 9 * 64 * 128, 3 * 3 * 9 * 128 * 256
+    assert roofline.evaluation_flops(wider) == 2 * (conv1 + conv2 + conv3 + 2304 * 256 + 256 * 10)
 
 
 def test_least_traffic_of_a_step_by_hand():
@@ -174,44 +164,14 @@ def test_the_whole_flow_with_ours_flax_and_one_that_is_missing(contender_file, t
     assert (tmp_path / "results" / "benchmark.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_growth_is_of_batch_size_cores_and_members(contender_file):
-    contender_file("ours", "pass")
-    growth = suite.measure_growth("model1", _settings(members=("1", "3")), lambda text: None)
-    assert list(growth) == ["batch size", "cores", "members (vmap)", "members (loop)"]
-    assert list(growth["members (vmap)"]) == list(growth["members (loop)"]) == ["1", "3"]
-    batches = {int(size): entrant["tasks"]["train"] for size, entrant in growth["batch size"].items()}
-    assert all(task["work"] == task["units"] * size for size, task in batches.items())
-    record = {"manifest": {"processor": "a test", "cores": 1, "repeats": 2}, "growth": {"model1": growth}}
-    assert plot.growth(record).startswith(b"\x89PNG")
-
-
-def test_the_table_of_growth_gives_steps_of_all_members_and_how_many_times_the_first():
-    def measured(*seconds: float) -> dict:
-        return {"status": "measured", "tasks": {"train": {"work": 6400.0, "seconds": seconds}}}
-
-    axes = {
-        "batch size": {"32": measured(2.0), "64": measured(1.0)},
-        "members (vmap)": {
-            "1": measured(2.0, 4.0),
-            "8": measured(1.0, 1.0),
-            "64": {"status": "failed", "reason": "broke"},
-        },
-    }
-    rows = [
-        line.split(" | ") for line in table.growth("model1", axes, batch_size=128).splitlines() if line.startswith("|")
-    ]
-    rows = [[cell.strip(" |") for cell in row] for row in rows]
-    assert ["64", "6,400 (6,400 to 6,400)", "100.0", "2.00 (2.00 to 2.00)"] in rows
-    assert ["8", "6,400 (6,400 to 6,400)", "50.0", "3.00 (2.00 to 4.00)"] in rows
-    assert ["64", "failed: broke", "", ""] in rows
-
-
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"models": ["model9"]}, "--models must be one of"),
         ({"contenders": ["torhc"]}, "did you mean 'torch'"),
         ({"contenders": []}, "--contenders must name"),
+        ({"growth": ["batch", "chanels"]}, "--axes must be one of batch, cores, .* did you mean 'channels'"),
+        ({"numerics": ["lowering"]}, "--numerics must be one of precision, .* did you mean 'lowerings'"),
         ({"members": ["1", "many"]}, "--members must be numbers of members, as in 1,8,64, not 'many'"),
         ({"members": ["0"]}, "not '0'"),
         ({"pythons": {"keras": "/nowhere/python"}}, "--keras_python=/nowhere/python is no interpreter"),
@@ -231,6 +191,8 @@ def test_settings_that_do_not_hold(changes, words, tmp_path):
         ["--seconds=soon"],
         ["--contenders=x"],
         ["--members=1,many"],
+        ["--axes=width"],
+        ["--numerics=float64"],
         ["--nonsense"],
         ["word"],
     ],

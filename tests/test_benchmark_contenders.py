@@ -8,7 +8,8 @@ from flax import nnx
 
 from fmnist_jax import models
 from fmnist_jax.benchmark.architecture import PROBLEMS
-from fmnist_jax.benchmark.contenders import CONTENDERS, ours, stock_flax
+from fmnist_jax.benchmark.contenders import CONTENDERS, ours, precision, stock_flax
+from fmnist_jax.benchmark.task import Unavailable
 
 # What the other frameworks warn of is for them to mend.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -79,6 +80,70 @@ def test_a_population_does_the_work_of_its_members(strategy):
     contender = ours.make(_SMALL, f"{strategy} 2")
     assert contender.tasks["train"].unit == 2 * _SMALL.batch_size
     contender.tasks["train"].prepare(2)()
+
+
+@pytest.mark.parametrize("name", ["model1", "model2", "model3", "2c2d"])
+def test_ours_in_another_width_is_the_architecture_in_that_width(name):
+    problem = dataclasses.replace(PROBLEMS[name].widened(8), batch_size=8)
+    contender = ours.make(problem, "")
+    assert contender.parameters == problem.architecture.parameters() != PROBLEMS[name].architecture.parameters()
+    # A second one of the same kind finds it registered.
+    assert ours.make(problem, "").parameters == contender.parameters
+
+
+def test_a_whole_run_trains_and_scores_each_epoch(monkeypatch):
+    monkeypatch.setattr(ours, "TRAIN_EXAMPLES", 20)
+    monkeypatch.setattr(ours, "TEST_EXAMPLES", 10)
+    problem = dataclasses.replace(PROBLEMS["model1"].widened(2), batch_size=8)
+    task = ours.make(problem, "").tasks["ten epochs"]
+    finished = []
+    monkeypatch.setattr(ours, "_finish", lambda counts: finished.append(jax.device_get(counts)))
+    go = task.prepare(3)
+    finished.clear()
+    go()
+    assert (task.unit, task.most, task.whole) == (20, 10, True)
+    assert [(trained.examples, scored.examples) for trained, scored in finished] == [(20, 10)] * 3
+    # From the beginning each time.
+    go()
+    assert finished[3][0].loss == finished[0][0].loss > finished[2][0].loss
+
+
+@pytest.fixture
+def products():
+    """Gives back the precision of products as it was."""
+    before = jax.config.jax_default_matmul_precision
+    yield
+    jax.config.update("jax_default_matmul_precision", before)
+
+
+def test_precision_and_lowering_are_those_of_the_problem(products):
+    def made(precision):
+        problem = dataclasses.replace(_SMALL, precision=precision, lowering="patches")
+        ours.make(problem, "")
+        return ours.config_of(problem).precision, jax.config.jax_default_matmul_precision
+
+    assert made("") == ("float32", None)
+    assert made("bfloat16") == ("bfloat16", None)
+    assert made("float32") == ("float32", "float32")
+    assert ours.config_of(dataclasses.replace(_SMALL, lowering="patches")).model.conv_lowering == "patches"
+
+
+class _Device:
+    def __init__(self, device_kind, capability=None):
+        self.device_kind = device_kind
+        if capability:
+            self.compute_capability = capability
+
+
+def test_tf32_is_of_the_devices_that_have_it(products, monkeypatch):
+    for device in (_Device("cpu"), _Device("V100", "7.0"), _Device("MI300", "gfx942")):
+        monkeypatch.setattr(jax, "devices", lambda device=device: [device])
+        with pytest.raises(Unavailable, match=f"{device.device_kind} has no TF32"):
+            precision.compute_in("tf32")
+    for capability in ("8.0", "9.0", "12.0"):
+        monkeypatch.setattr(jax, "devices", lambda capability=capability: [_Device("new", capability)])
+        precision.compute_in("tf32")
+        assert jax.config.jax_default_matmul_precision == "tensorfloat32"
 
 
 def _layers(model):

@@ -6,6 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+Precision = Literal["", "float32", "tf32", "bfloat16"]
+Lowering = Literal["auto", "xla", "patches", "winograd"]
+
 IMAGE_SIZE = 28
 CLASSES = 10
 
@@ -63,6 +66,13 @@ class Architecture:
         flat = last.size_out**2 * last.conv.features
         return [Dense(flat, self.hidden), Dense(self.hidden, CLASSES)] if self.hidden else [Dense(flat, CLASSES)]
 
+    def widened(self, first: int) -> Architecture:
+        """Returns it with `first` features in the first convolution, and as many times more or fewer in the others."""
+        own = self.convs[0].features
+        return dataclasses.replace(
+            self, convs=tuple(conv._replace(features=conv.features * first // own) for conv in self.convs)
+        )
+
     def parameters(self) -> int:
         """Returns how many numbers are trained."""
         convs = sum((layer.conv.size**2 * layer.fan_in + 1) * layer.conv.features for layer in self.conv_layers())
@@ -75,9 +85,12 @@ class Problem:
 
     **Attributes:**
 
-    - `model`: the name of our network in `fmnist_jax.models`.
+    - `model`: the name of our network in `fmnist_jax.models`; empty where it is not there, but as `architecture` says.
     - `architecture`: the same network, for the others.
     - `optimizer`: `"rmsprop"` or `"adam"`, with the constants of `fmnist_jax.optimizers`.
+    - `precision`: of our products: `"float32"` exact, `"tf32"`, `"bfloat16"`, or empty: float32 as fast as the backend
+      does it unasked, as everyone else's.
+    - `lowering`: of our convolutions, as `config.model.conv_lowering`.
     """
 
     model: str
@@ -85,6 +98,12 @@ class Problem:
     optimizer: Literal["rmsprop", "adam"]
     batch_size: int
     learning_rate: float = 1e-3
+    precision: Precision = ""
+    lowering: Lowering = "auto"
+
+    def widened(self, first: int) -> Problem:
+        """Returns it with another width of the convolutions; see `Architecture.widened`."""
+        return dataclasses.replace(self, model="", architecture=self.architecture.widened(first))
 
 
 _FIRST_TWO = (Conv(32, 3, "VALID", True), Conv(64, 3, "VALID", True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import json
 import os
@@ -13,7 +12,10 @@ import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fmnist_jax.benchmark.task import Task
 
 # What is done before a contender's first step counts as finished: two, since a loop of one may be compiled away.
 _FIRST_UNITS = 2
@@ -67,9 +69,9 @@ class _Server:
     """One method per command, each returning the answer."""
 
     def __init__(self, request: Mapping[str, Any]):
-        from fmnist_jax.benchmark.architecture import PROBLEMS
+        from fmnist_jax.benchmark.protocol import Request
 
-        problem = dataclasses.replace(PROBLEMS[request["problem"]], batch_size=request["batch_size"])
+        problem = Request(**request).specified()
         self._contender = importlib.import_module(request["module"]).make(problem, request["variant"])
         self._ready: dict[str, Any] = {}
         first = next(iter(self._contender.tasks))
@@ -83,6 +85,14 @@ class _Server:
     def prepare(self, name: str, seconds: float) -> dict[str, Any]:
         """Gets ready to measure the task for about so many seconds, and says how much work that is."""
         task = self._contender.tasks[name]
+        if task.whole:
+            units = task.most
+            self._ready[name] = task.prepare(units)
+        else:
+            units = self._prepare_for_about(seconds, name, task)
+        return {"work": units * task.unit, "units": units}
+
+    def _prepare_for_about(self, seconds: float, name: str, task: Task) -> int:
         if name not in self._ready:
             self._ready[name] = task.prepare(_FIRST_UNITS)
             self._ready[name]()
@@ -91,7 +101,7 @@ class _Server:
         if units != _FIRST_UNITS:
             self._ready[name] = task.prepare(units)
             self._ready[name]()
-        return {"work": units * task.unit, "units": units}
+        return units
 
     def measure(self, name: str) -> dict[str, float]:
         return {"seconds": _seconds(self._ready[name])}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,15 +33,20 @@ def speeds(record: Mapping[str, Any]) -> bytes:
 
 
 def growth(record: Mapping[str, Any]) -> bytes:
-    """Draws our training speed against batch size, cores and members, a row of axes for each model."""
+    """Draws our training speed along each axis of growth, a row for each model.
+
+    It is in examples a second, but along the channels, with which an example becomes more work, in GFLOP/s.
+    """
     models = record["growth"]
     with plot_style():
         figure = new_figure(HEAD + 2.2 * len(models), "Growth of our training speed", _subject(record))
-        grid = figure.subplots(len(models), len(next(iter(models.values()))), squeeze=False)
+        grid = figure.subplots(len(models), max(map(len, models.values())), squeeze=False)
         for row, (name, axes_of_growth) in zip(grid, models.items(), strict=True):
-            for axes, (axis, found) in zip(row, axes_of_growth.items(), strict=True):
-                _curve(axes, axis, found)
             row[0].set_ylabel("examples/s")
+            for axes, axis in itertools.zip_longest(row, axes_of_growth):
+                if axis:
+                    _curve(axes, axis, axes_of_growth[axis])
+                axes.set_visible(axis is not None)
             row[0].set_title(name, loc="left", fontsize=10, fontweight="bold")
         return to_png(figure)
 
@@ -69,7 +75,8 @@ def _bars(axes: Axes, names: Sequence[str], measured: Mapping[str, Mapping[str, 
 
 
 def _curve(axes: Axes, axis: str, found: Mapping[str, Any]) -> None:
-    points = {int(value): rates(entrant, "train") for value, entrant in found.items()}
+    counted = axis == "channels"
+    points = {int(value): _speeds(entrant, counted) for value, entrant in found.items()}
     points = {value: speeds for value, speeds in points.items() if speeds}
     figures = [spread(speeds) for speeds in points.values()]
     medians = [figure.median for figure in figures]
@@ -80,8 +87,16 @@ def _curve(axes: Axes, axis: str, found: Mapping[str, Any]) -> None:
     axes.minorticks_off()
     axes.set_ylim(0, 1.1 * max((figure.high for figure in figures), default=1.0))
     axes.set_xlabel(axis)
+    if counted:
+        axes.set_ylabel("GFLOP/s")
     axes.tick_params(labelsize=7)
     _thousands(axes, "y")
+
+
+def _speeds(entrant: Mapping[str, Any], counted: bool) -> list[float]:
+    """Examples a second in each measurement, or the arithmetic counted for them in GFLOP/s."""
+    each = entrant["flops_per_example"] / 1e9 if counted else 1.0
+    return [each * speed for speed in rates(entrant, "train")]
 
 
 def _reach(figures: Sequence[Spread]) -> list[list[float]]:

@@ -1,97 +1,78 @@
-"""The whole benchmark: every model, every contender, the machine, the growth; and the files about it."""
+"""The whole benchmark: every model, every contender, the machine, our growth and numerics; and the files about it."""
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import json
 import os
 import platform
 import shlex
 import sys
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from fmnist_jax.atomic import write_atomically
-from fmnist_jax.benchmark import figures, plot, table
+from fmnist_jax.benchmark import figures, growth, numerics, plot, series, table
 from fmnist_jax.benchmark.architecture import PROBLEMS
 from fmnist_jax.benchmark.contenders import CONTENDERS, MACHINE, Entry
-from fmnist_jax.benchmark.measure import Effort, Entrant, in_turn
+from fmnist_jax.benchmark.measure import Entrant
 from fmnist_jax.benchmark.protocol import Request
-from fmnist_jax.errors import ConfigError, unknown_name
+from fmnist_jax.benchmark.settings import Settings
 from fmnist_jax.train.manifest import code
 
-_BATCH_SIZES = (64, 128, 256, 512, 1024)
 
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """What to measure, and how much.
-
-    **Attributes:**
-
-    - `models`: names in `architecture.PROBLEMS`; `contenders`: in `contenders.CONTENDERS`.
-    - `growth`: measure how our speed grows with batch size, cores and members of a population too.
-    - `members`: for populations of so many.
-    - `pythons`: framework -> the interpreter to run it with, where it is not this one.
-    """
-
-    models: Sequence[str]
-    contenders: Sequence[str]
-    effort: Effort
-    growth: bool
-    pythons: Mapping[str, str]
-    members: Sequence[str] = ("1", "2", "4", "8")
-
-    def check(self) -> None:
-        """Raises `ConfigError` for a name that is unknown or an interpreter that is none."""
-        for flag, given, known in (("models", self.models, PROBLEMS), ("contenders", self.contenders, CONTENDERS)):
-            if not given:
-                raise ConfigError(f"--{flag} must name one or more of {', '.join(known)}")
-            for name in given:
-                if name not in known:
-                    raise unknown_name(f"--{flag}", name, known)
-        for number in self.members:
-            if not number.isdecimal() or int(number) < 1:
-                raise ConfigError(f"--members must be numbers of members, as in 1,8,64, not {number!r}")
-        for framework, python in self.pythons.items():
-            if python and not os.access(python, os.X_OK):
-                raise ConfigError(f"--{framework}_python={python} is no interpreter; give the path of one")
-
-
-def run(workdir: Path, settings: Settings, say: Callable[[str], None]) -> str:
+def run(workdir: Path, settings: Settings, say: series.Say) -> str:
     """Measures, and writes `benchmark.json`, `benchmark.md` and plots into `workdir`; returns the tables as text.
 
-    The files are written after each model, so that a run that is stopped leaves what is complete.
+    The files are written after each table, so that a run that is stopped leaves what is complete.
 
     **Raises:** `ConfigError` for settings that do not hold, `WorkdirError` where the files cannot be written.
     """
     settings.check()
-    record: dict[str, Any] = {"manifest": _manifest(settings), "models": {}, "growth": {}}
+    record: dict[str, Any] = {"manifest": _manifest(settings), "models": {}, "growth": {}, "numerics": {}}
     _write(workdir, record)
     for model in settings.models:
-        _measure_model(record, model, settings, say)
-        if settings.growth:
-            record["growth"][model] = measure_growth(model, settings, say)
+        tell = series.about(model, say)
+        record["models"][model] = _model(model, settings, tell)
         _write(workdir, record)
+        for section, part, found in _ours(model, settings, _accelerated(record["models"][model]), tell):
+            record[section].setdefault(model, {})[part] = found
+            _write(workdir, record)
     return table.markdown(record)
 
 
-def _measure_model(record: dict[str, Any], model: str, settings: Settings, say: Callable[[str], None]) -> None:
+def _model(model: str, settings: Settings, say: series.Say) -> dict[str, Any]:
     machine = Entrant("machine", _request(MACHINE, model), ("matmul", "copy"))
     entrants = [machine, *(_entrant(model, name, settings) for name in settings.contenders)]
-    measured = _in_turn(entrants, settings.effort, model, say)
+    measured = series.in_a_folder(entrants, settings.effort, say)
     problem = PROBLEMS[model]
     found = {"machine": measured.pop("machine"), "contenders": measured}
-    record["models"][model] = {
+    return {
         "batch_size": problem.batch_size,
         "optimizer": problem.optimizer,
         "parameters": problem.architecture.parameters(),
         **found,
         "summary": figures.summarise(problem, found),
     }
+
+
+def _accelerated(model: Mapping[str, Any]) -> bool:
+    # As JAX calls it. This process asks it for no device: on an accelerator that would take memory.
+    return model["machine"].get("device", "cpu") != "cpu"
+
+
+def _ours(
+    model: str, settings: Settings, accelerator: bool, say: series.Say
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Measures what there is of us alone; yields the section of the record, the part of it, and what it holds."""
+    ours, effort, members = _request(CONTENDERS["ours"], model), settings.effort, settings.sizes(accelerator)
+    # An accelerator's speed has nothing to do with the host's cores.
+    axes = [axis for axis in settings.growth if not (accelerator and axis == "cores")]
+    for axis, found in growth.measure(ours, axes, members, effort, say):
+        yield "growth", axis, found
+    for part, found in numerics.measure(ours, settings.numerics, members, accelerator, effort, say):
+        yield "numerics", part, found
 
 
 def _entrant(model: str, name: str, settings: Settings) -> Entrant:
@@ -103,32 +84,6 @@ def _request(entry: Entry, model: str) -> Request:
     return Request(entry.module, entry.variant, model, PROBLEMS[model].batch_size)
 
 
-def measure_growth(model: str, settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
-    """Measures our training of a model for one value after the other of each axis: axis -> value -> its record."""
-
-    def population(strategy: str) -> dict[int, Request]:
-        return {int(number): dataclasses.replace(ours, variant=f"{strategy} {number}") for number in settings.members}
-
-    ours = _request(CONTENDERS["ours"], model)
-    cores = {2**n for n in range(_cores().bit_length())} | {_cores()}
-    axes = {
-        "batch size": {size: dataclasses.replace(ours, batch_size=size) for size in _BATCH_SIZES},
-        "cores": {number: dataclasses.replace(ours, cores=number) for number in sorted(cores) if number <= _cores()},
-        "members (vmap)": population("vmap"),
-        "members (loop)": population("loop"),
-    }
-    return {axis: _in_turn(_growing(points), settings.effort, f"{model}, {axis}", say) for axis, points in axes.items()}
-
-
-def _growing(points: Mapping[int, Request]) -> list[Entrant]:
-    return [Entrant(str(value), request, ("train",)) for value, request in points.items()]
-
-
-def _in_turn(entrants: list[Entrant], effort: Effort, what: str, say: Callable[[str], None]) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
-        return in_turn(entrants, effort, Path(folder), lambda text: say(f"{what}: {text}"))
-
-
 def _manifest(settings: Settings) -> dict[str, Any]:
     return {
         "command": shlex.join(["python", *sys.argv]),
@@ -137,16 +92,12 @@ def _manifest(settings: Settings) -> dict[str, Any]:
         "python": platform.python_version(),
         "host": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
-        "cores": _cores(),
+        "cores": len(os.sched_getaffinity(0)),
         "load_average": os.getloadavg()[0],
         "repeats": settings.effort.repeats,
         "seconds": settings.effort.seconds,
         "data": "random uint8 images of the real shape, in memory",
     }
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 def _processor() -> str:

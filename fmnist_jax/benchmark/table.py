@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fmnist_jax.benchmark import series_table
+from fmnist_jax.benchmark.cells import table, words
 from fmnist_jax.benchmark.contenders import CONTENDERS
-from fmnist_jax.benchmark.figures import TASKS, rates, ratios, spread
+from fmnist_jax.benchmark.figures import TASKS
 
 _VERBS = {"train": "training", "evaluate": "evaluation"}
 _MIB = 2**20
@@ -19,7 +21,10 @@ def markdown(record: Mapping[str, Any]) -> str:
     for name, model in record["models"].items():
         blocks += [f"## {name}", _about(model), _contenders(model), _findings(model)]
     for name, axes in record["growth"].items():
-        blocks.append(growth(name, axes, record["models"][name]["batch_size"]))
+        blocks.append(series_table.growth(name, axes, record["models"][name]["batch_size"]))
+    # Results that were written before there were numerics have none.
+    for name, parts in record.get("numerics", {}).items():
+        blocks.append(series_table.numerics(name, parts, record["models"][name]["batch_size"]))
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -27,7 +32,7 @@ def overview(models: Mapping[str, Any]) -> str:
     """Returns a table with a row for each model: what matters most."""
     header = ["", "training, images/s", "fastest peer", "ours is faster", "than stock Flax", "share of roofline"]
     header += ["evaluation, images/s", "fastest peer", "ours is faster"]
-    return _table(header, [_overview_row(name, model["summary"]) for name, model in models.items()])
+    return table(header, [_overview_row(name, model["summary"]) for name, model in models.items()])
 
 
 def _overview_row(name: str, summary: Mapping[str, Any]) -> list[str]:
@@ -43,7 +48,7 @@ def _against_peer(summary: Mapping[str, Any]) -> list[str]:
     ratio = summary["ours_times_as_fast_as"].get(peer)
     ours = f"{speeds['ours']['median']:,.0f}" if "ours" in speeds else ""
     theirs = f"{peer}: {speeds[peer]['median']:,.0f}" if peer else ""
-    return [ours, theirs, f"{_words(ratio, '.2f')} x" if ratio else ""]
+    return [ours, theirs, f"{words(ratio, '.2f')} x" if ratio else ""]
 
 
 def _conditions(manifest: Mapping[str, Any]) -> str:
@@ -65,15 +70,15 @@ def _about(model: Mapping[str, Any]) -> str:
 def _contenders(model: Mapping[str, Any]) -> str:
     header = ["", "training", "ours is faster", "evaluation", "ours is faster", "first step, s", "memory, MiB"]
     measured = {name: found for name, found in model["contenders"].items() if found["status"] == "measured"}
-    return _table(header, [_row(name, found, model["summary"]) for name, found in measured.items()])
+    return table(header, [_row(name, found, model["summary"]) for name, found in measured.items()])
 
 
 def _row(name: str, found: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
     cells = []
     for task in TASKS:
-        cells.append(_words(summary[task]["examples_per_second"][name]))
+        cells.append(words(summary[task]["examples_per_second"][name]))
         ratio = summary[task]["ours_times_as_fast_as"].get(name)
-        cells.append(f"{_words(ratio, '.2f')} x" if ratio else "")
+        cells.append(f"{words(ratio, '.2f')} x" if ratio else "")
     starts = ", ".join(f"{seconds:.1f}" for seconds in found["first_step_seconds"])
     device = found["memory"]["device"]
     memory = f"{found['memory']['host'] / _MIB:,.0f}" + (f" + {device / _MIB:,.0f} on device" if device else "")
@@ -99,7 +104,7 @@ def _comparisons(model: Mapping[str, Any]) -> Iterator[str]:
         peer, what = summary["fastest_peer"], _VERBS[task]
         ratio = summary["ours_times_as_fast_as"].get(peer)
         if ratio:
-            times = _words(ratio, ".2f")
+            times = words(ratio, ".2f")
             yield f"- {what.capitalize()}: {times} times as fast as the fastest of Keras and PyTorch, {peer}."
         if summary["roofline"]:
             yield _roofline(what, summary["roofline"])
@@ -111,7 +116,7 @@ def _roofline(what: str, roof: Mapping[str, Any]) -> str:
         f"{roof['bytes_per_example'] / 1e3:.1f} kB an example allow {roof['ceiling_examples_per_second']:,.0f} "
         f"examples/s at the {roof['machine_flops_per_second'] / 1e9:,.0f} GFLOP/s and "
         f"{roof['machine_bytes_per_second'] / 1e9:,.1f} GB/s measured; ours reaches "
-        f"{_words(roof['reached'], '.0%')} of that."
+        f"{words(roof['reached'], '.0%')} of that."
     )
 
 
@@ -119,38 +124,3 @@ def _absent(contenders: Mapping[str, Any]) -> Iterator[str]:
     for name, found in contenders.items():
         if found["status"] != "measured":
             yield f"- {name} ({CONTENDERS[name].summary}) {found['status']}: {found['reason']}."
-
-
-def growth(name: str, axes: Mapping[str, Any], batch_size: int) -> str:
-    """Returns the section about a model's growth: for each axis a table."""
-    tables = [_growth(axis, found, batch_size) for axis, found in axes.items()]
-    return "\n\n".join([f"## {name}: growth of our training speed", *tables])
-
-
-def _growth(axis: str, found: Mapping[str, Any], batch_size: int) -> str:
-    rows = []
-    first = rates(next(iter(found.values())), "train")
-    for value, entrant in found.items():
-        speeds = rates(entrant, "train")
-        if not speeds:
-            rows.append([value, f"{entrant['status']}: {entrant['reason']}", "", ""])
-            continue
-        speed, times = spread(speeds), ratios(speeds, first)
-        steps = speed.median / (int(value) if axis == "batch size" else batch_size)
-        rows.append([value, _words(speed._asdict()), f"{steps:,.1f}", _words(times._asdict(), ".2f") if times else ""])
-    return _table([axis, "training, examples/s", "steps/s, of all members", "times the first"], rows)
-
-
-def _words(figure: Mapping[str, float], digits: str = ",.0f") -> str:
-    return f"{figure['median']:{digits}} ({figure['low']:{digits}} to {figure['high']:{digits}})"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, its columns aligned for who reads it as text."""
-    if not rows:
-        return ""
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    rule = ["-" * max(3, widths[0]), *("-" * (width - 1) + ":" for width in widths[1:])]
-    widths[0] = max(3, widths[0])
-    lines = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in (header, *rows)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (lines[0], rule, *lines[1:]))

@@ -10,6 +10,8 @@ import numpy as np
 from fmnist_jax.benchmark.architecture import CLASSES, IMAGE_SIZE
 
 TRAIN_EXAMPLES, TEST_EXAMPLES = 60_000, 10_000
+# The task of a whole run, which only we have, and how many epochs that is.
+RUN, RUN_EPOCHS = "ten epochs", 10
 # Evaluation is in batches of that many, for everyone.
 EVAL_BATCH = 500
 
@@ -30,11 +32,13 @@ class Task:
       again and again, and may have things to compile at its first call.
     - `unit`: the work in a unit: examples, floating-point operations or bytes.
     - `most`: units in one go at most, as the batches of an epoch.
+    - `whole`: measure that many, however long they take; what `prepare` returns has been compiled and tried already.
     """
 
     prepare: Callable[[int], Go]
     unit: float
     most: int
+    whole: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

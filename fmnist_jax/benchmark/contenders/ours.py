@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import jax
@@ -9,8 +10,19 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from fmnist_jax.benchmark.architecture import Problem
-from fmnist_jax.benchmark.contenders import jax_process
-from fmnist_jax.benchmark.task import EVAL_BATCH, Contender, Go, network_tasks, random_images
+from fmnist_jax.benchmark.contenders import jax_process, precision, widened
+from fmnist_jax.benchmark.task import (
+    EVAL_BATCH,
+    RUN,
+    RUN_EPOCHS,
+    TEST_EXAMPLES,
+    TRAIN_EXAMPLES,
+    Contender,
+    Go,
+    Task,
+    network_tasks,
+    random_images,
+)
 from fmnist_jax.config import default_config
 from fmnist_jax.data import Dataset, Split
 from fmnist_jax.models import overview
@@ -32,11 +44,12 @@ def make(problem: Problem, variant: str) -> Contender:
     - `variant`: `"vmap 8"`, or `"loop 8"`, for a population of eight by that strategy; empty for a run alone.
     """
     use_all_cores()
-    config = _config(problem)
+    precision.compute_in(problem.precision)
+    config = config_of(problem)
     trainer: _Population | _Alone = _Population(config, *variant.split()) if variant else _Alone(config)
     run = make_run(config, problem.batch_size)
     return Contender(
-        network_tasks(trainer.train, trainer.evaluate, problem.batch_size, trainer.members),
+        network_tasks(trainer.train, trainer.evaluate, problem.batch_size, trainer.members) | trainer.more_tasks(),
         parameters=overview.count(jax.eval_shape(run.init, member_of(config)).params),
         device=jax_process.device(),
         versions=jax_process.versions(),
@@ -74,6 +87,25 @@ class _Alone:
         score = programs.evaluate("val")
         return lambda: _finish(score(state, data["val"]))
 
+    def more_tasks(self) -> dict[str, Task]:
+        return {RUN: Task(self._run, TRAIN_EXAMPLES, RUN_EPOCHS, whole=True)}
+
+    def _run(self, epochs: int) -> Go:
+        """A run from its beginning, scored after each epoch, one synchronisation each; nothing is written."""
+        alone = self._alone(TRAIN_EXAMPLES)
+        data = alone.data({"train": _split(TRAIN_EXAMPLES), "val": _split(TEST_EXAMPLES)})
+        programs = alone.programs(data)
+        score = programs.evaluate("val")
+
+        def go(epochs: int) -> None:
+            state = programs.init(alone.member)
+            for _ in range(epochs):
+                state, counts = programs.epoch(state, alone.member, data["train"])
+                _finish((counts, score(state, data["val"])))
+
+        go(1)
+        return functools.partial(go, epochs)
+
     def _alone(self, examples: int) -> Alone:
         return Alone(self._config, examples, devices.for_training(self._config))
 
@@ -90,6 +122,9 @@ class _Population:
         chunk = self._begin(val=batches * EVAL_BATCH)
         return lambda: _finish(chunk.evaluate("val", range(self.members)).counts())
 
+    def more_tasks(self) -> dict[str, Task]:
+        return {}
+
     def _begin(self, train: int = 0, val: int = 0) -> Chunk:
         """The members at their beginning, with so many examples."""
         splits = [_split(examples) for examples in (train, val)]
@@ -99,7 +134,7 @@ class _Population:
         return Population(self._config, dataset, strategy=self._strategy).begin(members)
 
 
-def _finish(counts: Counts | Mapping[int, Counts]) -> None:
+def _finish(counts: Counts | tuple[Counts, ...] | Mapping[int, Counts]) -> None:
     jax.device_get(counts)
 
 
@@ -107,9 +142,12 @@ def _split(examples: int) -> Split:
     return Split(*random_images(max(1, examples)))
 
 
-def _config(problem: Problem) -> ConfigDict:
+def config_of(problem: Problem) -> ConfigDict:
+    """Returns the config of the run that is timed."""
     config = default_config()
-    config.model.name = problem.model
+    config.model.name = problem.model or widened.registered(problem.architecture)
+    config.model.conv_lowering = problem.lowering
+    config.precision = "bfloat16" if problem.precision == "bfloat16" else "float32"
     config.optimizer.name = problem.optimizer
     config.optimizer.learning_rate = problem.learning_rate
     config.train.batch_size = problem.batch_size
