@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -12,7 +12,9 @@ from matplotlib.ticker import MaxNLocator
 from fmnist_jax.benchmark.figures import TASKS, Spread, rates, spread
 from fmnist_jax.report.style import FIRST, HEAD, MUTED, Subject, new_figure, plot_style, to_png
 
+_Named = tuple[str, Mapping[str, Any]]
 _PALE = "#9fb3c4"
+_ABREAST = 3
 _TITLES = {"train": "training, examples/s", "evaluate": "evaluation, examples/s"}
 
 
@@ -33,22 +35,28 @@ def speeds(record: Mapping[str, Any]) -> bytes:
 
 
 def growth(record: Mapping[str, Any]) -> bytes:
-    """Draws our training speed along each axis of growth, a row for each model.
+    """Draws our training speed along each axis of growth, for each model from a new row on.
 
     It is in examples a second, but along the channels, with which an example becomes more work, in GFLOP/s.
     """
-    models = record["growth"]
+    rows = [row for name, axes in record["growth"].items() for row in _rows(name, list(axes.items()))]
     with plot_style():
-        figure = new_figure(HEAD + 2.2 * len(models), "Growth of our training speed", _subject(record))
-        grid = figure.subplots(len(models), max(map(len, models.values())), squeeze=False)
-        for row, (name, axes_of_growth) in zip(grid, models.items(), strict=True):
-            row[0].set_ylabel("examples/s")
-            for axes, axis in itertools.zip_longest(row, axes_of_growth):
-                if axis:
-                    _curve(axes, axis, axes_of_growth[axis])
-                axes.set_visible(axis is not None)
-            row[0].set_title(name, loc="left", fontsize=10, fontweight="bold")
+        figure = new_figure(HEAD + 2.2 * len(rows), "Growth of our training speed", _subject(record))
+        grid = figure.subplots(len(rows), max(len(row) for _, row in rows), squeeze=False)
+        for (title, row), places in zip(rows, grid, strict=True):
+            places[0].set_title(title, loc="left", fontsize=10, fontweight="bold")
+            for axes, drawn in itertools.zip_longest(places, row):
+                if drawn:
+                    _curve(axes, *drawn)
+                else:
+                    axes.set_visible(False)
         return to_png(figure)
+
+
+def _rows(name: str, curves: Sequence[_Named]) -> Iterator[tuple[str, Sequence[_Named]]]:
+    """So many curves as fit side by side, again and again, the name beside the first."""
+    for start in range(0, len(curves), _ABREAST):
+        yield ("" if start else name), curves[start : start + _ABREAST]
 
 
 def _subject(record: Mapping[str, Any]) -> Subject:
@@ -87,8 +95,7 @@ def _curve(axes: Axes, axis: str, found: Mapping[str, Any]) -> None:
     axes.minorticks_off()
     axes.set_ylim(0, 1.1 * max((figure.high for figure in figures), default=1.0))
     axes.set_xlabel(axis)
-    if counted:
-        axes.set_ylabel("GFLOP/s")
+    axes.set_ylabel("GFLOP/s" if counted else "examples/s")
     axes.tick_params(labelsize=7)
     _thousands(axes, "y")
 
