@@ -64,6 +64,40 @@ def test_each_device_works_on_its_part():
     assert seen == [((2, 3), (3,), 1), ((4, 3), (3,), 1), ((8, 3), (3,), 1), ((6, 3), (3,), 4)]
 
 
+@pytest.mark.parametrize("features", [6, 96])
+def test_a_dense_layer_and_its_gradients(features):
+    keys = jax.random.split(jax.random.key(0), 3)
+    x, kernel = jax.random.normal(keys[0], (8, 64)), jax.random.normal(keys[1], (64, features))
+    weights = jax.random.normal(keys[2], (8, features))
+
+    def loss(x, kernel):
+        return (weights * ops.dot_general(spread.constrain(x), kernel, (((1,), (0,)), ((), ())))).sum()
+
+    gradient = jax.value_and_grad(loss, argnums=(0, 1))
+    expected = jax.tree.leaves(jax.jit(gradient)(x, kernel))
+    for number in NUMBERS:
+        found = jax.tree.leaves(_on(number, gradient, x, kernel))
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+def test_a_large_kernel_and_its_optimizer_are_shared_out():
+    """What a step of a large dense layer sends between devices is less than its kernel."""
+    x, kernel = np.ones((8, 64), np.float32), np.ones((64, 96), np.float32)
+
+    def step(kernel, x):
+        def loss(kernel):
+            return ops.dot_general(spread.constrain(x), kernel, (((1,), (0,)), ((), ()))).sum()
+
+        return jax.lax.fori_loop(0, 3, lambda _, kernel: kernel - jax.grad(loss)(kernel), kernel).sum()
+
+    mesh = Mesh(np.asarray(jax.devices()[:4]), (spread.AXIS,), axis_types=(AxisType.Auto,))
+    with jax.set_mesh(mesh):
+        program = jax.jit(step).lower(*jax.device_put((kernel, x), NamedSharding(mesh, PartitionSpec()))).compile()
+    sent = [line for line in program.as_text().splitlines() if "all-reduce(" in line or "all-gather(" in line]
+    assert not any("[64,96]" in line.split("=")[1].split("(")[0] for line in sent), sent
+
+
 @pytest.mark.parametrize("pool", [True, False])
 def test_a_convolution_and_its_gradients(pool):
     operation = ops.conv_relu_pool if pool else ops.conv2d

@@ -105,6 +105,17 @@ def test_a_batch_of_several_chunks_agrees_with_xla(pool, lowering, monkeypatch):
     _assert_same(ours, reference)
 
 
+@pytest.mark.parametrize("window", [4, 5])
+def test_tiles_that_hold_several_pooling_windows_agree_with_xla(window):
+    shape = {"batch": 3, "size": (14, 11), "window": (window, window), "channels": (2, 3), "seed": 0}
+    arrays = _arrays(shape, integers=False)
+    ours, reference = (
+        _value_and_gradients(functools.partial(conv_relu_pool, padding="SAME", lowering=lowering), *arrays)
+        for lowering in ("winograd", "xla")
+    )
+    _assert_same(ours, reference)
+
+
 @pytest.mark.parametrize(("fan_in", "fan_out", "size", "taps"), [(32, 64, 13, 3), (64, 128, 5, 3), (32, 64, 18, 5)])
 def test_winograds_filtering_rounds_little_more_than_a_plain_sum(fan_in, fan_out, size, taps):
     keys = jax.random.split(jax.random.key(0))
@@ -120,7 +131,7 @@ def test_winograds_filtering_rounds_little_more_than_a_plain_sum(fan_in, fan_out
     assert errors["winograd"] < 2e-5
 
 
-@pytest.mark.parametrize(("m", "r"), [(1, 1), (2, 1), (1, 5), (2, 3), (3, 3), (4, 3), (2, 5), (3, 4)])
+@pytest.mark.parametrize(("m", "r"), [(1, 1), (2, 1), (1, 5), (2, 3), (3, 3), (4, 3), (2, 5), (4, 5), (4, 4)])
 def test_winograds_matrices_are_a_convolution(m, r):
     outputs, taps, inputs = map(np.asarray, winograd.matrices(m, r))
     rng = np.random.default_rng(0)
@@ -151,7 +162,7 @@ def test_auto_is_chosen_by_backend_and_shape(monkeypatch):
     assert choose("auto", kernel(3, 3, 1, 32), (1, 1)) == "patches"
     for impossible in (
         (kernel(3, 3, 32, 64), (2, 1)),
-        (kernel(7, 7, 32, 64), (1, 1)),
+        (kernel(6, 6, 32, 64), (1, 1)),
         (kernel(3, 3, 32, 64, dtype=jnp.bfloat16), (1, 1)),
     ):
         assert choose("auto", *impossible) == choose("winograd", *impossible) == "patches"

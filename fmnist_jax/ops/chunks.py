@@ -26,32 +26,36 @@ def size(batch: int, bytes_each: int) -> int:
     return -(-batch // -(-batch // most))
 
 
-def mapped(function: Callable[..., Any], chunk: int, *batched: jax.Array) -> Any:
-    """Returns `function(*batched)`, a pytree of arrays with the examples first, worked out a chunk at a time."""
-    batch = batched[0].shape[0]
+def mapped(function: Callable[..., Any], chunk: int, *batched: Any) -> Any:
+    """Returns `function(*batched)`, pytrees of arrays with the examples first, worked out a chunk at a time."""
+    batch = _batch(batched)
     if chunk >= batch:
         return function(*batched)
-    out = lax.map(lambda parts: function(*parts), tuple(_split(x, chunk) for x in batched))
+    out = lax.map(lambda parts: function(*parts), jax.tree.map(lambda x: _split(x, chunk), batched))
     return jax.tree.map(lambda leaf: _merge(leaf, batch), out)
 
 
-def summed(function: Callable[..., tuple[Any, Any]], chunk: int, *batched: jax.Array) -> tuple[Any, Any]:
+def summed(function: Callable[..., tuple[Any, Any]], chunk: int, *batched: Any) -> tuple[Any, Any]:
     """As `mapped`, for a function that returns besides a pytree of sums over its examples, which are added up.
 
     What a function adds up for examples of nothing but zeros, with which the last chunk is filled, has to be zero.
     """
-    batch = batched[0].shape[0]
+    batch = _batch(batched)
     if chunk >= batch:
         return function(*batched)
-    parts = tuple(_split(x, chunk) for x in batched)
-    _, shapes = jax.eval_shape(function, *(x[0] for x in parts))
+    parts = jax.tree.map(lambda x: _split(x, chunk), batched)
+    _, shapes = jax.eval_shape(function, *jax.tree.map(lambda x: x[0], parts))
 
-    def add(sums: Any, part: tuple[jax.Array, ...]) -> tuple[Any, Any]:
+    def add(sums: Any, part: tuple[Any, ...]) -> tuple[Any, Any]:
         out, more = function(*part)
         return jax.tree.map(jnp.add, sums, more), out
 
     sums, out = lax.scan(add, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes), parts)
     return jax.tree.map(lambda leaf: _merge(leaf, batch), out), sums
+
+
+def _batch(batched: tuple[Any, ...]) -> int:
+    return int(jax.tree.leaves(batched)[0].shape[0])
 
 
 def _split(x: jax.Array, chunk: int) -> jax.Array:

@@ -106,7 +106,7 @@ def _by_winograd(x: jax.Array, kernel: jax.Array, tiling: Tiling) -> jax.Array:
     prepared = tiling.kernel(kernel)
 
     def forward(x: jax.Array) -> jax.Array:
-        return patches.interleave(tiling.outputs(winograd.products(tiling.inputs(x), prepared)))
+        return patches.interleave(winograd.forward(tiling, x, prepared))
 
     x = patches.fitted(x, tiling.covered)
     return chunks.mapped(forward, chunks.size(x.shape[0], tiling.bytes_each(prepared)), x)
@@ -124,7 +124,7 @@ def _backward_winograd(
 
     def backward(x: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
         phases = patches.phases(cotangent, tiling.tile)
-        return winograd.gradients(tiling, x, prepared, phases)
+        return winograd.backward(tiling, x, prepared, phases)
 
     chunk = chunks.size(x.shape[0], tiling.bytes_each(prepared))
     d_x, d_prepared = chunks.summed(backward, chunk, patches.fitted(x, tiling.covered), cotangent)

@@ -1,4 +1,4 @@
-"""The matrix product of a dense layer, its kernel's gradient laid out as the kernel is."""
+"""The matrix product of a dense layer: its kernel's gradient laid out as the kernel is, a large kernel shared out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import Any
 
 import jax
 from jax import lax
+from jax.sharding import PartitionSpec
+
+from fmnist_jax.ops import spread
 
 _PLAIN = (((1,), (0,)), ((), ()))
 
@@ -15,12 +18,38 @@ def dot_general(lhs: jax.Array, rhs: jax.Array, dimension_numbers: Any, **option
 
     JAX's own gradient for the kernel of `x @ kernel` is a product that comes out transposed. XLA turns it round within
     the optimizer's update, reading it across its rows, which takes longer than the product where the kernel is large.
+
+    Where a batch is spread over devices (`fmnist_jax.ops.spread`) and the kernel is the larger, they share the kernel.
     """
     plain = lhs.ndim == rhs.ndim == 2 and lhs.dtype == rhs.dtype and not any(options.values())
     if plain and tuple(map(tuple, dimension_numbers[0])) == _PLAIN[0] and not any(dimension_numbers[1]):
-        return _product(lhs, rhs)
+        return _shared(lhs, rhs) if _worth_spreading(lhs, rhs) else _product(lhs, rhs)
     product: jax.Array = lax.dot_general(lhs, rhs, dimension_numbers, **options)
     return product
+
+
+def _worth_spreading(x: jax.Array, kernel: jax.Array) -> bool:
+    """Whether the kernel has more numbers than pass between the devices when they share it."""
+    parts = spread.parts()
+    even = x.shape[0] % parts == 0 and kernel.shape[0] % parts == 0
+    return parts > 1 and even and kernel.size > 2 * x.shape[0] * sum(kernel.shape)
+
+
+def _shared(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Each device multiplies the whole batch with its rows of the kernel (Shoeybi et al. 2019, "Megatron-LM", sec. 3).
+
+    So a large kernel's gradient is nowhere added up over devices, and its optimizer's step is done by each for its own
+    rows: the compiler shares the kernel's moments out as it finds the kernel.
+    """
+
+    def product(x: jax.Array, rows: jax.Array) -> jax.Array:
+        of_rows = lax.all_to_all(x, spread.AXIS, split_axis=1, concat_axis=0, tiled=True)
+        return lax.psum_scatter(_product(of_rows, rows), spread.AXIS, tiled=True)
+
+    rows = PartitionSpec(spread.AXIS)
+    return jax.shard_map(product, in_specs=(rows, rows), out_specs=rows, axis_names={spread.AXIS}, check_vma=False)(
+        x, kernel
+    )
 
 
 @jax.custom_vjp

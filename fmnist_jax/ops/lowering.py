@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 
 from fmnist_jax.ops.patches import Pair
-from fmnist_jax.ops.winograd import LARGEST_TILE
 
 Lowering = Literal["auto", "xla", "patches", "winograd"]
 
-_POOL = 2  # outputs a side that any kernel's tile has to hold at least
+# Tiles for larger ones that hold a pooling window round more than float32 can bear, those for 6x6 in the first place.
+_LARGEST_WINOGRAD = 5
 
 
 def choose(lowering: Lowering, kernel: jax.Array, strides: Pair) -> Lowering:
@@ -34,4 +34,4 @@ def choose(lowering: Lowering, kernel: jax.Array, strides: Pair) -> Lowering:
 
 def _fits_winograd(kernel: jax.Array, strides: Pair) -> bool:
     exact = kernel.dtype in (jnp.float32, jnp.float64)
-    return exact and tuple(strides) == (1, 1) and max(kernel.shape[:2]) + _POOL - 1 <= LARGEST_TILE
+    return exact and tuple(strides) == (1, 1) and max(kernel.shape[:2]) <= _LARGEST_WINOGRAD

@@ -1,7 +1,9 @@
 """The four convolution outputs under each 2x2 pooling window, without the ones that the pooling drops.
 
-A *phase* is one of the four places in the window: `[batch, pooled height, pooled width, out]` in row-major order of the
-places. Each class below works phases out in its own way; what it makes of the kernel first is called *prepared*.
+A *phase* is one of the four places in the window, `[batch, height, width, out]` for so many windows down and across;
+four of them are in row-major order of the places. Where the windows are worked out in groups, *windows* are a grid of
+four phases for each place in the group, else a grid of one. Each class below works phases out in its own way; what it
+makes of the kernel first is called *prepared*.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from typing import Protocol
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -19,23 +21,32 @@ from fmnist_jax.ops.patches import Pair
 
 _PLACES = ((0, 0), (0, 1), (1, 0), (1, 1))
 
+Windows = list[list[list[jax.Array]]]
+
 
 class Phases(Protocol):
     """How phases are worked out."""
 
-    def prepare(self, kernel: jax.Array) -> jax.Array:
+    @property
+    def group(self) -> Pair:
+        """Windows of a group, down and across."""
+
+    def fit(self, x: jax.Array) -> jax.Array:
+        """Returns what `forward` and `backward` take for `x[batch, height, width, in]`: cut, or filled with zeros."""
+
+    def prepare(self, kernel: jax.Array) -> Any:
         """Returns what `forward` and `backward` take of `kernel[kernel height, kernel width, in, out]`."""
 
     def restore(self, d_prepared: jax.Array) -> jax.Array:
-        """The transpose of `prepare`."""
+        """Returns the cotangent of the kernel for the one that `backward` returns."""
 
-    def forward(self, x: jax.Array, prepared: jax.Array) -> list[jax.Array]:
-        """Returns the phases for `x[batch, height, width, in]`."""
+    def forward(self, x: jax.Array, prepared: Any) -> Windows:
+        """Returns the windows for `x`."""
 
-    def backward(self, x: jax.Array, prepared: jax.Array, phases: list[jax.Array]) -> tuple[jax.Array, jax.Array]:
-        """Returns the cotangents of `x` and `prepared` for those of the phases."""
+    def backward(self, x: jax.Array, prepared: Any, windows: Windows) -> tuple[jax.Array, jax.Array]:
+        """Returns the cotangents of `x` and of what is prepared for those of the windows."""
 
-    def bytes_each(self, prepared: jax.Array) -> int:
+    def bytes_each(self, prepared: Any) -> int:
         """Returns the memory that an example's intermediate results take."""
 
 
@@ -48,6 +59,10 @@ class ByPatches:
 
     strides: Pair
     pooled: Pair
+    group = (1, 1)
+
+    def fit(self, x: jax.Array) -> jax.Array:
+        return x
 
     def prepare(self, kernel: jax.Array) -> jax.Array:
         return kernel
@@ -55,11 +70,12 @@ class ByPatches:
     def restore(self, d_prepared: jax.Array) -> jax.Array:
         return d_prepared
 
-    def forward(self, x: jax.Array, prepared: jax.Array) -> list[jax.Array]:
+    def forward(self, x: jax.Array, prepared: jax.Array) -> Windows:
         phase = self._sums if prepared.shape[2] == 1 else self._product
-        return [phase(x, prepared, start) for start in self._starts()]
+        return [[[phase(x, prepared, start) for start in self._starts()]]]
 
-    def backward(self, x: jax.Array, prepared: jax.Array, phases: list[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    def backward(self, x: jax.Array, prepared: jax.Array, windows: Windows) -> tuple[jax.Array, jax.Array]:
+        ((phases,),) = windows
         d_kernels = [
             patches.kernel_gradient(x, phase, prepared.shape[:2], start=start, strides=self._apart())
             for start, phase in zip(self._starts(), phases, strict=True)
@@ -93,22 +109,34 @@ class ByPatches:
 
 @dataclasses.dataclass(frozen=True)
 class ByWinograd:
-    """Winograd's filtering with the pooling window as its tile; for strides of 1."""
+    """Winograd's filtering, a tile holding a group of windows; for strides of 1.
+
+    **Attributes:** `tiling`, of an even number of pixels a side.
+    """
 
     tiling: winograd.Tiling
 
-    def prepare(self, kernel: jax.Array) -> jax.Array:
+    @property
+    def group(self) -> Pair:
+        return tuple(m // 2 for m in self.tiling.tile)
+
+    def fit(self, x: jax.Array) -> jax.Array:
+        return patches.fitted(x, self.tiling.covered)
+
+    def prepare(self, kernel: jax.Array) -> winograd.Kernel:
         return self.tiling.kernel(kernel)
 
     def restore(self, d_prepared: jax.Array) -> jax.Array:
         return self.tiling.kernel_gradient(d_prepared)
 
-    def forward(self, x: jax.Array, prepared: jax.Array) -> list[jax.Array]:
-        pixels = self.tiling.outputs(winograd.products(self.tiling.inputs(x), prepared))
-        return [phase for row in pixels for phase in row]
+    def forward(self, x: jax.Array, prepared: winograd.Kernel) -> Windows:
+        pixels = winograd.forward(self.tiling, x, prepared)
+        (down, across) = self.group
+        return [[[pixels[2 * i + p][2 * j + q] for p, q in _PLACES] for j in range(across)] for i in range(down)]
 
-    def backward(self, x: jax.Array, prepared: jax.Array, phases: list[jax.Array]) -> tuple[jax.Array, jax.Array]:
-        return winograd.gradients(self.tiling, x, prepared, [phases[:2], phases[2:]])
+    def backward(self, x: jax.Array, prepared: winograd.Kernel, windows: Windows) -> tuple[jax.Array, jax.Array]:
+        pixels = [[four[2 * p + q] for four in row for q in range(2)] for row in windows for p in range(2)]
+        return winograd.backward(self.tiling, x, prepared, pixels)
 
-    def bytes_each(self, prepared: jax.Array) -> int:
+    def bytes_each(self, prepared: winograd.Kernel) -> int:
         return self.tiling.bytes_each(prepared)

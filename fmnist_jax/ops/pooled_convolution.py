@@ -8,6 +8,7 @@ of nor the unpooled map are ever written to memory.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -47,9 +48,9 @@ def conv_relu_pool(
     chosen = choose(lowering, kernel, strides)
     if chosen == "xla" or 0 in pooled:
         return max_pool(jax.nn.relu(conv2d(x, kernel, strides=strides, padding=padding, lowering="xla") + bias))
-    winograd = ByWinograd(Tiling((2, 2), kernel.shape[:2], pooled))
+    winograd = ByWinograd(Tiling.of(tuple(2 * n for n in pooled), kernel.shape[:2], multiple=2))
     phases = winograd if chosen == "winograd" else ByPatches(strides, pooled)
-    return spread.over_batch(lambda *arrays: _by_phases(*arrays, phases), (padded,), (kernel, bias))
+    return spread.over_batch(lambda *arrays: _by_phases(*arrays, phases, pooled), (padded,), (kernel, bias))
 
 
 def max_pool(x: jax.Array) -> jax.Array:
@@ -57,40 +58,50 @@ def max_pool(x: jax.Array) -> jax.Array:
     return lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
-def _by_phases(x: jax.Array, kernel: jax.Array, bias: jax.Array, phases: Phases) -> jax.Array:
-    return _forward(x, kernel, bias, phases)[0]
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+def _by_phases(x: jax.Array, kernel: jax.Array, bias: jax.Array, phases: Phases, pooled: Pair) -> jax.Array:
+    return _forward(x, kernel, bias, phases, pooled)[0]
 
 
-_Residuals = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
+# The input, the kernel, the number of the place that each window took its maximum from (in groups), the output.
+_Residuals = tuple[jax.Array, jax.Array, list[list[jax.Array]], jax.Array]
 
 
-def _forward(x: jax.Array, kernel: jax.Array, bias: jax.Array, phases: Phases) -> tuple[jax.Array, _Residuals]:
+def _forward(
+    x: jax.Array, kernel: jax.Array, bias: jax.Array, phases: Phases, pooled: Pair
+) -> tuple[jax.Array, _Residuals]:
     prepared = phases.prepare(kernel)
 
-    def forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        largest, winner = _first_maximum(phases.forward(x, prepared))
-        return jax.nn.relu(largest + bias), winner
+    def forward(x: jax.Array) -> tuple[list[list[jax.Array]], list[list[jax.Array]]]:
+        maxima = [[_first_maximum(four) for four in row] for row in phases.forward(x, prepared)]
+        outputs = [[jax.nn.relu(largest + bias) for largest, _ in row] for row in maxima]
+        return outputs, [[winner for _, winner in row] for row in maxima]
 
-    y, winner = chunks.mapped(forward, chunks.size(x.shape[0], phases.bytes_each(prepared)), x)
-    return y, (x, kernel, winner, y)
+    outputs, winners = chunks.mapped(forward, chunks.size(x.shape[0], phases.bytes_each(prepared)), phases.fit(x))
+    y = patches.fitted(patches.interleave(outputs), pooled)
+    return y, (x, kernel, winners, y)
 
 
-def _backward(phases: Phases, residuals: _Residuals, cotangent: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    x, kernel, winner, y = residuals
-    prepared = phases.prepare(kernel)
+def _backward(
+    phases: Phases, pooled: Pair, residuals: _Residuals, cotangent: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    x, kernel, winners, y = residuals
+    prepared, size = phases.prepare(kernel), x.shape[1:3]
+    cotangent = jnp.where(y > 0, cotangent, 0)
+    whole = tuple(m * n for m, n in zip(phases.group, winners[0][0].shape[1:3], strict=True))
+    groups = patches.phases(patches.fitted(cotangent, whole), phases.group)
 
-    def backward(
-        x: jax.Array, winner: jax.Array, y: jax.Array, cotangent: jax.Array
-    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        cotangent = jnp.where(y > 0, cotangent, 0)
-        places = [jnp.where(winner == number, cotangent, 0) for number in range(4)]
-        d_x, d_prepared = phases.backward(x, prepared, places)
-        return d_x, (d_prepared, cotangent.sum((0, 1, 2)))
+    def backward(x: jax.Array, winners: Any, groups: Any) -> tuple[jax.Array, jax.Array]:
+        windows = [list(map(_to_winner, *rows)) for rows in zip(winners, groups, strict=True)]
+        return phases.backward(x, prepared, windows)
 
     chunk = chunks.size(x.shape[0], phases.bytes_each(prepared))
-    d_x, (d_prepared, d_bias) = chunks.summed(backward, chunk, x, winner, y, cotangent)
-    return d_x, phases.restore(d_prepared), d_bias
+    d_x, d_prepared = chunks.summed(backward, chunk, phases.fit(x), winners, groups)
+    return patches.fitted(d_x, size), phases.restore(d_prepared), cotangent.sum((0, 1, 2))
+
+
+def _to_winner(winner: jax.Array, cotangent: jax.Array) -> list[jax.Array]:
+    return [jnp.where(winner == place, cotangent, 0) for place in range(4)]
 
 
 def _first_maximum(phases: list[jax.Array]) -> tuple[jax.Array, jax.Array]:

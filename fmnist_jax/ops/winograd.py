@@ -6,7 +6,8 @@ a kernel of `r x r`. Transforms of additions turn the tile's convolution into `(
 matrix product. The result is that of the convolution up to rounding (Lavin & Gray 2016, "Fast Algorithms for
 Convolutional Neural Networks", sections 3 and 4; the matrices are Toom and Cook's).
 
-Here a *grid* is a nested list `grid[row][column]` of equally shaped arrays, one for each place in a tile.
+Here a *grid* is a nested list `grid[row][column]` of equally shaped arrays, one for each pixel of a tile. Transformed
+tiles are one array `[places, batch * tiles, channels]`, so that their products are a single batched one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,15 +25,18 @@ import numpy as np
 from jax import lax
 
 from fmnist_jax.ops import patches
+from fmnist_jax.ops.fence import fenced
 from fmnist_jax.ops.patches import Pair
 
 Grid = list[list[jax.Array]]
 Matrix = tuple[tuple[float, ...], ...]
 
 # Small and balanced, so that the transforms round little; infinity is a further point.
-_POINTS = (Fraction(0), Fraction(1), Fraction(-1), Fraction(2), Fraction(-2))
-# Of an input tile. Larger ones save more products, but round more than float32 can bear.
-LARGEST_TILE = len(_POINTS) + 1
+_POINTS = (*map(Fraction, (0, 1, -1, 2, -2)), Fraction(1, 2), Fraction(-1, 2))
+# Of an input tile; as many points as there are allow.
+_LARGEST_TILE = len(_POINTS) + 1
+# Of an input tile whose transform has so few terms that both axes are best done in one go.
+_SMALL_TILE = 5
 
 
 @functools.cache
@@ -62,6 +67,13 @@ def _floats(rows: Iterable[Iterable[Fraction | int]]) -> Matrix:
     return tuple(tuple(float(value) for value in row) for row in rows)
 
 
+class Kernel(NamedTuple):
+    """A transformed kernel, `plain[places, in, out]` and `turned[places, out, in]`, for the gradient of the inputs."""
+
+    plain: jax.Array
+    turned: jax.Array
+
+
 @dataclasses.dataclass(frozen=True)
 class Tiling:
     """How the output of a convolution is cut into tiles; each pair is of the vertical and the horizontal axis.
@@ -76,12 +88,18 @@ class Tiling:
     count: Pair
 
     @classmethod
-    def of(cls, out: Pair, taps: Pair) -> Tiling:
-        """Returns the tiling of `out` pixels, down and across, that takes the fewest products."""
-        tile = tuple(
-            min(range(1, LARGEST_TILE - r + 2), key=lambda m: -(-n // m) * (m + r - 1))
-            for n, r in zip(out, taps, strict=True)
-        )
+    def of(cls, out: Pair, taps: Pair, multiple: int = 1) -> Tiling:
+        """Returns the tiling of `out` pixels, down and across, that takes the fewest products.
+
+        Tiles have a multiple of `multiple` pixels a side. They are no larger than the kernel: the transforms of larger
+        ones cost more than the products that they save.
+        """
+
+        def side(n: int, r: int) -> int:
+            most = min(max(r, multiple), _LARGEST_TILE - r + 1)
+            return min(range(multiple, most + 1, multiple), key=lambda m: -(-n // m) * (m + r - 1))
+
+        tile = tuple(map(side, out, taps))
         return cls(tile, taps, tuple(-(-n // m) for n, m in zip(out, tile, strict=True)))
 
     @property
@@ -99,45 +117,75 @@ class Tiling:
         """Input pixels that the tiles cover."""
         return tuple(n + r - 1 for n, r in zip(self.whole, self.taps, strict=True))
 
-    def kernel(self, kernel: jax.Array) -> jax.Array:
-        """Transforms `[*taps, in, out]` to `[*size, in, out]`."""
-        return jnp.einsum("ka,lb,ab...->kl...", *self._of_taps(kernel.dtype), kernel)
+    def kernel(self, kernel: jax.Array) -> Kernel:
+        """Transforms `[*taps, in, out]`."""
+        transformed = jnp.einsum("ka,lb,ab...->kl...", *self._of_taps(kernel.dtype), kernel)
+        plain = transformed.reshape(-1, *kernel.shape[2:])
+        return Kernel(plain, plain.swapaxes(1, 2))
 
     def kernel_gradient(self, cotangent: jax.Array) -> jax.Array:
-        """The transpose of `kernel`."""
-        return jnp.einsum("ka,lb,kl...->ab...", *self._of_taps(cotangent.dtype), cotangent)
+        """The transpose of `kernel`, for the cotangent of what is `plain`."""
+        places = cotangent.reshape(*self.size, *cotangent.shape[1:])
+        return jnp.einsum("ka,lb,kl...->ab...", *self._of_taps(cotangent.dtype), places)
 
-    def inputs(self, x: jax.Array) -> Grid:
-        """Transforms the tiles of `x[batch, height, width, in]` to a grid of `[batch * tiles, in]`."""
-        channels = x.shape[-1]
-        height, width = self.size
-        grid = [[patches.strided(x, (i, j), self.count, self.tile) for j in range(width)] for i in range(height)]
-        return _each(lambda leaf: leaf.reshape(-1, channels), _transformed(grid, *map(_transposed, self._of(2))))
+    def inputs(self, x: jax.Array) -> jax.Array:
+        """Transforms the tiles of `x[batch, *covered, in]` to `[places, batch * tiles, in]`."""
+        above, beside = map(_transposed, self._of(2))
+        (height, width), (m, n), (rows, columns) = self.size, self.tile, self.count
 
-    def input_gradient(self, grid: Grid, size: Pair) -> jax.Array:
+        def down(x: jax.Array) -> list[jax.Array]:
+            lines = [patches.strided(x, (i, 0), (rows, x.shape[2]), (m, 1)) for i in range(height)]
+            return [_weighted(weights, lines) for weights in above]
+
+        def across(lines: list[jax.Array]) -> jax.Array:
+            pixels = [[patches.strided(line, (0, j), (rows, columns), (1, n)) for j in range(width)] for line in lines]
+            return _stacked([_weighted(weights, row) for row in pixels for weights in beside])
+
+        return self._in_turn(down, across, x)
+
+    def input_gradient(self, places: jax.Array, size: Pair) -> jax.Array:
         """The transpose of `inputs`: adds up, where tiles overlap, to `[batch, *size, in]`."""
-        tiles = _each(lambda leaf: leaf.reshape(-1, *self.count, leaf.shape[-1]), grid)
+        above, beside = self._of(2)
         # Where there is but one tile, all of its pixels are phases of their own.
         steps = [m if n > 1 else whole for m, n, whole in zip(self.tile, self.count, self.size, strict=True)]
-        above, beside = self._of(2)
-        down = [_overlapped(column, above, steps[0], axis=1) for column in zip(*tiles, strict=True)]
-        # Fused with what follows, each of these sums would be computed anew for every pixel that it reaches.
-        down = lax.optimization_barrier(down)
-        phases = [_overlapped(row, beside, steps[1], axis=2) for row in zip(*down, strict=True)]
+
+        def down(places: jax.Array) -> Grid:
+            return [_overlapped(column, above, steps[0], axis=1) for column in zip(*self._grid(places), strict=True)]
+
+        def across(columns: Grid) -> Grid:
+            return [_overlapped(row, beside, steps[1], axis=2) for row in zip(*columns, strict=True)]
+
+        # Else each of the sums would be computed anew for every pixel that it reaches.
+        phases = fenced(across, fenced(down, places))
         return patches.fitted(patches.interleave(phases), size)
 
-    def outputs(self, grid: Grid) -> Grid:
-        """Transforms products, each `[batch * tiles, out]`, to a grid of the tiles' pixels `[batch, *count, out]`."""
-        pixels = _transformed(grid, *map(_transposed, self._of(0)))
-        return _each(lambda leaf: leaf.reshape(-1, *self.count, leaf.shape[-1]), pixels)
+    def outputs(self, places: jax.Array) -> Grid:
+        """Transforms products `[places, batch * tiles, out]` to a grid of the tiles' pixels `[batch, *count, out]`."""
+        above, beside = map(_transposed, self._of(0))
+        return self._in_turn(
+            lambda places: _down(self._grid(places), above), lambda rows: _across(rows, beside), places
+        )
 
-    def output_gradient(self, pixels: Grid) -> Grid:
+    def output_gradient(self, pixels: Grid) -> jax.Array:
         """The transpose of `outputs`."""
-        return _transformed(_each(lambda leaf: leaf.reshape(-1, leaf.shape[-1]), pixels), *self._of(0))
+        above, beside = self._of(0)
+        return self._in_turn(
+            lambda pixels: _down(pixels, above),
+            lambda rows: _stacked([leaf for row in _across(rows, beside) for leaf in row]),
+            pixels,
+        )
 
-    def bytes_each(self, kernel: jax.Array) -> int:
-        """Returns the memory that an example's transformed tiles take, for the transformed `kernel`."""
-        return self.count[0] * self.count[1] * kernel[..., 0].size * kernel.dtype.itemsize
+    def bytes_each(self, kernel: Kernel) -> int:
+        """Returns the memory that an example's transformed tiles take."""
+        return math.prod(self.count) * kernel.plain[..., 0].size * kernel.plain.dtype.itemsize
+
+    def _in_turn(self, down: Callable[..., Any], across: Callable[..., Any], x: Any) -> Any:
+        return across(down(x)) if max(self.size) <= _SMALL_TILE else fenced(across, fenced(down, x))
+
+    def _grid(self, places: jax.Array) -> Grid:
+        """Returns a grid of `[batch, *count, channels]`."""
+        whole = places.reshape(*self.size, -1, *self.count, places.shape[-1])
+        return [[whole[i, j] for j in range(self.size[1])] for i in range(self.size[0])]
 
     def _of(self, which: int) -> list[Matrix]:
         return [matrices(m, r)[which] for m, r in zip(self.tile, self.taps, strict=True)]
@@ -146,26 +194,40 @@ class Tiling:
         return [np.asarray(matrix, dtype) for matrix in self._of(1)]
 
 
-def products(inputs: Grid, kernel: jax.Array) -> Grid:
-    """Multiplies each place's `[rows, in]` with its `kernel[*size, in, out]`."""
-    return [[leaf @ kernel[i, j] for j, leaf in enumerate(row)] for i, row in enumerate(inputs)]
+def forward(tiling: Tiling, x: jax.Array, kernel: Kernel) -> Grid:
+    """Convolves `x[batch, *covered, in]`; returns a grid of the tiles' pixels `[batch, *count, out]`."""
+    return tiling.outputs(_products(tiling.inputs(x), kernel.plain))
 
 
-def gradients(tiling: Tiling, x: jax.Array, kernel: jax.Array, pixels: Grid) -> tuple[jax.Array, jax.Array]:
-    """Returns the cotangents of `x` and of the transformed `kernel` for those of the tiles' pixels."""
-    cotangents = tiling.output_gradient(pixels)
-    d_kernel = [
-        jnp.stack([lax.dot_general(a, c, (((0,), (0,)), ((), ()))) for a, c in zip(*rows, strict=True)])
-        for rows in zip(tiling.inputs(x), cotangents, strict=True)
-    ]
-    d_inputs = [[c @ kernel[i, j].T for j, c in enumerate(row)] for i, row in enumerate(cotangents)]
-    return tiling.input_gradient(d_inputs, x.shape[1:3]), jnp.stack(d_kernel)
+def backward(tiling: Tiling, x: jax.Array, kernel: Kernel, pixels: Grid) -> tuple[jax.Array, jax.Array]:
+    """Returns the cotangents of `x` and of the plain transformed kernel for those of the tiles' pixels."""
+    cotangent = tiling.output_gradient(pixels)
+    d_kernel = lax.dot_general(tiling.inputs(x), cotangent, (((1,), (1,)), ((0,), (0,))))
+    return tiling.input_gradient(_products(cotangent, kernel.turned), x.shape[1:3]), d_kernel
 
 
-def _transformed(grid: Grid, rows: Matrix, columns: Matrix) -> Grid:
-    """Returns the grid multiplied by `rows` from the left and by the transpose of `columns` from the right."""
-    down = [[_weighted(weights, column) for column in zip(*grid, strict=True)] for weights in rows]
-    return [[_weighted(weights, row) for weights in columns] for row in down]
+def _products(rows: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Multiplies, for each place, `rows[places, n, from]` with `kernel[places, from, to]`."""
+    return lax.dot_general(rows, kernel, (((2,), (1,)), ((0,), (0,))))
+
+
+def _down(grid: Grid, matrix: Matrix) -> Grid:
+    """Multiplies the grid by a matrix from the left."""
+    return [[_weighted(weights, column) for column in zip(*grid, strict=True)] for weights in matrix]
+
+
+def _across(grid: Grid, matrix: Matrix) -> Grid:
+    """Multiplies the grid by the transpose of a matrix from the right."""
+    return [[_weighted(weights, row) for weights in matrix] for row in grid]
+
+
+def _stacked(tiles: Sequence[jax.Array]) -> jax.Array:
+    """Stacks arrays `[batch, *count, channels]` as `[number, batch * tiles, channels]`, each computed in its place."""
+    rows = [leaf.reshape(-1, leaf.shape[-1]) for leaf in tiles]
+    whole = jnp.zeros((len(rows), *rows[0].shape), rows[0].dtype)
+    for place, leaf in enumerate(rows):
+        whole = lax.dynamic_update_slice(whole, leaf[None], (place, 0, 0))
+    return whole
 
 
 def _overlapped(terms: Sequence[jax.Array], matrix: Matrix, step: int, axis: int) -> list[jax.Array]:
@@ -177,9 +239,9 @@ def _overlapped(terms: Sequence[jax.Array], matrix: Matrix, step: int, axis: int
     beyond = -(-len(pixels) // step) - 1
 
     def shifted(at: int) -> jax.Array:
-        margins = [(0, 0)] * pixels[at].ndim
-        margins[axis] = (at // step, beyond - at // step)
-        return jnp.pad(pixels[at], margins)
+        margins = [(0, 0, 0)] * pixels[at].ndim
+        margins[axis] = (at // step, beyond - at // step, 0)
+        return lax.pad(pixels[at], jnp.zeros((), pixels[at].dtype), margins)
 
     return [functools.reduce(jnp.add, map(shifted, range(at, len(pixels), step))) for at in range(step)]
 
@@ -200,7 +262,3 @@ def _weighted(weights: Sequence[float], terms: Sequence[jax.Array]) -> jax.Array
 
 def _transposed(matrix: Matrix) -> Matrix:
     return tuple(zip(*matrix, strict=True))
-
-
-def _each(function: Callable[[jax.Array], jax.Array], grid: Grid) -> Grid:
-    return [[function(leaf) for leaf in row] for row in grid]
