@@ -17,9 +17,14 @@ from jax import lax
 _BUDGET_BYTES = 2**20
 
 
-def size(batch: int, bytes_each: int) -> int:
-    """Returns how many of `batch` examples to take at a time where the intermediate results of each take so much."""
-    most = min(batch, max(1, _BUDGET_BYTES // max(1, bytes_each)))
+def most(bytes_each: int) -> int:
+    """Returns how many examples fit into the cache at a time, where the intermediate results of each take so much."""
+    return max(1, _BUDGET_BYTES // max(1, bytes_each))
+
+
+def size(batch: int, most: int) -> int:
+    """Returns how many of `batch` examples to take at a time, `most` at most."""
+    most = min(batch, most)
     even = [chunk for chunk in range(1, most + 1) if batch % chunk == 0]
     if even and even[-1] > most // 2:
         return even[-1]  # filling up the last chunk would copy the whole batch

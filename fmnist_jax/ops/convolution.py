@@ -109,7 +109,7 @@ def _by_winograd(x: jax.Array, kernel: jax.Array, tiling: Tiling) -> jax.Array:
         return patches.interleave(winograd.forward(tiling, x, prepared))
 
     x = patches.fitted(x, tiling.covered)
-    return chunks.mapped(forward, chunks.size(x.shape[0], tiling.bytes_each(prepared)), x)
+    return chunks.mapped(forward, chunks.size(x.shape[0], tiling.most), x)
 
 
 def _forward_winograd(x: jax.Array, kernel: jax.Array, tiling: Tiling) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
@@ -126,7 +126,7 @@ def _backward_winograd(
         phases = patches.phases(cotangent, tiling.tile)
         return winograd.backward(tiling, x, prepared, phases)
 
-    chunk = chunks.size(x.shape[0], tiling.bytes_each(prepared))
+    chunk = chunks.size(x.shape[0], tiling.most)
     d_x, d_prepared = chunks.summed(backward, chunk, patches.fitted(x, tiling.covered), cotangent)
     return patches.fitted(d_x, x.shape[1:3]), tiling.kernel_gradient(d_prepared)
 

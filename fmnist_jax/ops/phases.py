@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 
-from fmnist_jax.ops import patches, winograd
+from fmnist_jax.ops import chunks, patches, winograd
 from fmnist_jax.ops.patches import Pair
 
 _PLACES = ((0, 0), (0, 1), (1, 0), (1, 1))
@@ -46,8 +46,8 @@ class Phases(Protocol):
     def backward(self, x: jax.Array, prepared: Any, windows: Windows) -> tuple[jax.Array, jax.Array]:
         """Returns the cotangents of `x` and of what is prepared for those of the windows."""
 
-    def bytes_each(self, prepared: Any) -> int:
-        """Returns the memory that an example's intermediate results take."""
+    def most(self, prepared: Any) -> int:
+        """Returns how many examples `forward` and `backward` should be given at a time, at most."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,8 +84,8 @@ class ByPatches:
         d_x = patches.input_gradient(prepared, unpooled, x.shape[1:3], strides=self.strides)
         return d_x, functools.reduce(jnp.add, d_kernels).reshape(prepared.shape)
 
-    def bytes_each(self, prepared: jax.Array) -> int:
-        return patches.bytes_each(prepared, (2 * self.pooled[0], 2 * self.pooled[1]))
+    def most(self, prepared: jax.Array) -> int:
+        return chunks.most(patches.bytes_each(prepared, (2 * self.pooled[0], 2 * self.pooled[1])))
 
     def _product(self, x: jax.Array, kernel: jax.Array, start: Pair) -> jax.Array:
         taken = patches.extract(x, kernel.shape[:2], self.pooled, start=start, strides=self._apart())
@@ -138,5 +138,5 @@ class ByWinograd:
         pixels = [[four[2 * p + q] for four in row for q in range(2)] for row in windows for p in range(2)]
         return winograd.backward(self.tiling, x, prepared, pixels)
 
-    def bytes_each(self, prepared: winograd.Kernel) -> int:
-        return self.tiling.bytes_each(prepared)
+    def most(self, prepared: winograd.Kernel) -> int:
+        return self.tiling.most

@@ -77,7 +77,7 @@ def _forward(
         outputs = [[jax.nn.relu(largest + bias) for largest, _ in row] for row in maxima]
         return outputs, [[winner for _, winner in row] for row in maxima]
 
-    outputs, winners = chunks.mapped(forward, chunks.size(x.shape[0], phases.bytes_each(prepared)), phases.fit(x))
+    outputs, winners = chunks.mapped(forward, chunks.size(x.shape[0], phases.most(prepared)), phases.fit(x))
     y = patches.fitted(patches.interleave(outputs), pooled)
     return y, (x, kernel, winners, y)
 
@@ -95,7 +95,7 @@ def _backward(
         windows = [list(map(_to_winner, *rows)) for rows in zip(winners, groups, strict=True)]
         return phases.backward(x, prepared, windows)
 
-    chunk = chunks.size(x.shape[0], phases.bytes_each(prepared))
+    chunk = chunks.size(x.shape[0], phases.most(prepared))
     d_x, d_prepared = chunks.summed(backward, chunk, phases.fit(x), winners, groups)
     return patches.fitted(d_x, size), phases.restore(d_prepared), cotangent.sum((0, 1, 2))
 

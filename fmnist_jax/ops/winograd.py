@@ -67,6 +67,10 @@ def _floats(rows: Iterable[Iterable[Fraction | int]]) -> Matrix:
     return tuple(tuple(float(value) for value in row) for row in rows)
 
 
+# Of a matrix product for each place in a tile. Fewer are slower; more make transformed tiles that leave the cache.
+_ROWS = 200
+
+
 class Kernel(NamedTuple):
     """A transformed kernel, `plain[places, in, out]` and `turned[places, out, in]`, for the gradient of the inputs."""
 
@@ -116,6 +120,11 @@ class Tiling:
     def covered(self) -> Pair:
         """Input pixels that the tiles cover."""
         return tuple(n + r - 1 for n, r in zip(self.whole, self.taps, strict=True))
+
+    @property
+    def most(self) -> int:
+        """How many examples to take at a time, at most."""
+        return max(1, _ROWS // math.prod(self.count))
 
     def kernel(self, kernel: jax.Array) -> Kernel:
         """Transforms `[*taps, in, out]`."""
@@ -174,10 +183,6 @@ class Tiling:
             lambda rows: _stacked([leaf for row in _across(rows, beside) for leaf in row]),
             pixels,
         )
-
-    def bytes_each(self, kernel: Kernel) -> int:
-        """Returns the memory that an example's transformed tiles take."""
-        return math.prod(self.count) * kernel.plain[..., 0].size * kernel.plain.dtype.itemsize
 
     def _in_turn(self, down: Callable[..., Any], across: Callable[..., Any], x: Any) -> Any:
         return across(down(x)) if max(self.size) <= _SMALL_TILE else fenced(across, fenced(down, x))
