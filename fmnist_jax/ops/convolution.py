@@ -38,7 +38,7 @@ def conv2d(
         return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_LAYOUT)
     padded = pad(x, kernel, strides, padding)
     if chosen == "winograd":
-        out = patches.positions(padded, kernel, tuple(strides))
+        out = patches.positions(padded.shape[1:3], kernel, tuple(strides))
         tiling = Tiling.of(out, kernel.shape[:2])
         whole = spread.over_batch(lambda *arrays: _by_winograd(*arrays, tiling), (padded,), (kernel,))
         return patches.fitted(whole, out)
@@ -73,14 +73,21 @@ def conv_general_dilated(
 
 def pad(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Padding) -> jax.Array:
     """Pads `x` with zeros so that a convolution without padding gives what `padding` asks for."""
+    pads = margins(x, kernel, strides, padding)
+    return jnp.pad(x, ((0, 0), *pads, (0, 0))) if any(map(any, pads)) else x
+
+
+def margins(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Padding) -> tuple[Pair, Pair]:
+    """Returns how many rows of zeros `padding` adds to `x` above and below, and how many columns left and right."""
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
-    return jnp.pad(x, ((0, 0), *padding, (0, 0))) if any(map(any, padding)) else x
+    above, beside = map(tuple, padding)
+    return above, beside
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _by_patches(x: jax.Array, kernel: jax.Array, strides: Pair) -> jax.Array:
-    out = patches.positions(x, kernel, strides)
+    out = patches.positions(x.shape[1:3], kernel, strides)
     taken = patches.extract(x, kernel.shape[:2], out, strides=strides)
     return taken @ kernel.reshape(-1, kernel.shape[-1])
 

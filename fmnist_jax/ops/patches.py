@@ -48,6 +48,16 @@ def phases(x: jax.Array, tile: Pair) -> list[list[jax.Array]]:
     return [[strided(x, (p, q), out, tile) for q in range(tile[1])] for p in range(tile[0])]
 
 
+def framed(x: jax.Array, at: Pair, size: Pair) -> jax.Array:
+    """Lays `x[batch, height, width, channels]` down `at` a place of a map `[batch, *size, channels]` of zeros.
+
+    What is beyond the map, as of negative places, is cut off: the inverse of `framed(x, at, size)`, and its transpose,
+    is to frame the result at `-at` by the size of `x`.
+    """
+    margins = [(low, whole - low - n, 0) for low, whole, n in zip(at, size, x.shape[1:3], strict=True)]
+    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *margins, (0, 0, 0)])
+
+
 def fitted(x: jax.Array, size: Pair) -> jax.Array:
     """Cuts or fills `x` with zeros at its lower and right edges to `[batch, *size, channels]`."""
     x = x[:, : size[0], : size[1]]
@@ -55,10 +65,9 @@ def fitted(x: jax.Array, size: Pair) -> jax.Array:
     return jnp.pad(x, ((0, 0), *missing, (0, 0))) if any(map(any, missing)) else x
 
 
-def positions(x: jax.Array, kernel: jax.Array, strides: Pair) -> Pair:
-    """Returns how many windows of `kernel[kh, kw, ...]` fit into `x[batch, height, width, ...]`, down and across."""
-    sizes = zip(x.shape[1:3], kernel.shape[:2], strides, strict=True)
-    return tuple((size - k) // stride + 1 for size, k, stride in sizes)
+def positions(size: Pair, kernel: jax.Array, strides: Pair) -> Pair:
+    """Returns how many windows of `kernel[kh, kw, ...]` fit into an image of that size, down and across."""
+    return tuple((n - k) // stride + 1 for n, k, stride in zip(size, kernel.shape[:2], strides, strict=True))
 
 
 def kernel_gradient(

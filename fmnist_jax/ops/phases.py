@@ -31,8 +31,9 @@ class Phases(Protocol):
     def group(self) -> Pair:
         """Windows of a group, down and across."""
 
-    def fit(self, x: jax.Array) -> jax.Array:
-        """Returns what `forward` and `backward` take for `x[batch, height, width, in]`: cut, or filled with zeros."""
+    @property
+    def size(self) -> Pair:
+        """Height and width of the images that `forward` and `backward` take."""
 
     def prepare(self, kernel: jax.Array) -> Any:
         """Returns what `forward` and `backward` take of `kernel[kernel height, kernel width, in, out]`."""
@@ -54,15 +55,13 @@ class Phases(Protocol):
 class ByPatches:
     """A strided matrix product for each phase; for a single input channel, sums of shifted images.
 
-    **Attributes:** `strides` of the convolution; `pooled`: height and width after the pooling.
+    **Attributes:** `size` of the padded images; `strides` of the convolution; `pooled`: height and width of the result.
     """
 
+    size: Pair
     strides: Pair
     pooled: Pair
     group = (1, 1)
-
-    def fit(self, x: jax.Array) -> jax.Array:
-        return x
 
     def prepare(self, kernel: jax.Array) -> jax.Array:
         return kernel
@@ -120,8 +119,9 @@ class ByWinograd:
     def group(self) -> Pair:
         return tuple(m // 2 for m in self.tiling.tile)
 
-    def fit(self, x: jax.Array) -> jax.Array:
-        return patches.fitted(x, self.tiling.covered)
+    @property
+    def size(self) -> Pair:
+        return self.tiling.covered
 
     def prepare(self, kernel: jax.Array) -> winograd.Kernel:
         return self.tiling.kernel(kernel)

@@ -8,14 +8,14 @@ of nor the unpooled map are ever written to memory.
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from fmnist_jax.ops import chunks, patches, spread
-from fmnist_jax.ops.convolution import Padding, conv2d, pad
+from fmnist_jax.ops.convolution import Padding, conv2d, margins
 from fmnist_jax.ops.lowering import Lowering, choose
 from fmnist_jax.ops.patches import Pair
 from fmnist_jax.ops.phases import ByPatches, ByWinograd, Phases
@@ -43,14 +43,16 @@ def conv_relu_pool(
 
     **Returns:** `[batch, height', width', out]`.
     """
-    padded, strides = pad(x, kernel, strides, padding), tuple(strides)
-    pooled = tuple(n // 2 for n in patches.positions(padded, kernel, strides))
+    strides, pads = tuple(strides), margins(x, kernel, strides, padding)
+    size = tuple(n + sum(pad) for n, pad in zip(x.shape[1:3], pads, strict=True))
+    pooled = tuple(n // 2 for n in patches.positions(size, kernel, strides))
     chosen = choose(lowering, kernel, strides)
     if chosen == "xla" or 0 in pooled:
         return max_pool(jax.nn.relu(conv2d(x, kernel, strides=strides, padding=padding, lowering="xla") + bias))
     winograd = ByWinograd(Tiling.of(tuple(2 * n for n in pooled), kernel.shape[:2], multiple=2))
-    phases = winograd if chosen == "winograd" else ByPatches(strides, pooled)
-    return spread.over_batch(lambda *arrays: _by_phases(*arrays, phases, pooled), (padded,), (kernel, bias))
+    phases = winograd if chosen == "winograd" else ByPatches(size, strides, pooled)
+    layer = _Layer(phases, tuple(before for before, _ in pads), pooled)
+    return spread.over_batch(lambda *arrays: _by_phases(*arrays, layer), (x,), (kernel, bias))
 
 
 def max_pool(x: jax.Array) -> jax.Array:
@@ -58,46 +60,54 @@ def max_pool(x: jax.Array) -> jax.Array:
     return lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
-def _by_phases(x: jax.Array, kernel: jax.Array, bias: jax.Array, phases: Phases, pooled: Pair) -> jax.Array:
-    return _forward(x, kernel, bias, phases, pooled)[0]
+class _Layer(NamedTuple):
+    """How an operation is worked out: its phases, where the image lies among the zeros around it, the result's size."""
+
+    phases: Phases
+    at: Pair
+    pooled: Pair
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _by_phases(x: jax.Array, kernel: jax.Array, bias: jax.Array, layer: _Layer) -> jax.Array:
+    return _forward(x, kernel, bias, layer)[0]
 
 
 # The input, the kernel, the number of the place that each window took its maximum from (in groups), the output.
 _Residuals = tuple[jax.Array, jax.Array, list[list[jax.Array]], jax.Array]
 
 
-def _forward(
-    x: jax.Array, kernel: jax.Array, bias: jax.Array, phases: Phases, pooled: Pair
-) -> tuple[jax.Array, _Residuals]:
+def _forward(x: jax.Array, kernel: jax.Array, bias: jax.Array, layer: _Layer) -> tuple[jax.Array, _Residuals]:
+    phases, at, pooled = layer
     prepared = phases.prepare(kernel)
 
     def forward(x: jax.Array) -> tuple[list[list[jax.Array]], list[list[jax.Array]]]:
-        maxima = [[_first_maximum(four) for four in row] for row in phases.forward(x, prepared)]
+        windows = phases.forward(patches.framed(x, at, phases.size), prepared)
+        maxima = [[_first_maximum(four) for four in row] for row in windows]
         outputs = [[jax.nn.relu(largest + bias) for largest, _ in row] for row in maxima]
         return outputs, [[winner for _, winner in row] for row in maxima]
 
-    outputs, winners = chunks.mapped(forward, chunks.size(x.shape[0], phases.most(prepared)), phases.fit(x))
+    outputs, winners = chunks.mapped(forward, chunks.size(x.shape[0], phases.most(prepared)), x)
     y = patches.fitted(patches.interleave(outputs), pooled)
     return y, (x, kernel, winners, y)
 
 
-def _backward(
-    phases: Phases, pooled: Pair, residuals: _Residuals, cotangent: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _backward(layer: _Layer, residuals: _Residuals, cotangent: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     x, kernel, winners, y = residuals
-    prepared, size = phases.prepare(kernel), x.shape[1:3]
+    phases, at, _ = layer
+    prepared = phases.prepare(kernel)
     cotangent = jnp.where(y > 0, cotangent, 0)
     whole = tuple(m * n for m, n in zip(phases.group, winners[0][0].shape[1:3], strict=True))
     groups = patches.phases(patches.fitted(cotangent, whole), phases.group)
 
     def backward(x: jax.Array, winners: Any, groups: Any) -> tuple[jax.Array, jax.Array]:
         windows = [list(map(_to_winner, *rows)) for rows in zip(winners, groups, strict=True)]
-        return phases.backward(x, prepared, windows)
+        d_framed, d_prepared = phases.backward(patches.framed(x, at, phases.size), prepared, windows)
+        return patches.framed(d_framed, tuple(-n for n in at), x.shape[1:3]), d_prepared
 
     chunk = chunks.size(x.shape[0], phases.most(prepared))
-    d_x, d_prepared = chunks.summed(backward, chunk, phases.fit(x), winners, groups)
-    return patches.fitted(d_x, size), phases.restore(d_prepared), cotangent.sum((0, 1, 2))
+    d_x, d_prepared = chunks.summed(backward, chunk, x, winners, groups)
+    return d_x, phases.restore(d_prepared), cotangent.sum((0, 1, 2))
 
 
 def _to_winner(winner: jax.Array, cotangent: jax.Array) -> list[jax.Array]:
