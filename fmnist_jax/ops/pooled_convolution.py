@@ -96,18 +96,19 @@ def _backward(layer: _Layer, residuals: _Residuals, cotangent: jax.Array) -> tup
     x, kernel, winners, y = residuals
     phases, at, _ = layer
     prepared = phases.prepare(kernel)
-    cotangent = jnp.where(y > 0, cotangent, 0)
     whole = tuple(m * n for m, n in zip(phases.group, winners[0][0].shape[1:3], strict=True))
-    groups = patches.phases(patches.fitted(cotangent, whole), phases.group)
 
-    def backward(x: jax.Array, winners: Any, groups: Any) -> tuple[jax.Array, jax.Array]:
+    def backward(x: jax.Array, winners: Any, y: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, Any]:
+        cotangent = jnp.where(y > 0, cotangent, 0)
+        groups = patches.phases(patches.fitted(cotangent, whole), phases.group)
         windows = [list(map(_to_winner, *rows)) for rows in zip(winners, groups, strict=True)]
         d_framed, d_prepared = phases.backward(patches.framed(x, at, phases.size), prepared, windows)
-        return patches.framed(d_framed, tuple(-n for n in at), x.shape[1:3]), d_prepared
+        d_x = patches.framed(d_framed, tuple(-n for n in at), x.shape[1:3])
+        return d_x, (d_prepared, cotangent.sum((0, 1, 2)))
 
     chunk = chunks.size(x.shape[0], phases.most(prepared))
-    d_x, d_prepared = chunks.summed(backward, chunk, x, winners, groups)
-    return d_x, phases.restore(d_prepared), cotangent.sum((0, 1, 2))
+    d_x, (d_prepared, d_bias) = chunks.summed(backward, chunk, x, winners, y, cotangent)
+    return d_x, phases.restore(d_prepared), d_bias
 
 
 def _to_winner(winner: jax.Array, cotangent: jax.Array) -> list[jax.Array]:
