@@ -11,11 +11,15 @@ from jax.stages import Compiled, Lowered
 # XLA's newer emitters of fused elementwise operations do not vectorise the strided, small slices of which Winograd's
 # transforms consist: 9.0 ms of a training step's for model 3's second convolution, 3.6 with the older ones.
 _WISHES: dict[str, dict[str, Any]] = {"cpu": {"xla_cpu_use_fusion_emitters": False}}
+# The older ones do not vectorise what overwrites its own input, as an optimizer's step does: 3.5 ns a parameter with
+# Adam, 1.2 with the newer ones. From so many parameters on that weighs more.
+_MANY_PARAMETERS = 10**6
 
 
-def compiled(program: Lowered) -> Compiled:
-    """Compiles a program for the default backend."""
-    return program.compile(compiler_options=_options(jax.default_backend()))
+def compiled(program: Lowered, parameters: int) -> Compiled:
+    """Compiles a program about a model of so many parameters for the default backend."""
+    wished = parameters < _MANY_PARAMETERS
+    return program.compile(compiler_options=_options(jax.default_backend()) if wished else {})
 
 
 @functools.cache

@@ -12,7 +12,7 @@ def test_a_program_is_compiled_with_the_options_of_its_backend():
     assert compiling._options("cpu") == {"xla_cpu_use_fusion_emitters": False}
     assert compiling._options("tpu") == {}
     program = jax.jit(lambda x: jnp.sin(x) + 1).lower(0.0)
-    assert compiling.compiled(program)(0.0) == 1.0
+    assert compiling.compiled(program, parameters=1)(0.0) == compiling.compiled(program, parameters=10**7)(0.0) == 1.0
 
 
 def test_an_option_that_this_compiler_does_not_know_is_left_out(monkeypatch):

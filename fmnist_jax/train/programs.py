@@ -59,7 +59,8 @@ class Programs:
 
     def _compile(self, function: Any, *arguments: Any) -> Compiled:
         begun = time.perf_counter()
-        compiled = compiling.compiled(function.lower(*arguments))
+        parameters = sum(leaf.size for leaf in jax.tree.leaves(self._state.params)) // self._state.step.size
+        compiled = compiling.compiled(function.lower(*arguments), parameters)
         self.seconds += time.perf_counter() - begun
         return compiled
 
