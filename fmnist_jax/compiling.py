@@ -16,9 +16,9 @@ _WISHES: dict[str, dict[str, Any]] = {"cpu": {"xla_cpu_use_fusion_emitters": Fal
 _MANY_PARAMETERS = 10**6
 
 
-def compiled(program: Lowered, parameters: int) -> Compiled:
-    """Compiles a program about a model of so many parameters for the default backend."""
-    wished = parameters < _MANY_PARAMETERS
+def compiled(program: Lowered, trained: int = 0) -> Compiled:
+    """Compiles a program, which trains so many parameters, for the default backend."""
+    wished = trained < _MANY_PARAMETERS
     return program.compile(compiler_options=_options(jax.default_backend()) if wished else {})
 
 

@@ -82,6 +82,28 @@ def test_conv_relu_pool_agrees_with_xla_also_at_ties(shape, lowering, integers):
     _assert_same(_value_and_gradients(ours, *arrays), _value_and_gradients(reference, *arrays))
 
 
+@pytest.mark.parametrize("window", [(9, 3), (1, 8)])
+def test_kernels_larger_than_any_tile(window):
+    arrays = _arrays({"batch": 2, "size": (12, 12), "window": window, "channels": (2, 3), "seed": 0}, integers=False)
+    ours, reference = (
+        _value_and_gradients(functools.partial(conv_relu_pool, lowering=lowering), *arrays)
+        for lowering in ("winograd", "xla")
+    )
+    _assert_same(ours, reference)
+
+
+@pytest.mark.parametrize("lowering", ["patches", "winograd"])
+def test_padding_may_be_negative_and_a_map_empty(lowering):
+    shape = {"batch": 2, "size": (8, 9), "window": (3, 3), "channels": (2, 3), "seed": 0}
+    x, kernel, _ = _arrays(shape, integers=False)
+    for padding in (((-1, 2), (0, -1)), ((-3, -3), (0, 0))):
+        ours, reference = (
+            _value_and_gradients(functools.partial(conv2d, padding=padding, lowering=chosen), x, kernel)
+            for chosen in (lowering, "xla")
+        )
+        _assert_same(ours, reference)
+
+
 def test_a_map_that_the_pooling_drops_whole_is_empty():
     shape = {"batch": 1, "size": (6, 6), "window": (1, 4), "channels": (1, 1), "strides": (1, 3), "seed": 0}
     arrays = _arrays(shape, integers=False)
@@ -94,10 +116,12 @@ def test_a_map_that_the_pooling_drops_whole_is_empty():
 
 
 @pytest.mark.parametrize("lowering", ["patches", "winograd"])
-@pytest.mark.parametrize("pool", [False, True])
-def test_a_batch_of_several_chunks_agrees_with_xla(pool, lowering, monkeypatch):
-    monkeypatch.setattr(chunks, "_BUDGET_BYTES", 4000)  # a few examples at a time, the last chunk filled up
-    arrays = _arrays({"batch": 7, "size": (8, 8), "window": (3, 3), "channels": (2, 4), "seed": 0}, integers=False)
+@pytest.mark.parametrize(("pool", "window"), [(False, (3, 3)), (True, (3, 3)), (True, (5, 5))])
+def test_a_batch_of_several_chunks_agrees_with_xla(pool, window, lowering, monkeypatch):
+    # Two or four examples at a time, the last chunk filled up.
+    monkeypatch.setattr(chunks, "_BUDGET_BYTES", 6000)
+    monkeypatch.setattr(winograd, "_ROWS", 20)
+    arrays = _arrays({"batch": 7, "size": (8, 8), "window": window, "channels": (2, 4), "seed": 0}, integers=False)
     function = conv_relu_pool if pool else lambda x, kernel, bias, lowering: conv2d(x, kernel, lowering=lowering) + bias
     ours, reference = (
         _value_and_gradients(functools.partial(function, lowering=chosen), *arrays) for chosen in (lowering, "xla")
@@ -171,9 +195,20 @@ def test_auto_is_chosen_by_backend_and_shape(monkeypatch):
 
 
 @pytest.mark.parametrize("lowering", ["xla", "patches", "winograd"])
-def test_lowerings_work_under_vmap_over_kernels(lowering):
-    x, kernel, bias = _arrays({"batch": 2, "size": (8, 8), "window": (3, 3), "channels": (2, 4), "seed": 0}, False)
+@pytest.mark.parametrize("window", [3, 5])
+def test_lowerings_work_under_vmap_over_kernels(lowering, window):
+    shape = {"batch": 2, "size": (10, 10), "window": (window, window), "channels": (2, 4), "seed": 0}
+    x, kernel, bias = _arrays(shape, integers=False)
     kernels = jnp.stack([kernel, -kernel])
-    together = jax.vmap(lambda k: conv_relu_pool(x, k, bias, lowering=lowering))(kernels)
-    alone = jnp.stack([conv_relu_pool(x, k, bias, lowering=lowering) for k in kernels])
-    np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-5)
+
+    @jax.jit
+    def gradients(kernel):
+        return jax.grad(lambda *arrays: jnp.sum(jnp.sin(conv_relu_pool(*arrays, lowering=lowering))), (0, 1, 2))(
+            x, kernel, bias
+        )
+
+    together = jax.vmap(gradients)(kernels)
+    alone = jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(gradients, kernels))
+    for a, b in zip(together, alone, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+    assert "scatter" not in jax.jit(jax.vmap(gradients)).lower(kernels).as_text().replace("select_and_scatter", "")

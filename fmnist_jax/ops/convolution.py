@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 from jax import lax
 
 from fmnist_jax.ops import chunks, patches, spread, winograd
@@ -37,8 +36,8 @@ def conv2d(
     if chosen == "xla":
         return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_LAYOUT)
     padded = pad(x, kernel, strides, padding)
-    if chosen == "winograd":
-        out = patches.positions(padded.shape[1:3], kernel, tuple(strides))
+    out = patches.positions(padded.shape[1:3], kernel, tuple(strides))
+    if chosen == "winograd" and 0 not in out:
         tiling = Tiling.of(out, kernel.shape[:2])
         whole = spread.over_batch(lambda *arrays: _by_winograd(*arrays, tiling), (padded,), (kernel,))
         return patches.fitted(whole, out)
@@ -74,15 +73,16 @@ def conv_general_dilated(
 def pad(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Padding) -> jax.Array:
     """Pads `x` with zeros so that a convolution without padding gives what `padding` asks for."""
     pads = margins(x, kernel, strides, padding)
-    return jnp.pad(x, ((0, 0), *pads, (0, 0))) if any(map(any, pads)) else x
+    size = tuple(n + sum(pad) for n, pad in zip(x.shape[1:3], pads, strict=True))
+    return patches.framed(x, tuple(before for before, _ in pads), size)
 
 
 def margins(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Padding) -> tuple[Pair, Pair]:
     """Returns how many rows of zeros `padding` adds to `x` above and below, and how many columns left and right."""
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
-    above, beside = map(tuple, padding)
-    return above, beside
+    down, across = map(tuple, padding)
+    return down, across
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))

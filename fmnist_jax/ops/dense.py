@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 from jax.sharding import PartitionSpec
 
@@ -19,7 +20,8 @@ def dot_general(lhs: jax.Array, rhs: jax.Array, dimension_numbers: Any, **option
     JAX's own gradient for the kernel of `x @ kernel` is a product that comes out transposed. XLA turns it round within
     the optimizer's update, reading it across its rows, which takes longer than the product where the kernel is large.
 
-    Where a batch is spread over devices (`fmnist_jax.ops.spread`) and the kernel is the larger, they share the kernel.
+    Where a batch is spread over devices (`fmnist_jax.ops.spread`), they share a kernel that has more numbers than would
+    then pass between them, if they can do so evenly.
     """
     plain = lhs.ndim == rhs.ndim == 2 and lhs.dtype == rhs.dtype and not any(options.values())
     if plain and tuple(map(tuple, dimension_numbers[0])) == _PLAIN[0] and not any(dimension_numbers[1]):
@@ -32,7 +34,9 @@ def _worth_spreading(x: jax.Array, kernel: jax.Array) -> bool:
     """Whether the kernel has more numbers than pass between the devices when they share it."""
     parts = spread.parts()
     even = x.shape[0] % parts == 0 and kernel.shape[0] % parts == 0
-    return parts > 1 and even and kernel.size > 2 * x.shape[0] * sum(kernel.shape)
+    # In less than float32 the devices' partial sums would be rounded before they are added up.
+    exact = x.dtype in (jnp.float32, jnp.float64)
+    return parts > 1 and even and exact and kernel.size > 2 * x.shape[0] * sum(kernel.shape)
 
 
 def _shared(x: jax.Array, kernel: jax.Array) -> jax.Array:

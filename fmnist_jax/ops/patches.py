@@ -51,8 +51,8 @@ def phases(x: jax.Array, tile: Pair) -> list[list[jax.Array]]:
 def framed(x: jax.Array, at: Pair, size: Pair) -> jax.Array:
     """Lays `x[batch, height, width, channels]` down `at` a place of a map `[batch, *size, channels]` of zeros.
 
-    What is beyond the map, as of negative places, is cut off: the inverse of `framed(x, at, size)`, and its transpose,
-    is to frame the result at `-at` by the size of `x`.
+    What is beyond the map, as of negative places, is cut off. To frame at `-at` by the size of `x` is the transpose,
+    and the inverse where nothing was cut off.
     """
     margins = [(low, whole - low - n, 0) for low, whole, n in zip(at, size, x.shape[1:3], strict=True)]
     return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *margins, (0, 0, 0)])

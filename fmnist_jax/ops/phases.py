@@ -1,5 +1,7 @@
 """The four convolution outputs under each 2x2 pooling window, without the ones that the pooling drops.
 
+Groups of windows may reach beyond the result, whose windows are then the first ones.
+
 A *phase* is one of the four places in the window, `[batch, height, width, out]` for so many windows down and across;
 four of them are in row-major order of the places. Where the windows are worked out in groups, *windows* are a grid of
 four phases for each place in the group, else a grid of one. Each class below works phases out in its own way; what it

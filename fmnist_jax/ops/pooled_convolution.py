@@ -1,8 +1,8 @@
 """Convolution, bias, ReLU and 2x2 max-pooling as one operation.
 
-Only the convolution outputs that survive the pooling are computed, as four phases, one for each place in the 2x2
-window; their maximum is taken at once. The batch is worked through in chunks, so that neither what the phases are made
-of nor the unpooled map are ever written to memory.
+Only the convolution outputs that survive the pooling are computed (and what fills up Winograd's tiles), as four phases,
+one for each place in the 2x2 window; their maximum is taken at once. The batch is worked through in chunks, so that
+neither what the phases are made of nor the unpooled map are ever written to memory.
 """
 
 from __future__ import annotations
@@ -49,8 +49,9 @@ def conv_relu_pool(
     chosen = choose(lowering, kernel, strides)
     if chosen == "xla" or 0 in pooled:
         return max_pool(jax.nn.relu(conv2d(x, kernel, strides=strides, padding=padding, lowering="xla") + bias))
-    winograd = ByWinograd(Tiling.of(tuple(2 * n for n in pooled), kernel.shape[:2], multiple=2))
-    phases = winograd if chosen == "winograd" else ByPatches(size, strides, pooled)
+    phases: Phases = ByPatches(size, strides, pooled)
+    if chosen == "winograd":
+        phases = ByWinograd(Tiling.of(tuple(2 * n for n in pooled), kernel.shape[:2], multiple=2))
     layer = _Layer(phases, tuple(before for before, _ in pads), pooled)
     return spread.over_batch(lambda *arrays: _by_phases(*arrays, layer), (x,), (kernel, bias))
 

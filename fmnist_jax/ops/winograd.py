@@ -37,6 +37,8 @@ _POINTS = (*map(Fraction, (0, 1, -1, 2, -2)), Fraction(1, 2), Fraction(-1, 2))
 _LARGEST_TILE = len(_POINTS) + 1
 # Of an input tile whose transform has so few terms that both axes are best done in one go.
 _SMALL_TILE = 5
+# Of the matrix product of a place. Fewer are slower; with more, transformed tiles leave the cache.
+_ROWS = 200
 
 
 @functools.cache
@@ -67,10 +69,6 @@ def _floats(rows: Iterable[Iterable[Fraction | int]]) -> Matrix:
     return tuple(tuple(float(value) for value in row) for row in rows)
 
 
-# Of a matrix product for each place in a tile. Fewer are slower; more make transformed tiles that leave the cache.
-_ROWS = 200
-
-
 class Kernel(NamedTuple):
     """A transformed kernel, `plain[places, in, out]` and `turned[places, out, in]`, for the gradient of the inputs."""
 
@@ -95,8 +93,8 @@ class Tiling:
     def of(cls, out: Pair, taps: Pair, multiple: int = 1) -> Tiling:
         """Returns the tiling of `out` pixels, down and across, that takes the fewest products.
 
-        Tiles have a multiple of `multiple` pixels a side. They are no larger than the kernel: the transforms of larger
-        ones cost more than the products that they save.
+        Tiles have a multiple of `multiple` pixels a side. They are no larger than the kernel, or than `multiple`: the
+        transforms of larger ones cost more than the products that they save.
         """
 
         def side(n: int, r: int) -> int:
@@ -231,8 +229,26 @@ def _stacked(tiles: Sequence[jax.Array]) -> jax.Array:
     rows = [leaf.reshape(-1, leaf.shape[-1]) for leaf in tiles]
     whole = jnp.zeros((len(rows), *rows[0].shape), rows[0].dtype)
     for place, leaf in enumerate(rows):
-        whole = lax.dynamic_update_slice(whole, leaf[None], (place, 0, 0))
+        whole = _with(place, whole, leaf)
     return whole
+
+
+def _with(place: int, whole: jax.Array, part: jax.Array) -> jax.Array:
+    """Returns `whole[places, ...]` with `part[...]` at a place."""
+
+    @jax.custom_batching.custom_vmap
+    def updated(whole: jax.Array, part: jax.Array) -> jax.Array:
+        return lax.dynamic_update_slice(whole, part[None], (place, *(0 for _ in part.shape)))
+
+    # JAX's own rule makes a scatter of it, which XLA does not compute in place.
+    @updated.def_vmap
+    def rule(size: int, batched: list[bool], whole: jax.Array, part: jax.Array) -> tuple[jax.Array, bool]:
+        pairs = zip((whole, part), batched, strict=True)
+        every = [x if each else jnp.broadcast_to(x, (size, *x.shape)) for x, each in pairs]
+        return _with(place, every[0].swapaxes(0, 1), every[1]).swapaxes(0, 1), True
+
+    result: jax.Array = updated(whole, part)
+    return result
 
 
 def _overlapped(terms: Sequence[jax.Array], matrix: Matrix, step: int, axis: int) -> list[jax.Array]:
@@ -252,7 +268,7 @@ def _overlapped(terms: Sequence[jax.Array], matrix: Matrix, step: int, axis: int
 
 
 def _weighted(weights: Sequence[float], terms: Sequence[jax.Array]) -> jax.Array:
-    """Adds up terms; most weights are 0, 1 or -1, which cost no product."""
+    """Adds up terms; many weights are 0, 1 or -1, which cost no product."""
     scaled = [term if abs(w) == 1 else abs(w) * term for w, term in zip(weights, terms, strict=True)]
     parts = [(weight < 0, term) for weight, term in zip(weights, scaled, strict=True) if weight]
     if not parts:

@@ -45,7 +45,9 @@ class Programs:
     def epoch(self) -> Compiled:
         """`epoch(state, member, train) -> (state, counts)`; the state that is passed in is donated."""
         epoch = jax.jit(self._run.epoch, donate_argnums=0)
-        return self._compile(epoch, self._state, self._member, self._data["train"])
+        members = self._state.step.size  # each has a step of its own
+        trained = sum(leaf.size for leaf in jax.tree.leaves(self._state.params)) // members
+        return self._compile(epoch, self._state, self._member, self._data["train"], trained=trained)
 
     def evaluate(self, split: str) -> Compiled:
         """Returns `evaluate(state, split) -> counts` for the split of that name."""
@@ -57,10 +59,9 @@ class Programs:
         """Compiles what training needs, and what scoring the splits of these names does."""
         _ = self.epoch, [self.evaluate(split) for split in splits]
 
-    def _compile(self, function: Any, *arguments: Any) -> Compiled:
+    def _compile(self, function: Any, *arguments: Any, trained: int = 0) -> Compiled:
         begun = time.perf_counter()
-        parameters = sum(leaf.size for leaf in jax.tree.leaves(self._state.params)) // self._state.step.size
-        compiled = compiling.compiled(function.lower(*arguments), parameters)
+        compiled = compiling.compiled(function.lower(*arguments), trained)
         self.seconds += time.perf_counter() - begun
         return compiled
 
