@@ -88,7 +88,7 @@ def test_a_large_kernel_is_shared_out():
 
     def step(kernel, x):
         def loss(kernel):
-            return ops.dot_general(spread.constrain(x), kernel, (((1,), (0,)), ((), ()))).sum()
+            return (ops.dot_general(spread.constrain(x), kernel, (((1,), (0,)), ((), ()))) ** 2).sum()
 
         return jax.lax.fori_loop(0, 3, lambda _, kernel: kernel - jax.grad(loss)(kernel), kernel).sum()
 
