@@ -89,6 +89,24 @@ def test_handlers_are_put_back():
         signal.signal(signal.SIGTERM, before)
 
 
+def test_nobody_else_is_told_of_a_signal_that_it_holds_back():
+    receiver, sender = os.pipe()
+    os.set_blocking(receiver, False)
+    os.set_blocking(sender, False)
+    before = signal.set_wakeup_fd(sender)
+    try:
+        with Interrupts(finish_epoch=False) as interrupts:
+            _send(signal.SIGTERM)
+            assert interrupts.received == signal.SIGTERM
+        with pytest.raises(BlockingIOError):
+            os.read(receiver, 1)
+        assert signal.set_wakeup_fd(sender) == sender
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(receiver)
+        os.close(sender)
+
+
 def test_outside_the_main_thread_it_only_waits():
     found = []
 

@@ -40,6 +40,7 @@ class Interrupts:
         self.received: int | None = None
         self._count = 0
         self._previous: dict[int, Any] = {}
+        self._wakeup_fd = -1
 
     def __enter__(self) -> Interrupts:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -47,11 +48,16 @@ class Interrupts:
                 self._previous[number] = signal.signal(number, self._handle)
             except ValueError:  # not the main thread: its owner handles signals
                 break
+        else:
+            # Whoever listens there, as the scripts do, might get to it only when this is over, and stop once more.
+            self._wakeup_fd = signal.set_wakeup_fd(-1)
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+        if self._previous:
+            signal.set_wakeup_fd(self._wakeup_fd)
 
     def check(self) -> None:
         """Raises `Interrupted` where a signal has come."""
