@@ -60,9 +60,7 @@ def framed(x: jax.Array, at: Pair, size: Pair) -> jax.Array:
 
 def fitted(x: jax.Array, size: Pair) -> jax.Array:
     """Cuts or fills `x` with zeros at its lower and right edges to `[batch, *size, channels]`."""
-    x = x[:, : size[0], : size[1]]
-    missing = [(0, n - there) for n, there in zip(size, x.shape[1:3], strict=True)]
-    return jnp.pad(x, ((0, 0), *missing, (0, 0))) if any(map(any, missing)) else x
+    return framed(x, (0, 0), size)
 
 
 def positions(size: Pair, kernel: jax.Array, strides: Pair) -> Pair:

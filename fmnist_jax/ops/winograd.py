@@ -146,12 +146,12 @@ class Tiling:
 
         def across(lines: list[jax.Array]) -> jax.Array:
             pixels = [[patches.strided(line, (0, j), (rows, columns), (1, n)) for j in range(width)] for line in lines]
-            return _stacked([_weighted(weights, row) for row in pixels for weights in beside])
+            return _stacked(_across(pixels, beside))
 
         return self._in_turn(down, across, x)
 
-    def input_gradient(self, places: jax.Array, size: Pair) -> jax.Array:
-        """The transpose of `inputs`: adds up, where tiles overlap, to `[batch, *size, in]`."""
+    def input_gradient(self, places: jax.Array) -> jax.Array:
+        """The transpose of `inputs`: adds up, where tiles overlap, to `[batch, *covered, in]`."""
         above, beside = self._of(2)
         # Where there is but one tile, all of its pixels are phases of their own.
         steps = [m if n > 1 else whole for m, n, whole in zip(self.tile, self.count, self.size, strict=True)]
@@ -164,7 +164,7 @@ class Tiling:
 
         # Else each of the sums would be computed anew for every pixel that it reaches.
         phases = fenced(across, fenced(down, places))
-        return patches.fitted(patches.interleave(phases), size)
+        return patches.fitted(patches.interleave(phases), self.covered)
 
     def outputs(self, places: jax.Array) -> Grid:
         """Transforms products `[places, batch * tiles, out]` to a grid of the tiles' pixels `[batch, *count, out]`."""
@@ -176,11 +176,7 @@ class Tiling:
     def output_gradient(self, pixels: Grid) -> jax.Array:
         """The transpose of `outputs`."""
         above, beside = self._of(0)
-        return self._in_turn(
-            lambda pixels: _down(pixels, above),
-            lambda rows: _stacked([leaf for row in _across(rows, beside) for leaf in row]),
-            pixels,
-        )
+        return self._in_turn(lambda pixels: _down(pixels, above), lambda rows: _stacked(_across(rows, beside)), pixels)
 
     def _in_turn(self, down: Callable[..., Any], across: Callable[..., Any], x: Any) -> Any:
         return across(down(x)) if max(self.size) <= _SMALL_TILE else fenced(across, fenced(down, x))
@@ -206,7 +202,7 @@ def backward(tiling: Tiling, x: jax.Array, kernel: Kernel, pixels: Grid) -> tupl
     """Returns the cotangents of `x` and of the plain transformed kernel for those of the tiles' pixels."""
     cotangent = tiling.output_gradient(pixels)
     d_kernel = lax.dot_general(tiling.inputs(x), cotangent, (((1,), (1,)), ((0,), (0,))))
-    return tiling.input_gradient(_products(cotangent, kernel.turned), x.shape[1:3]), d_kernel
+    return tiling.input_gradient(_products(cotangent, kernel.turned)), d_kernel
 
 
 def _products(rows: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -224,9 +220,9 @@ def _across(grid: Grid, matrix: Matrix) -> Grid:
     return [[_weighted(weights, row) for weights in matrix] for row in grid]
 
 
-def _stacked(tiles: Sequence[jax.Array]) -> jax.Array:
-    """Stacks arrays `[batch, *count, channels]` as `[number, batch * tiles, channels]`, each computed in its place."""
-    rows = [leaf.reshape(-1, leaf.shape[-1]) for leaf in tiles]
+def _stacked(grid: Grid) -> jax.Array:
+    """Stacks a grid of `[batch, *count, channels]` as `[places, batch * tiles, channels]`, each computed in place."""
+    rows = [leaf.reshape(-1, leaf.shape[-1]) for row in grid for leaf in row]
     whole = jnp.zeros((len(rows), *rows[0].shape), rows[0].dtype)
     for place, leaf in enumerate(rows):
         whole = _with(place, whole, leaf)

@@ -13,6 +13,7 @@ from jax.stages import Compiled
 
 from fmnist_jax import compiling
 from fmnist_jax.data.device import DeviceSplit
+from fmnist_jax.models import overview
 from fmnist_jax.train.run import Run
 from fmnist_jax.train.state import Member, TrainState
 
@@ -46,7 +47,7 @@ class Programs:
         """`epoch(state, member, train) -> (state, counts)`; the state that is passed in is donated."""
         epoch = jax.jit(self._run.epoch, donate_argnums=0)
         members = self._state.step.size  # each has a step of its own
-        trained = sum(leaf.size for leaf in jax.tree.leaves(self._state.params)) // members
+        trained = overview.count(self._state.params) // members
         return self._compile(epoch, self._state, self._member, self._data["train"], trained=trained)
 
     def evaluate(self, split: str) -> Compiled:
