@@ -9,5 +9,7 @@ if (($# == 0)); then
   "$venv/bin/ruff" check
   "$venv/bin/ruff" format --check
   "$venv/bin/mypy"
+  # The tests of a file share what they prepare.
+  set -- --numprocesses=auto --maxprocesses=8 --dist=loadfile
 fi
 exec "$venv/bin/pytest" "$@"
