@@ -113,7 +113,7 @@ def _by_winograd(x: jax.Array, kernel: jax.Array, tiling: Tiling) -> jax.Array:
     prepared = tiling.kernel(kernel)
 
     def forward(x: jax.Array) -> jax.Array:
-        return patches.interleave(winograd.forward(tiling, x, prepared))
+        return winograd.forward(tiling, x, prepared)
 
     x = patches.fitted(x, tiling.covered)
     return chunks.mapped(forward, chunks.size(x.shape[0], tiling.most), x)
@@ -130,8 +130,7 @@ def _backward_winograd(
     prepared = tiling.kernel(kernel)
 
     def backward(x: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
-        phases = patches.phases(cotangent, tiling.tile)
-        return winograd.backward(tiling, x, prepared, phases)
+        return winograd.backward(tiling, x, prepared, cotangent)
 
     chunk = chunks.size(x.shape[0], tiling.most)
     d_x, d_prepared = chunks.summed(backward, chunk, patches.fitted(x, tiling.covered), cotangent)

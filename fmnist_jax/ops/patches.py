@@ -35,17 +35,10 @@ def strided(x: jax.Array, start: Pair, out: Pair, strides: Pair) -> jax.Array:
     return lax.slice(x, (0, *start, 0), (batch, *stop, channels), (1, *strides, 1))
 
 
-def interleave(phases: list[list[jax.Array]]) -> jax.Array:
-    """Puts a grid of `m x n` phases, each `[batch, h, w, c]`, into their places of a `[batch, m h, n w, c]` map."""
-    batch, height, width, channels = phases[0][0].shape
-    rows = jnp.stack([jnp.stack(row, axis=3) for row in phases], axis=2)
-    return rows.reshape(batch, len(phases) * height, len(phases[0]) * width, channels)
-
-
-def phases(x: jax.Array, tile: Pair) -> list[list[jax.Array]]:
-    """Takes `x[batch, m h, n w, c]` apart into a grid of `m x n` phases for a `tile` of `(m, n)`; see `interleave`."""
-    out = tuple(n // m for n, m in zip(x.shape[1:3], tile, strict=True))
-    return [[strided(x, (p, q), out, tile) for q in range(tile[1])] for p in range(tile[0])]
+def phases(x: jax.Array, window: Pair) -> list[jax.Array]:
+    """Takes `x[batch, m h, n w, c]` apart by the place in a `window` of `(m, n)`, in row-major order."""
+    out = tuple(n // m for n, m in zip(x.shape[1:3], window, strict=True))
+    return [strided(x, place, out, window) for place in itertools.product(*map(range, window))]
 
 
 def framed(x: jax.Array, at: Pair, size: Pair) -> jax.Array:

@@ -1,11 +1,9 @@
 """The four convolution outputs under each 2x2 pooling window, without the ones that the pooling drops.
 
-Groups of windows may reach beyond the result, whose windows are then the first ones.
-
 A *phase* is one of the four places in the window, `[batch, height, width, out]` for so many windows down and across;
-four of them are in row-major order of the places. Where the windows are worked out in groups, *windows* are a grid of
-four phases for each place in the group, else a grid of one. Each class below works phases out in its own way; what it
-makes of the kernel first is called *prepared*.
+four of them are in row-major order of the places. Side by side they are a *map* `[batch, 2 height, 2 width, out]`.
+There may be more windows than the result has, whose windows are then the first ones. Each class below works phases out
+in its own way; what it makes of the kernel first is called *prepared*.
 """
 
 from __future__ import annotations
@@ -23,19 +21,17 @@ from fmnist_jax.ops.patches import Pair
 
 _PLACES = ((0, 0), (0, 1), (1, 0), (1, 1))
 
-Windows = list[list[list[jax.Array]]]
-
 
 class Phases(Protocol):
     """How phases are worked out."""
 
     @property
-    def group(self) -> Pair:
-        """Windows of a group, down and across."""
-
-    @property
     def size(self) -> Pair:
         """Height and width of the images that `forward` and `backward` take."""
+
+    @property
+    def windows(self) -> Pair:
+        """How many windows there are, down and across."""
 
     def prepare(self, kernel: jax.Array) -> Any:
         """Returns what `forward` and `backward` take of `kernel[kernel height, kernel width, in, out]`."""
@@ -43,11 +39,11 @@ class Phases(Protocol):
     def restore(self, d_prepared: jax.Array) -> jax.Array:
         """Returns the cotangent of the kernel for the one that `backward` returns."""
 
-    def forward(self, x: jax.Array, prepared: Any) -> Windows:
-        """Returns the windows for `x`."""
+    def forward(self, x: jax.Array, prepared: Any) -> list[jax.Array]:
+        """Returns the phases for `x`."""
 
-    def backward(self, x: jax.Array, prepared: Any, windows: Windows) -> tuple[jax.Array, jax.Array]:
-        """Returns the cotangents of `x` and of what is prepared for those of the windows."""
+    def backward(self, x: jax.Array, prepared: Any, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Returns the cotangents of `x` and of what is prepared for that of the map."""
 
     def most(self, prepared: Any) -> int:
         """Returns how many examples `forward` and `backward` should be given at a time, at most."""
@@ -63,7 +59,10 @@ class ByPatches:
     size: Pair
     strides: Pair
     pooled: Pair
-    group = (1, 1)
+
+    @property
+    def windows(self) -> Pair:
+        return self.pooled
 
     def prepare(self, kernel: jax.Array) -> jax.Array:
         return kernel
@@ -71,18 +70,16 @@ class ByPatches:
     def restore(self, d_prepared: jax.Array) -> jax.Array:
         return d_prepared
 
-    def forward(self, x: jax.Array, prepared: jax.Array) -> Windows:
+    def forward(self, x: jax.Array, prepared: jax.Array) -> list[jax.Array]:
         phase = self._sums if prepared.shape[2] == 1 else self._product
-        return [[[phase(x, prepared, start) for start in self._starts()]]]
+        return [phase(x, prepared, start) for start in self._starts()]
 
-    def backward(self, x: jax.Array, prepared: jax.Array, windows: Windows) -> tuple[jax.Array, jax.Array]:
-        ((phases,),) = windows
+    def backward(self, x: jax.Array, prepared: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
         d_kernels = [
             patches.kernel_gradient(x, phase, prepared.shape[:2], start=start, strides=self._apart())
-            for start, phase in zip(self._starts(), phases, strict=True)
+            for start, phase in zip(self._starts(), patches.phases(cotangent, (2, 2)), strict=True)
         ]
-        unpooled = patches.interleave([phases[:2], phases[2:]])
-        d_x = patches.input_gradient(prepared, unpooled, x.shape[1:3], strides=self.strides)
+        d_x = patches.input_gradient(prepared, cotangent, x.shape[1:3], strides=self.strides)
         return d_x, functools.reduce(jnp.add, d_kernels).reshape(prepared.shape)
 
     def most(self, prepared: jax.Array) -> int:
@@ -110,7 +107,7 @@ class ByPatches:
 
 @dataclasses.dataclass(frozen=True)
 class ByWinograd:
-    """Winograd's filtering, a tile holding a group of windows; for strides of 1.
+    """Winograd's filtering, a tile holding whole windows; for strides of 1.
 
     **Attributes:** `tiling`, of an even number of pixels a side.
     """
@@ -118,12 +115,12 @@ class ByWinograd:
     tiling: winograd.Tiling
 
     @property
-    def group(self) -> Pair:
-        return tuple(m // 2 for m in self.tiling.tile)
-
-    @property
     def size(self) -> Pair:
         return self.tiling.covered
+
+    @property
+    def windows(self) -> Pair:
+        return tuple(n // 2 for n in self.tiling.whole)
 
     def prepare(self, kernel: jax.Array) -> winograd.Kernel:
         return self.tiling.kernel(kernel)
@@ -131,14 +128,11 @@ class ByWinograd:
     def restore(self, d_prepared: jax.Array) -> jax.Array:
         return self.tiling.kernel_gradient(d_prepared)
 
-    def forward(self, x: jax.Array, prepared: winograd.Kernel) -> Windows:
-        pixels = winograd.forward(self.tiling, x, prepared)
-        (down, across) = self.group
-        return [[[pixels[2 * i + p][2 * j + q] for p, q in _PLACES] for j in range(across)] for i in range(down)]
+    def forward(self, x: jax.Array, prepared: winograd.Kernel) -> list[jax.Array]:
+        return patches.phases(winograd.forward(self.tiling, x, prepared), (2, 2))
 
-    def backward(self, x: jax.Array, prepared: winograd.Kernel, windows: Windows) -> tuple[jax.Array, jax.Array]:
-        pixels = [[four[2 * p + q] for four in row for q in range(2)] for row in windows for p in range(2)]
-        return winograd.backward(self.tiling, x, prepared, pixels)
+    def backward(self, x: jax.Array, prepared: winograd.Kernel, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return winograd.backward(self.tiling, x, prepared, cotangent)
 
     def most(self, prepared: winograd.Kernel) -> int:
         return self.tiling.most

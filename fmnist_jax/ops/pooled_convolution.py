@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from fmnist_jax.ops import chunks, patches, spread
 from fmnist_jax.ops.convolution import Padding, conv2d, margins
+from fmnist_jax.ops.fence import fenced
 from fmnist_jax.ops.lowering import Lowering, choose
 from fmnist_jax.ops.patches import Pair
 from fmnist_jax.ops.phases import ByPatches, ByWinograd, Phases
@@ -74,46 +76,37 @@ def _by_phases(x: jax.Array, kernel: jax.Array, bias: jax.Array, layer: _Layer) 
     return _forward(x, kernel, bias, layer)[0]
 
 
-# The input, the kernel, the number of the place that each window took its maximum from (in groups), the output.
-_Residuals = tuple[jax.Array, jax.Array, list[list[jax.Array]], jax.Array]
+# The input, the kernel, the number of the place that each window took its maximum from, the output.
+_Residuals = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
 
 
 def _forward(x: jax.Array, kernel: jax.Array, bias: jax.Array, layer: _Layer) -> tuple[jax.Array, _Residuals]:
     phases, at, pooled = layer
     prepared = phases.prepare(kernel)
 
-    def forward(x: jax.Array) -> tuple[list[list[jax.Array]], list[list[jax.Array]]]:
-        windows = phases.forward(patches.framed(x, at, phases.size), prepared)
-        maxima = [[_first_maximum(four) for four in row] for row in windows]
-        outputs = [[jax.nn.relu(largest + bias) for largest, _ in row] for row in maxima]
-        return outputs, [[winner for _, winner in row] for row in maxima]
+    def forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        largest, winner = _first_maximum(phases.forward(patches.framed(x, at, phases.size), prepared))
+        return patches.fitted(jax.nn.relu(largest + bias), pooled), winner
 
-    outputs, winners = chunks.mapped(forward, chunks.size(x.shape[0], phases.most(prepared)), x)
-    y = patches.fitted(patches.interleave(outputs), pooled)
-    return y, (x, kernel, winners, y)
+    y, winner = chunks.mapped(forward, chunks.size(x.shape[0], phases.most(prepared)), x)
+    return y, (x, kernel, winner, y)
 
 
 def _backward(layer: _Layer, residuals: _Residuals, cotangent: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    x, kernel, winners, y = residuals
+    x, kernel, winner, y = residuals
     phases, at, _ = layer
     prepared = phases.prepare(kernel)
-    whole = tuple(m * n for m, n in zip(phases.group, winners[0][0].shape[1:3], strict=True))
 
-    def backward(x: jax.Array, winners: Any, y: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, Any]:
+    def backward(x: jax.Array, winner: jax.Array, y: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, Any]:
         cotangent = jnp.where(y > 0, cotangent, 0)
-        groups = patches.phases(patches.fitted(cotangent, whole), phases.group)
-        windows = [list(map(_to_winner, *rows)) for rows in zip(winners, groups, strict=True)]
-        d_framed, d_prepared = phases.backward(patches.framed(x, at, phases.size), prepared, windows)
+        unpooled = _unpooled(winner, fenced(lambda x: patches.fitted(x, phases.windows), cotangent))
+        d_framed, d_prepared = phases.backward(patches.framed(x, at, phases.size), prepared, unpooled)
         d_x = patches.framed(d_framed, tuple(-n for n in at), x.shape[1:3])
         return d_x, (d_prepared, cotangent.sum((0, 1, 2)))
 
     chunk = chunks.size(x.shape[0], phases.most(prepared))
-    d_x, (d_prepared, d_bias) = chunks.summed(backward, chunk, x, winners, y, cotangent)
+    d_x, (d_prepared, d_bias) = chunks.summed(backward, chunk, x, winner, y, cotangent)
     return d_x, phases.restore(d_prepared), d_bias
-
-
-def _to_winner(winner: jax.Array, cotangent: jax.Array) -> list[jax.Array]:
-    return [jnp.where(winner == place, cotangent, 0) for place in range(4)]
 
 
 def _first_maximum(phases: list[jax.Array]) -> tuple[jax.Array, jax.Array]:
@@ -123,6 +116,14 @@ def _first_maximum(phases: list[jax.Array]) -> tuple[jax.Array, jax.Array]:
         largest = jnp.where(greater, phase, largest)
         winner = jnp.where(greater, jnp.int8(number), winner)
     return largest, winner
+
+
+def _unpooled(winner: jax.Array, cotangent: jax.Array) -> jax.Array:
+    """Puts `cotangent[batch, height, width, channels]` where `winner` says in its window, zeros elsewhere."""
+    batch, height, width, channels = cotangent.shape
+    places = np.arange(4, dtype=winner.dtype).reshape(2, 1, 2, 1)
+    windows = jnp.where(winner[:, :, None, :, None] == places, cotangent[:, :, None, :, None], 0)
+    return windows.reshape(batch, 2 * height, 2 * width, channels)
 
 
 _by_phases.defvjp(_forward, _backward)

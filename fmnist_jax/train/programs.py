@@ -11,9 +11,7 @@ import jax
 from jax.sharding import Sharding
 from jax.stages import Compiled
 
-from fmnist_jax import compiling
 from fmnist_jax.data.device import DeviceSplit
-from fmnist_jax.models import overview
 from fmnist_jax.train.run import Run
 from fmnist_jax.train.state import Member, TrainState
 
@@ -46,9 +44,7 @@ class Programs:
     def epoch(self) -> Compiled:
         """`epoch(state, member, train) -> (state, counts)`; the state that is passed in is donated."""
         epoch = jax.jit(self._run.epoch, donate_argnums=0)
-        members = self._state.step.size  # each has a step of its own
-        trained = overview.count(self._state.params) // members
-        return self._compile(epoch, self._state, self._member, self._data["train"], trained=trained)
+        return self._compile(epoch, self._state, self._member, self._data["train"])
 
     def evaluate(self, split: str) -> Compiled:
         """Returns `evaluate(state, split) -> counts` for the split of that name."""
@@ -60,9 +56,9 @@ class Programs:
         """Compiles what training needs, and what scoring the splits of these names does."""
         _ = self.epoch, [self.evaluate(split) for split in splits]
 
-    def _compile(self, function: Any, *arguments: Any, trained: int = 0) -> Compiled:
+    def _compile(self, function: Any, *arguments: Any) -> Compiled:
         begun = time.perf_counter()
-        compiled = compiling.compiled(function.lower(*arguments), trained)
+        compiled: Compiled = function.lower(*arguments).compile()
         self.seconds += time.perf_counter() - begun
         return compiled
 
