@@ -7,6 +7,8 @@ import signal
 import threading
 from types import FrameType
 
+_ending = threading.Lock()
+
 
 def exit_on_signals() -> None:
     """From now on SIGINT and SIGTERM end this process with the exit codes 130 and 143, and a line on stderr.
@@ -15,7 +17,7 @@ def exit_on_signals() -> None:
     has more to lose, it puts handlers of its own in place for that time.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _left_to_listener)
+        signal.signal(number, _end)
     # Python runs handlers between two of its own instructions, so not while it waits for a compilation or a
     # computation; and an exception from a handler may be lost in whichever library it comes up in.
     receiver, sender = os.pipe()
@@ -24,13 +26,14 @@ def exit_on_signals() -> None:
     threading.Thread(target=_listen, args=(receiver,), daemon=True).start()
 
 
-def _left_to_listener(number: int, frame: FrameType | None) -> None:
-    pass
-
-
 def _listen(receiver: int) -> None:
     while numbers := os.read(receiver, 1):
-        number = numbers[0]
-        if signal.getsignal(number) is _left_to_listener:
-            os.write(2, f"{signal.Signals(number).name}: stopped; run the same command again\n".encode())
-            os._exit(128 + number)
+        if signal.getsignal(numbers[0]) is _end:
+            _end(numbers[0], None)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    del frame
+    if _ending.acquire(blocking=False):  # the main thread and the listener's may both come here: one line
+        os.write(2, f"{signal.Signals(number).name}: stopped; run the same command again\n".encode())
+        os._exit(128 + number)

@@ -101,10 +101,10 @@ def test_a_large_kernel_is_shared_out():
     assert "reduce-scatter(" in text
 
 
-@pytest.mark.parametrize("pool", [True, False])
-def test_a_convolution_and_its_gradients(pool):
+@pytest.mark.parametrize(("pool", "lowering"), [(True, "patches"), (False, "patches"), (True, "winograd")])
+def test_a_convolution_and_its_gradients(pool, lowering):
     operation = ops.conv_relu_pool if pool else ops.conv2d
-    operation = functools.partial(operation, lowering="patches", padding="SAME")
+    operation = functools.partial(operation, lowering=lowering, padding="SAME")
     keys = jax.random.split(jax.random.key(0), 4)
     x = jax.random.normal(keys[0], (8, 9, 10, 3))
     shared = (jax.random.normal(keys[1], (3, 3, 3, 5)), *([jax.random.normal(keys[2], (5,))] if pool else []))

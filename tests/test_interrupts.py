@@ -107,6 +107,23 @@ def test_nobody_else_is_told_of_a_signal_that_it_holds_back():
         os.close(sender)
 
 
+def test_a_signal_while_it_is_entered_or_left_finds_the_handler_before(monkeypatch):
+    found, exchange = [], signal.set_wakeup_fd
+
+    def with_a_signal(fd):
+        _send(signal.SIGTERM)
+        return exchange(fd)
+
+    monkeypatch.setattr(signal, "set_wakeup_fd", with_a_signal)
+    before = signal.signal(signal.SIGTERM, lambda number, frame: found.append(number))
+    try:
+        with Interrupts() as interrupts:
+            assert found == [signal.SIGTERM]
+        assert (found, interrupts.received) == ([signal.SIGTERM] * 2, None)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_outside_the_main_thread_it_only_waits():
     found = []
 

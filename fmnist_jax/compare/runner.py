@@ -115,6 +115,7 @@ class _Study:
                 for chunk in left:
                     interrupts.check()
                     self._train(_settled(chunk, plan, results, progress), results, interrupts, progress)
+                interrupts.check()
             except Interrupted as stop:
                 message = f"stopped after {results.runs} of {plan.members} runs"
                 raise Interrupted(stop.signal_number, message, at_once=stop.at_once) from None

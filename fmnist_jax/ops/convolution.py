@@ -32,16 +32,17 @@ def conv2d(
 
     **Returns:** `[batch, height', width', out]`, the same values for every lowering up to rounding.
     """
+    strides, (at, size) = tuple(strides), frame(x, kernel, strides, padding)
+    out = patches.positions(size, kernel, strides)
     chosen = choose(lowering, kernel, strides)
-    if chosen == "xla":
+    if chosen == "xla" or 0 in (*x.shape, *out):
         return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_LAYOUT)
-    padded = pad(x, kernel, strides, padding)
-    out = patches.positions(padded.shape[1:3], kernel, tuple(strides))
-    if chosen == "winograd" and 0 not in out:
-        tiling = Tiling.of(out, kernel.shape[:2])
-        whole = spread.over_batch(lambda *arrays: _by_winograd(*arrays, tiling), (padded,), (kernel,))
-        return patches.fitted(whole, out)
-    return _by_patches(padded, kernel, tuple(strides))
+    padded = patches.framed(x, at, size)
+    if chosen == "patches":
+        return _by_patches(padded, kernel, strides)
+    tiling = Tiling.of(out, kernel.shape[:2])
+    whole = spread.over_batch(lambda *arrays: _compiled(*arrays, tiling), (padded,), (kernel,))
+    return patches.fitted(whole, out)
 
 
 def conv_general_dilated(
@@ -70,19 +71,12 @@ def conv_general_dilated(
     )
 
 
-def pad(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Padding) -> jax.Array:
-    """Pads `x` with zeros so that a convolution without padding gives what `padding` asks for."""
-    pads = margins(x, kernel, strides, padding)
-    size = tuple(n + sum(pad) for n, pad in zip(x.shape[1:3], pads, strict=True))
-    return patches.framed(x, tuple(before for before, _ in pads), size)
-
-
-def margins(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Padding) -> tuple[Pair, Pair]:
-    """Returns how many rows of zeros `padding` adds to `x` above and below, and how many columns left and right."""
+def frame(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Padding) -> tuple[Pair, Pair]:
+    """Returns where `x` lies among the zeros that `padding` adds, and how large the whole is; see `patches.framed`."""
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
-    down, across = map(tuple, padding)
-    return down, across
+    at = tuple(before for before, _ in padding)
+    return at, tuple(n + sum(pair) for n, pair in zip(x.shape[1:3], padding, strict=True))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -138,3 +132,5 @@ def _backward_winograd(
 
 
 _by_winograd.defvjp(_forward_winograd, _backward_winograd)
+# Else each call outside of a compiled function would compile its fenced pieces anew.
+_compiled = jax.jit(_by_winograd, static_argnums=2)

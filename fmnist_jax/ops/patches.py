@@ -35,12 +35,6 @@ def strided(x: jax.Array, start: Pair, out: Pair, strides: Pair) -> jax.Array:
     return lax.slice(x, (0, *start, 0), (batch, *stop, channels), (1, *strides, 1))
 
 
-def phases(x: jax.Array, window: Pair) -> list[jax.Array]:
-    """Takes `x[batch, m h, n w, c]` apart by the place in a `window` of `(m, n)`, in row-major order."""
-    out = tuple(n // m for n, m in zip(x.shape[1:3], window, strict=True))
-    return [strided(x, place, out, window) for place in itertools.product(*map(range, window))]
-
-
 def framed(x: jax.Array, at: Pair, size: Pair) -> jax.Array:
     """Lays `x[batch, height, width, channels]` down `at` a place of a map `[batch, *size, channels]` of zeros.
 
@@ -58,7 +52,7 @@ def fitted(x: jax.Array, size: Pair) -> jax.Array:
 
 def positions(size: Pair, kernel: jax.Array, strides: Pair) -> Pair:
     """Returns how many windows of `kernel[kh, kw, ...]` fit into an image of that size, down and across."""
-    return tuple((n - k) // stride + 1 for n, k, stride in zip(size, kernel.shape[:2], strides, strict=True))
+    return tuple(max(0, (n - k) // stride + 1) for n, k, stride in zip(size, kernel.shape[:2], strides, strict=True))
 
 
 def kernel_gradient(

@@ -1,7 +1,7 @@
 """The four convolution outputs under each 2x2 pooling window, without the ones that the pooling drops.
 
 A *phase* is one of the four places in the window, `[batch, height, width, out]` for so many windows down and across;
-four of them are in row-major order of the places. Side by side they are a *map* `[batch, 2 height, 2 width, out]`.
+four of them are in row-major order of the places. In their places they are a *map* `[batch, 2 height, 2 width, out]`.
 There may be more windows than the result has, whose windows are then the first ones. Each class below works phases out
 in its own way; what it makes of the kernel first is called *prepared*.
 """
@@ -77,7 +77,7 @@ class ByPatches:
     def backward(self, x: jax.Array, prepared: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
         d_kernels = [
             patches.kernel_gradient(x, phase, prepared.shape[:2], start=start, strides=self._apart())
-            for start, phase in zip(self._starts(), patches.phases(cotangent, (2, 2)), strict=True)
+            for start, phase in zip(self._starts(), _phases(cotangent), strict=True)
         ]
         d_x = patches.input_gradient(prepared, cotangent, x.shape[1:3], strides=self.strides)
         return d_x, functools.reduce(jnp.add, d_kernels).reshape(prepared.shape)
@@ -129,10 +129,16 @@ class ByWinograd:
         return self.tiling.kernel_gradient(d_prepared)
 
     def forward(self, x: jax.Array, prepared: winograd.Kernel) -> list[jax.Array]:
-        return patches.phases(winograd.forward(self.tiling, x, prepared), (2, 2))
+        return _phases(winograd.forward(self.tiling, x, prepared))
 
     def backward(self, x: jax.Array, prepared: winograd.Kernel, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
         return winograd.backward(self.tiling, x, prepared, cotangent)
 
     def most(self, prepared: winograd.Kernel) -> int:
         return self.tiling.most
+
+
+def _phases(map_: jax.Array) -> list[jax.Array]:
+    """Takes a map apart."""
+    windows = tuple(n // 2 for n in map_.shape[1:3])
+    return [patches.strided(map_, place, windows, (2, 2)) for place in _PLACES]

@@ -2,7 +2,7 @@
 
 Only the convolution outputs that survive the pooling are computed (and what fills up Winograd's tiles), as four phases,
 one for each place in the 2x2 window; their maximum is taken at once. The batch is worked through in chunks, so that
-neither what the phases are made of nor the unpooled map are ever written to memory.
+neither what the phases are made of nor the unpooled map ever leave the cache.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from jax import lax
 
 from fmnist_jax.ops import chunks, patches, spread
-from fmnist_jax.ops.convolution import Padding, conv2d, margins
+from fmnist_jax.ops.convolution import Padding, conv2d, frame
 from fmnist_jax.ops.fence import fenced
 from fmnist_jax.ops.lowering import Lowering, choose
 from fmnist_jax.ops.patches import Pair
@@ -45,17 +45,16 @@ def conv_relu_pool(
 
     **Returns:** `[batch, height', width', out]`.
     """
-    strides, pads = tuple(strides), margins(x, kernel, strides, padding)
-    size = tuple(n + sum(pad) for n, pad in zip(x.shape[1:3], pads, strict=True))
+    strides, (at, size) = tuple(strides), frame(x, kernel, strides, padding)
     pooled = tuple(n // 2 for n in patches.positions(size, kernel, strides))
     chosen = choose(lowering, kernel, strides)
-    if chosen == "xla" or 0 in pooled:
+    if chosen == "xla" or 0 in (*x.shape, *pooled):
         return max_pool(jax.nn.relu(conv2d(x, kernel, strides=strides, padding=padding, lowering="xla") + bias))
     phases: Phases = ByPatches(size, strides, pooled)
     if chosen == "winograd":
         phases = ByWinograd(Tiling.of(tuple(2 * n for n in pooled), kernel.shape[:2], multiple=2))
-    layer = _Layer(phases, tuple(before for before, _ in pads), pooled)
-    return spread.over_batch(lambda *arrays: _by_phases(*arrays, layer), (x,), (kernel, bias))
+    layer = _Layer(phases, at, pooled)
+    return spread.over_batch(lambda *arrays: _compiled(*arrays, layer), (x,), (kernel, bias))
 
 
 def max_pool(x: jax.Array) -> jax.Array:
@@ -99,6 +98,7 @@ def _backward(layer: _Layer, residuals: _Residuals, cotangent: jax.Array) -> tup
 
     def backward(x: jax.Array, winner: jax.Array, y: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, Any]:
         cotangent = jnp.where(y > 0, cotangent, 0)
+        # Filled up first: XLA would not vectorise both in one.
         unpooled = _unpooled(winner, fenced(lambda x: patches.fitted(x, phases.windows), cotangent))
         d_framed, d_prepared = phases.backward(patches.framed(x, at, phases.size), prepared, unpooled)
         d_x = patches.framed(d_framed, tuple(-n for n in at), x.shape[1:3])
@@ -127,3 +127,5 @@ def _unpooled(winner: jax.Array, cotangent: jax.Array) -> jax.Array:
 
 
 _by_phases.defvjp(_forward, _backward)
+# Else each call outside of a compiled function would compile its fenced pieces anew.
+_compiled = jax.jit(_by_phases, static_argnums=3)

@@ -100,8 +100,8 @@ def _mixed(weights: np.ndarray, terms: Sequence[jax.Array], axis: int) -> jax.Ar
     """
     shape = [1] * (terms[0].ndim + 1)
     shape[axis] = len(weights)
-    columns = [jnp.asarray(column.reshape(shape), terms[0].dtype) for column in weights.T]
-    products = [column * jnp.expand_dims(term, axis) for column, term in zip(columns, terms, strict=True)]
-    # Places of opposite points differ by the sign of every other term.
+    columns = weights.T.astype(jnp.result_type(terms[0].dtype, jnp.float32))
+    products = [c.reshape(shape) * jnp.expand_dims(term, axis) for c, term in zip(columns, terms, strict=True)]
+    # Two short sums round a little less than a long one.
     halves = [functools.reduce(jnp.add, half) for half in (products[::2], products[1::2]) if half]
     return functools.reduce(jnp.add, halves)

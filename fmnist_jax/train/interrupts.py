@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
 from types import FrameType, TracebackType
 from typing import Any
@@ -43,14 +44,13 @@ class Interrupts:
         self._wakeup_fd = -1
 
     def __enter__(self) -> Interrupts:
+        if threading.current_thread() is not threading.main_thread():  # whose owner handles signals
+            return self
+        # Whoever listens there, as the scripts do, might get to it only when this is over, and stop once more. The
+        # order is such that each signal finds a handler.
+        self._wakeup_fd = signal.set_wakeup_fd(-1)
         for number in (signal.SIGINT, signal.SIGTERM):
-            try:
-                self._previous[number] = signal.signal(number, self._handle)
-            except ValueError:  # not the main thread: its owner handles signals
-                break
-        else:
-            # Whoever listens there, as the scripts do, might get to it only when this is over, and stop once more.
-            self._wakeup_fd = signal.set_wakeup_fd(-1)
+            self._previous[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
