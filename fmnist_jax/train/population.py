@@ -217,8 +217,8 @@ class _Training:
 
 def _faster(device: jax.Device) -> str:
     # On a CPU the members of one program multiply many small matrices, one after the other. Measured with model3 in
-    # batches of 256 on two cores, milliseconds a step and member: alone 42, two side by side 22, one program of two 27,
-    # of four 35. What measures it anywhere: scripts/benchmark.py --growth.
+    # batches of 256 on two cores, milliseconds a step and member: alone 42, two side by side 21, one program of two 23,
+    # of four 28. What measures it anywhere: scripts/benchmark.py --growth.
     return "loop" if device.platform == "cpu" else "vmap"
 
 
