@@ -2,8 +2,8 @@
 
 python scripts/train.py --config=configs/model1.py --workdir=runs/model1
 
-Trains for about 45 seconds on two cores, as docs/benchmarks/benchmark.md has it. Expect 89.0% on the test images, on
-which it validates as the study did: 88.98% with a standard deviation of 0.43 points over five seeds, where the study
+Trains for about 40 seconds on two cores, as docs/benchmarks/benchmark.md has it. Expect 88.9% on the test images, on
+which it validates as the study did: 88.93% with a standard deviation of 0.41 points over five seeds, where the study
 had 88.98%; docs/benchmarks/reference.md has all figures.
 """
 
