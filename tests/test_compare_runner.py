@@ -309,6 +309,19 @@ def test_a_signal_stops_a_study_and_keeps_its_finished_chunks(number, fake, smal
     assert {line["chunk"] for line in lines(tmp_path)} == {0, 1}
 
 
+def test_a_signal_while_the_last_runs_are_recorded_is_not_lost(fake, small, tmp_path, monkeypatch):
+    add = runner.Results.add
+
+    def interrupted(results, chunk, found):
+        add(results, chunk, found)
+        if results.runs == 6:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(runner.Results, "add", interrupted)
+    with pytest.raises(Interrupted, match=r"^stopped after 6 of 6 runs$"):
+        compare(small(), tmp_path)
+
+
 def test_each_optimizer_starts_from_the_same_weights(toy_data):
     params = []
     for optimizer in ("sgd", "adam", "muon"):
