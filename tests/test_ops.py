@@ -228,7 +228,11 @@ def test_lowerings_work_under_vmap_over_kernels(lowering, window):
             x, kernel, bias
         )
 
+    values = jax.vmap(lambda k: conv_relu_pool(x, k, bias, lowering=lowering))(kernels)
+    values_alone = jnp.stack([conv_relu_pool(x, k, bias, lowering=lowering) for k in kernels])
+    np.testing.assert_allclose(values, values_alone, rtol=1e-5, atol=1e-5)
     together = jax.vmap(gradients)(kernels)
     alone = jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(gradients, kernels))
     for a, b in zip(together, alone, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+    assert "scatter" not in jax.jit(jax.vmap(gradients)).lower(kernels).as_text().replace("select_and_scatter", "")

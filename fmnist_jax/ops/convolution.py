@@ -37,11 +37,11 @@ def conv2d(
     chosen = choose(lowering, kernel, strides)
     if chosen == "xla" or 0 in (*x.shape, *out):
         return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_LAYOUT)
-    padded = patches.framed(x, at, size)
     if chosen == "patches":
-        return _by_patches(padded, kernel, strides)
+        return _by_patches(patches.framed(x, at, size), kernel, strides)
     tiling = Tiling.of(out, kernel.shape[:2])
-    whole = spread.over_batch(lambda *arrays: _compiled(*arrays, tiling), (padded,), (kernel,))
+    framed = patches.framed(x, at, tiling.covered)
+    whole = spread.over_batch(lambda *arrays: _compiled(*arrays, tiling), (framed,), (kernel,))
     return patches.fitted(whole, out)
 
 
@@ -105,12 +105,9 @@ _by_patches.defvjp(_forward, _backward)
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _by_winograd(x: jax.Array, kernel: jax.Array, tiling: Tiling) -> jax.Array:
     prepared = tiling.kernel(kernel)
-
-    def forward(x: jax.Array) -> jax.Array:
-        return winograd.forward(tiling, x, prepared)
-
-    x = patches.fitted(x, tiling.covered)
-    return chunks.mapped(forward, chunks.size(x.shape[0], tiling.most), x)
+    chunk = chunks.size(x.shape[0], tiling.most)
+    whole: jax.Array = chunks.mapped(lambda x: winograd.forward(tiling, x, prepared), chunk, x)
+    return whole
 
 
 def _forward_winograd(x: jax.Array, kernel: jax.Array, tiling: Tiling) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
@@ -126,9 +123,8 @@ def _backward_winograd(
     def backward(x: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
         return winograd.backward(tiling, x, prepared, cotangent)
 
-    chunk = chunks.size(x.shape[0], tiling.most)
-    d_x, d_prepared = chunks.summed(backward, chunk, patches.fitted(x, tiling.covered), cotangent)
-    return patches.fitted(d_x, x.shape[1:3]), tiling.kernel_gradient(d_prepared)
+    d_x, d_prepared = chunks.summed(backward, chunks.size(x.shape[0], tiling.most), x, cotangent)
+    return d_x, tiling.kernel_gradient(d_prepared)
 
 
 _by_winograd.defvjp(_forward_winograd, _backward_winograd)

@@ -53,16 +53,12 @@ class Phases(Protocol):
 class ByPatches:
     """A strided matrix product for each phase; for a single input channel, sums of shifted images.
 
-    **Attributes:** `size` of the padded images; `strides` of the convolution; `pooled`: height and width of the result.
+    **Attributes:** `size` of the padded images; `strides` of the convolution; `windows`: how many, down and across.
     """
 
     size: Pair
     strides: Pair
-    pooled: Pair
-
-    @property
-    def windows(self) -> Pair:
-        return self.pooled
+    windows: Pair
 
     def prepare(self, kernel: jax.Array) -> jax.Array:
         return kernel
@@ -83,17 +79,17 @@ class ByPatches:
         return d_x, functools.reduce(jnp.add, d_kernels).reshape(prepared.shape)
 
     def most(self, prepared: jax.Array) -> int:
-        return chunks.most(patches.bytes_each(prepared, (2 * self.pooled[0], 2 * self.pooled[1])))
+        return chunks.most(patches.bytes_each(prepared, (2 * self.windows[0], 2 * self.windows[1])))
 
     def _product(self, x: jax.Array, kernel: jax.Array, start: Pair) -> jax.Array:
-        taken = patches.extract(x, kernel.shape[:2], self.pooled, start=start, strides=self._apart())
+        taken = patches.extract(x, kernel.shape[:2], self.windows, start=start, strides=self._apart())
         return taken @ kernel.reshape(-1, kernel.shape[-1])
 
     def _sums(self, x: jax.Array, kernel: jax.Array, start: Pair) -> jax.Array:
         """A matrix product over so few taps would be slower than sums, which are computed in one go with the rest."""
         taps = itertools.product(range(kernel.shape[0]), range(kernel.shape[1]))
         shifted = [
-            patches.strided(x, (start[0] + i, start[1] + j), self.pooled, self._apart()) * kernel[i, j, 0]
+            patches.strided(x, (start[0] + i, start[1] + j), self.windows, self._apart()) * kernel[i, j, 0]
             for i, j in taps
         ]
         return functools.reduce(jnp.add, shifted)
