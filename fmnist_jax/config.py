@@ -20,7 +20,7 @@ from fmnist_jax.errors import ConfigError, did_you_mean
 
 DATA_NAMES = ("fashion_mnist", "csv", "synthetic", "auto")
 PRECISIONS = ("float32", "bfloat16")
-LOWERINGS = ("auto", "xla", "patches", "winograd")
+LOWERINGS = ("auto", "xla", "patches", "winograd", "fourier")
 
 Schema: TypeAlias = Mapping[str, Field]
 

@@ -101,7 +101,9 @@ def test_a_large_kernel_is_shared_out():
     assert "reduce-scatter(" in text
 
 
-@pytest.mark.parametrize(("pool", "lowering"), [(True, "patches"), (False, "patches"), (True, "winograd")])
+@pytest.mark.parametrize(
+    ("pool", "lowering"), [(True, "patches"), (False, "patches"), (True, "winograd"), (True, "fourier")]
+)
 def test_a_convolution_and_its_gradients(pool, lowering):
     operation = ops.conv_relu_pool if pool else ops.conv2d
     operation = functools.partial(operation, lowering=lowering, padding="SAME")

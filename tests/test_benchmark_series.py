@@ -104,7 +104,7 @@ def test_numerics_are_measured_around_what_fails(contender_file, tmp_path, monke
         "bfloat16": "measured",
     }
     assert list(found["lowerings"]) == members
-    assert list(found["lowerings"]["8"]) == ["auto", "xla", "patches", "winograd"]
+    assert list(found["lowerings"]["8"]) == ["auto", "xla", "patches", "winograd", "fourier"]
     assert found["lowerings"]["64"]["patches"]["status"] == "failed"
     assert found["lowerings"]["64"]["winograd"]["status"] == "measured"
     assert "- tf32: unavailable: a test has no TF32." in text

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fmnist_jax.ops import chunks, conv2d, conv_general_dilated, conv_relu_pool, winograd
+from fmnist_jax.ops.fourier import Spectrum
 from fmnist_jax.ops.lowering import choose
 
 shapes = st.fixed_dictionaries(
@@ -56,7 +57,8 @@ def _assert_same(ours, reference):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
-lowerings = st.sampled_from(["patches", "winograd"])
+OURS = ["patches", "winograd", "fourier"]
+lowerings = st.sampled_from(OURS)
 
 
 @settings(max_examples=20, deadline=None)
@@ -73,7 +75,7 @@ def test_conv2d_agrees_with_xla(shape, lowering):
 @settings(max_examples=20, deadline=None)
 @given(shapes, lowerings, st.booleans())
 def test_conv_relu_pool_agrees_with_xla_also_at_ties(shape, lowering, integers):
-    # Winograd's filtering may round equal values apart, and the gradient goes to the larger one.
+    # Transforms may round equal values apart, and the gradient goes to the larger one.
     arrays = _arrays(shape, integers and lowering == "patches")
     ours, reference = (
         functools.partial(conv_relu_pool, strides=shape["strides"], padding=shape["padding"], lowering=chosen)
@@ -82,21 +84,22 @@ def test_conv_relu_pool_agrees_with_xla_also_at_ties(shape, lowering, integers):
     _assert_same(_value_and_gradients(ours, *arrays), _value_and_gradients(reference, *arrays))
 
 
+@pytest.mark.parametrize("lowering", ["winograd", "fourier"])
 @pytest.mark.parametrize("window", [(9, 3), (1, 8)])
-def test_kernels_larger_than_any_tile(window):
+def test_kernels_larger_than_any_tile(window, lowering):
     arrays = _arrays({"batch": 2, "size": (12, 12), "window": window, "channels": (2, 3), "seed": 0}, integers=False)
     ours, reference = (
-        _value_and_gradients(functools.partial(conv_relu_pool, lowering=lowering), *arrays)
-        for lowering in ("winograd", "xla")
+        _value_and_gradients(functools.partial(conv_relu_pool, lowering=chosen), *arrays)
+        for chosen in (lowering, "xla")
     )
     _assert_same(ours, reference)
 
 
-@pytest.mark.parametrize("lowering", ["patches", "winograd"])
+@pytest.mark.parametrize("lowering", OURS)
 def test_padding_may_be_negative_and_a_map_empty(lowering):
     shape = {"batch": 2, "size": (8, 9), "window": (3, 3), "channels": (2, 3), "seed": 0}
     x, kernel, _ = _arrays(shape, integers=False)
-    for padding in (((-1, 2), (0, -1)), ((-3, -3), (0, 0))):
+    for padding in (((-1, 2), (0, -1)), ((-3, -3), (0, 0)), ((5, 4), (3, 7))):
         ours, reference = (
             _value_and_gradients(functools.partial(conv2d, padding=padding, lowering=chosen), x, kernel)
             for chosen in (lowering, "xla")
@@ -104,7 +107,7 @@ def test_padding_may_be_negative_and_a_map_empty(lowering):
         _assert_same(ours, reference)
 
 
-@pytest.mark.parametrize("lowering", ["patches", "winograd"])
+@pytest.mark.parametrize("lowering", OURS)
 @pytest.mark.parametrize(("batch", "size"), [(0, (8, 8)), (2, (2, 9))])
 def test_without_images_or_places_for_the_kernel_there_is_nothing(batch, size, lowering):
     shape = {"batch": batch, "size": size, "window": (5, 5), "channels": (2, 3), "seed": 0}
@@ -120,8 +123,9 @@ def test_without_images_or_places_for_the_kernel_there_is_nothing(batch, size, l
 def test_whole_numbers_are_not_transformed_as_such():
     x = jax.random.randint(jax.random.key(0), (1, 8, 8, 8), -3, 4)
     kernel = jax.random.normal(jax.random.key(1), (5, 5, 8, 2))
-    ours, reference = (conv2d(x, kernel, lowering=lowering) for lowering in ("winograd", "patches"))
-    np.testing.assert_allclose(ours, reference, rtol=1e-4, atol=1e-3)
+    reference = conv2d(x, kernel, lowering="patches")
+    for lowering in ("winograd", "fourier"):
+        np.testing.assert_allclose(conv2d(x, kernel, lowering=lowering), reference, rtol=1e-4, atol=1e-3)
 
 
 def test_a_map_that_the_pooling_drops_whole_is_empty():
@@ -135,7 +139,7 @@ def test_a_map_that_the_pooling_drops_whole_is_empty():
     _assert_same(ours, reference)
 
 
-@pytest.mark.parametrize("lowering", ["patches", "winograd"])
+@pytest.mark.parametrize("lowering", OURS)
 @pytest.mark.parametrize(("pool", "window"), [(False, (3, 3)), (True, (3, 3)), (True, (5, 5))])
 def test_a_batch_of_several_chunks_agrees_with_xla(pool, window, lowering, monkeypatch):
     # Two or four examples at a time, the last chunk filled up.
@@ -161,19 +165,22 @@ def test_tiles_that_hold_several_pooling_windows_agree_with_xla(window):
     _assert_same(ours, reference)
 
 
+@pytest.mark.parametrize(("lowering", "factor", "bound"), [("winograd", 40, 2e-5), ("fourier", 4, 3e-6)])
 @pytest.mark.parametrize(("fan_in", "fan_out", "size", "taps"), [(32, 64, 13, 3), (64, 128, 5, 3), (32, 64, 18, 5)])
-def test_winograds_filtering_rounds_little_more_than_a_plain_sum(fan_in, fan_out, size, taps):
+def test_transformed_convolutions_round_little_more_than_a_plain_sum(
+    fan_in, fan_out, size, taps, lowering, factor, bound
+):
     keys = jax.random.split(jax.random.key(0))
     x = jax.nn.relu(jax.random.normal(keys[0], (8, size, size, fan_in)))
     kernel = jax.random.normal(keys[1], (taps, taps, fan_in, fan_out)) / (taps * fan_in**0.5)
     with jax.enable_x64():
         exact = np.asarray(conv2d(x.astype(jnp.float64), kernel.astype(jnp.float64), lowering="xla"))
     errors = {
-        lowering: np.abs(np.asarray(conv2d(x, kernel, lowering=lowering)) - exact).max() / exact.std()
-        for lowering in ("xla", "winograd")
+        chosen: np.abs(np.asarray(conv2d(x, kernel, lowering=chosen)) - exact).max() / exact.std()
+        for chosen in ("xla", lowering)
     }
-    assert errors["winograd"] < 40 * errors["xla"]
-    assert errors["winograd"] < 2e-5
+    assert errors[lowering] < factor * errors["xla"]
+    assert errors[lowering] < bound
 
 
 @pytest.mark.parametrize(("m", "r"), [(1, 1), (2, 1), (1, 5), (2, 3), (3, 3), (4, 3), (2, 5), (4, 5), (4, 4)])
@@ -198,24 +205,28 @@ def test_a_flax_convolution_takes_ours(options):
 
 
 def test_auto_is_chosen_by_backend_and_shape(monkeypatch):
-    def kernel(*shape, dtype=jnp.float32):
-        return jax.ShapeDtypeStruct(shape, dtype)
+    def chosen(lowering, taps, fan_in, *, size=14, strides=(1, 1), dtype=jnp.float32):
+        kernel = jax.ShapeDtypeStruct((taps, taps, fan_in, 2 * fan_in), dtype)
+        out = size - taps + 1
+        return choose(lowering, kernel, strides, Spectrum((size, size), (0, 0), (taps, taps), (out, out)))
 
     monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
-    assert choose("xla", kernel(3, 3, 32, 64), (1, 1)) == "xla"
-    assert choose("auto", kernel(3, 3, 32, 64), (1, 1)) == "winograd"
-    assert choose("auto", kernel(3, 3, 1, 32), (1, 1)) == "patches"
-    for impossible in (
-        (kernel(3, 3, 32, 64), (2, 1)),
-        (kernel(6, 6, 32, 64), (1, 1)),
-        (kernel(3, 3, 32, 64, dtype=jnp.bfloat16), (1, 1)),
-    ):
-        assert choose("auto", *impossible) == choose("winograd", *impossible) == "patches"
+    assert chosen("xla", 3, 32) == "xla"
+    assert chosen("auto", 3, 32) == "winograd"
+    assert chosen("auto", 3, 1) == chosen("auto", 1, 32) == "patches"
+    assert chosen("auto", 5, 32) == chosen("auto", 6, 32) == chosen("auto", 9, 32) == "fourier"
+    # The larger the image, the longer its transform takes, and the more memory its spectrum.
+    assert chosen("auto", 5, 32, size=40) == "winograd"
+    assert chosen("auto", 6, 32, size=100) == "patches"
+    for impossible in ({"strides": (2, 1)}, {"dtype": jnp.bfloat16}):
+        for lowering in ("auto", "winograd", "fourier"):
+            assert chosen(lowering, 3, 32, **impossible) == "patches"
+    assert chosen("winograd", 6, 32) == "patches"
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert choose("auto", kernel(3, 3, 32, 64), (1, 1)) == "xla"
+    assert chosen("auto", 3, 32) == "xla"
 
 
-@pytest.mark.parametrize("lowering", ["xla", "patches", "winograd"])
+@pytest.mark.parametrize("lowering", ["xla", *OURS])
 @pytest.mark.parametrize("window", [3, 5])
 def test_lowerings_work_under_vmap_over_kernels(lowering, window):
     shape = {"batch": 2, "size": (10, 10), "window": (window, window), "channels": (2, 4), "seed": 0}

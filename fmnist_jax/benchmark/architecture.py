@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 Precision = Literal["", "float32", "tf32", "bfloat16"]
-Lowering = Literal["auto", "xla", "patches", "winograd"]
+Lowering = Literal["auto", "xla", "patches", "winograd", "fourier"]
 
 IMAGE_SIZE = 28
 CLASSES = 10

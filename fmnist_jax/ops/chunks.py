@@ -31,21 +31,37 @@ def size(batch: int, most: int) -> int:
     return -(-batch // -(-batch // most))
 
 
-def mapped(function: Callable[..., Any], chunk: int, *batched: Any) -> Any:
-    """Returns `function(*batched)`, pytrees of arrays with the examples first, worked out a chunk at a time."""
-    batch = _batch(batched)
+def mapped(function: Callable[..., Any], chunk: int, *batched: Any, axis: int = 0, out_axis: int = 0) -> Any:
+    """Returns `function(*batched)` of pytrees of arrays, worked out a chunk of examples at a time.
+
+    **Arguments:**
+
+    - `axis`, `out_axis`: along which the examples are, in each array of the arguments and of the result.
+    """
+    batch = _batch(batched, axis)
     if chunk >= batch:
         return function(*batched)
-    out = lax.map(lambda parts: function(*parts), jax.tree.map(lambda x: _split(x, chunk), batched))
-    return jax.tree.map(lambda leaf: _merge(leaf, batch), out)
+
+    def of(start: jax.Array | int) -> Any:
+        return function(*jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, start, chunk, axis), batched))
+
+    def work(number: jax.Array, whole: Any) -> Any:
+        # The last chunk begins so early that it is full, too: its first examples are worked out twice.
+        start = jnp.minimum(number * chunk, batch - chunk)
+        return jax.tree.map(lambda x, part: lax.dynamic_update_slice_in_dim(x, part, start, out_axis), whole, of(start))
+
+    def room(part: jax.ShapeDtypeStruct) -> jax.Array:
+        return jnp.zeros((*part.shape[:out_axis], batch, *part.shape[out_axis + 1 :]), part.dtype)
+
+    return lax.fori_loop(0, -(-batch // chunk), work, jax.tree.map(room, jax.eval_shape(lambda: of(0))))
 
 
 def summed(function: Callable[..., tuple[Any, Any]], chunk: int, *batched: Any) -> tuple[Any, Any]:
-    """As `mapped`, for a function that returns besides a pytree of sums over its examples, which are added up.
+    """As `mapped` along first axes, for a function that returns besides a pytree of sums over its examples, added up.
 
     What a function adds up for examples of nothing but zeros, with which the last chunk is filled, has to be zero.
     """
-    batch = _batch(batched)
+    batch = _batch(batched, axis=0)
     if chunk >= batch:
         return function(*batched)
     parts = jax.tree.map(lambda x: _split(x, chunk), batched)
@@ -59,8 +75,8 @@ def summed(function: Callable[..., tuple[Any, Any]], chunk: int, *batched: Any) 
     return jax.tree.map(lambda leaf: _merge(leaf, batch), out), sums
 
 
-def _batch(batched: tuple[Any, ...]) -> int:
-    return int(jax.tree.leaves(batched)[0].shape[0])
+def _batch(batched: tuple[Any, ...], axis: int) -> int:
+    return int(jax.tree.leaves(batched)[0].shape[axis])
 
 
 def _split(x: jax.Array, chunk: int) -> jax.Array:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import jax
 from jax import lax
 
-from fmnist_jax.ops import chunks, patches, spread, winograd
+from fmnist_jax.ops import chunks, fourier, patches, spread, winograd
+from fmnist_jax.ops.fourier import Spectrum
 from fmnist_jax.ops.lowering import Lowering, choose
 from fmnist_jax.ops.patches import Pair
 from fmnist_jax.ops.winograd import Tiling
@@ -34,14 +35,17 @@ def conv2d(
     """
     strides, (at, size) = tuple(strides), frame(x, kernel, strides, padding)
     out = patches.positions(size, kernel, strides)
-    chosen = choose(lowering, kernel, strides)
+    spectrum = Spectrum(x.shape[1:3], at, kernel.shape[:2], out)
+    chosen = choose(lowering, kernel, strides, spectrum)
     if chosen == "xla" or 0 in (*x.shape, *out):
         return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_LAYOUT)
     if chosen == "patches":
         return _by_patches(patches.framed(x, at, size), kernel, strides)
+    if chosen == "fourier":
+        return spread.over_batch(lambda *arrays: _compiled_fourier(*arrays, spectrum), (x,), (kernel,))
     tiling = Tiling.of(out, kernel.shape[:2])
     framed = patches.framed(x, at, tiling.covered)
-    whole = spread.over_batch(lambda *arrays: _compiled(*arrays, tiling), (framed,), (kernel,))
+    whole = spread.over_batch(lambda *arrays: _compiled_winograd(*arrays, tiling), (framed,), (kernel,))
     return patches.fitted(whole, out)
 
 
@@ -128,5 +132,23 @@ def _backward_winograd(
 
 
 _by_winograd.defvjp(_forward_winograd, _backward_winograd)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _by_fourier(x: jax.Array, kernel: jax.Array, spectrum: Spectrum) -> jax.Array:
+    return _forward_fourier(x, kernel, spectrum)[0]
+
+
+def _forward_fourier(x: jax.Array, kernel: jax.Array, spectrum: Spectrum) -> tuple[jax.Array, Any]:
+    return fourier.forward(spectrum, x, kernel, lambda y: y)
+
+
+def _backward_fourier(spectrum: Spectrum, residuals: Any, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return fourier.backward(spectrum, residuals, lambda cotangent: cotangent, cotangent)
+
+
+_by_fourier.defvjp(_forward_fourier, _backward_fourier)
 # Else each call outside of a compiled function would compile its fenced pieces anew.
-_compiled = jax.jit(_by_winograd, static_argnums=2)
+_compiled_winograd, _compiled_fourier = (
+    jax.jit(function, static_argnums=2) for function in (_by_winograd, _by_fourier)
+)

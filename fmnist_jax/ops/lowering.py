@@ -2,36 +2,68 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
+from fmnist_jax.ops.fourier import Spectrum
 from fmnist_jax.ops.patches import Pair
+from fmnist_jax.ops.winograd import Tiling
 
-Lowering = Literal["auto", "xla", "patches", "winograd"]
+Lowering = Literal["auto", "xla", "patches", "winograd", "fourier"]
 
 # Tiles for larger ones that hold a pooling window round more than float32 can bear, those for 6x6 in the first place.
 _LARGEST_WINOGRAD = 5
+# Pixels a side, after which images repeat: spectra of a batch, which are all in memory at once, grow with its square.
+_LARGEST_FOURIER = 64
+# How long a multiplication takes within a matrix product, where it takes 1 within an elementwise computation.
+_PRODUCT = 0.3
 
 
-def choose(lowering: Lowering, kernel: jax.Array, strides: Pair) -> Lowering:
+def choose(lowering: Lowering, kernel: jax.Array, strides: Pair, spectrum: Spectrum, multiple: int = 1) -> Lowering:
     """Returns `lowering` for `kernel[kernel height, kernel width, in, out]`, with `"auto"` replaced by the fastest.
 
     On a CPU, XLA's own convolution loses its fast path inside a loop body (jax issue 12868), so that matrix products
-    are many times faster there; accelerators have good convolutions of their own. Winograd's filtering saves products
-    where it is possible; where input channels are few its transforms cost more than they save. `"winograd"` where it is
-    not possible, with other strides than 1, larger kernels or less than float32, is `"patches"`.
+    are many times faster there; accelerators have good convolutions of their own. Winograd's filtering and products of
+    spectra save products where they are possible, the latter the more the larger the kernel is, but the more the larger
+    the image is the longer their transforms take; where input channels are few transforms cost more than they save.
+    `"winograd"` where it is not possible, with other strides than 1, larger kernels or less than float32, is
+    `"patches"`, and so is `"fourier"` but for larger kernels.
+
+    **Arguments:**
+
+    - `spectrum`: of the convolution, or what it would be with strides of 1.
+    - `multiple`: as of `Tiling.of`.
     """
     if lowering == "auto":
-        if jax.default_backend() != "cpu":
-            return "xla"
-        lowering = "winograd" if kernel.shape[2] >= 8 and min(kernel.shape[:2]) > 1 else "patches"
-    if lowering == "winograd" and not _fits_winograd(kernel, strides):
+        lowering = _fastest(kernel, strides, spectrum, multiple)
+    transformed = kernel.dtype in (jnp.float32, jnp.float64) and tuple(strides) == (1, 1)
+    possible = {"winograd": transformed and _fits_winograd(kernel), "fourier": transformed}
+    return lowering if possible.get(lowering, True) else "patches"
+
+
+def _fastest(kernel: jax.Array, strides: Pair, spectrum: Spectrum, multiple: int) -> Lowering:
+    if jax.default_backend() != "cpu":
+        return "xla"
+    if kernel.shape[2] < 8 or min(kernel.shape[:2]) == 1 or tuple(strides) != (1, 1):
         return "patches"
-    return lowering
+    channels = kernel.shape[2:]
+    work: dict[Lowering, float] = {
+        "patches": math.prod(spectrum.out) * (_PRODUCT * kernel.size + math.prod(kernel.shape[:3]))
+    }
+    if max(spectrum.period) <= _LARGEST_FOURIER:
+        work["fourier"] = _work(spectrum, channels)
+    if _fits_winograd(kernel):
+        work["winograd"] = _work(Tiling.of(spectrum.out, kernel.shape[:2], multiple), channels)
+    return min(work, key=lambda lowering: work[lowering])
 
 
-def _fits_winograd(kernel: jax.Array, strides: Pair) -> bool:
-    exact = kernel.dtype in (jnp.float32, jnp.float64)
-    return exact and tuple(strides) == (1, 1) and max(kernel.shape[:2]) <= _LARGEST_WINOGRAD
+def _work(transformed: Spectrum | Tiling, channels: Pair) -> float:
+    """Returns how long a convolution of one example takes, in multiplications of an elementwise computation."""
+    return transformed.transforms(*channels) + _PRODUCT * transformed.products * math.prod(channels)
+
+
+def _fits_winograd(kernel: jax.Array) -> bool:
+    return max(kernel.shape[:2]) <= _LARGEST_WINOGRAD

@@ -15,12 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fmnist_jax.ops import chunks, patches, spread
+from fmnist_jax.ops import patches, spread
 from fmnist_jax.ops.convolution import Padding, conv2d, frame
 from fmnist_jax.ops.fence import fenced
+from fmnist_jax.ops.filters import ByPatches, ByWinograd
+from fmnist_jax.ops.fourier import Spectrum
 from fmnist_jax.ops.lowering import Lowering, choose
 from fmnist_jax.ops.patches import Pair
-from fmnist_jax.ops.phases import ByPatches, ByWinograd, Phases
+from fmnist_jax.ops.phases import ByFourier, Filtered, Phases
 from fmnist_jax.ops.winograd import Tiling
 
 
@@ -47,14 +49,18 @@ def conv_relu_pool(
     """
     strides, (at, size) = tuple(strides), frame(x, kernel, strides, padding)
     pooled = tuple(n // 2 for n in patches.positions(size, kernel, strides))
-    chosen = choose(lowering, kernel, strides)
+    out, taps = tuple(2 * n for n in pooled), kernel.shape[:2]
+    spectrum = Spectrum(x.shape[1:3], at, taps, out)
+    chosen = choose(lowering, kernel, strides, spectrum, multiple=2)
     if chosen == "xla" or 0 in (*x.shape, *pooled):
         return max_pool(jax.nn.relu(conv2d(x, kernel, strides=strides, padding=padding, lowering="xla") + bias))
-    phases: Phases = ByPatches(size, strides, pooled)
-    if chosen == "winograd":
-        phases = ByWinograd(Tiling.of(tuple(2 * n for n in pooled), kernel.shape[:2], multiple=2))
-    layer = _Layer(phases, at, pooled)
-    return spread.over_batch(lambda *arrays: _compiled(*arrays, layer), (x,), (kernel, bias))
+    if chosen == "fourier":
+        phases: Phases = ByFourier(spectrum)
+    elif chosen == "winograd":
+        phases = Filtered(ByWinograd(Tiling.of(out, taps, multiple=2)), at)
+    else:
+        phases = Filtered(ByPatches(size, strides, pooled), at)
+    return spread.over_batch(lambda *arrays: _compiled(*arrays, _Layer(phases, pooled)), (x,), (kernel, bias))
 
 
 def max_pool(x: jax.Array) -> jax.Array:
@@ -63,10 +69,9 @@ def max_pool(x: jax.Array) -> jax.Array:
 
 
 class _Layer(NamedTuple):
-    """How an operation is worked out: its phases, where the image lies among the zeros around it, the result's size."""
+    """How an operation is worked out: its phases, and the size of the result."""
 
     phases: Phases
-    at: Pair
     pooled: Pair
 
 
@@ -75,38 +80,29 @@ def _by_phases(x: jax.Array, kernel: jax.Array, bias: jax.Array, layer: _Layer) 
     return _forward(x, kernel, bias, layer)[0]
 
 
-# The input, the kernel, the number of the place that each window took its maximum from, the output.
-_Residuals = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
+# Of the phases, the number of the place that each window took its maximum from, the output.
+_Residuals = tuple[Any, jax.Array, jax.Array]
 
 
 def _forward(x: jax.Array, kernel: jax.Array, bias: jax.Array, layer: _Layer) -> tuple[jax.Array, _Residuals]:
-    phases, at, pooled = layer
-    prepared = phases.prepare(kernel)
+    def finish(phases: list[jax.Array]) -> tuple[jax.Array, jax.Array]:
+        largest, winner = _first_maximum(phases)
+        return patches.fitted(jax.nn.relu(largest + bias), layer.pooled), winner
 
-    def forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        largest, winner = _first_maximum(phases.forward(patches.framed(x, at, phases.size), prepared))
-        return patches.fitted(jax.nn.relu(largest + bias), pooled), winner
-
-    y, winner = chunks.mapped(forward, chunks.size(x.shape[0], phases.most(prepared)), x)
-    return y, (x, kernel, winner, y)
+    (y, winner), residuals = layer.phases.forward(x, kernel, finish)
+    return y, (residuals, winner, y)
 
 
 def _backward(layer: _Layer, residuals: _Residuals, cotangent: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    x, kernel, winner, y = residuals
-    phases, at, _ = layer
-    prepared = phases.prepare(kernel)
+    of_phases, winner, y = residuals
+    d_largest = jnp.where(y > 0, cotangent, 0)
 
-    def backward(x: jax.Array, winner: jax.Array, y: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, Any]:
-        cotangent = jnp.where(y > 0, cotangent, 0)
+    def begin(winner: jax.Array, d_largest: jax.Array) -> jax.Array:
         # Filled up first: XLA would not vectorise both in one.
-        unpooled = _unpooled(winner, fenced(lambda x: patches.fitted(x, phases.windows), cotangent))
-        d_framed, d_prepared = phases.backward(patches.framed(x, at, phases.size), prepared, unpooled)
-        d_x = patches.framed(d_framed, tuple(-n for n in at), x.shape[1:3])
-        return d_x, (d_prepared, cotangent.sum((0, 1, 2)))
+        return _unpooled(winner, fenced(lambda x: patches.fitted(x, layer.phases.windows), d_largest))
 
-    chunk = chunks.size(x.shape[0], phases.most(prepared))
-    d_x, (d_prepared, d_bias) = chunks.summed(backward, chunk, x, winner, y, cotangent)
-    return d_x, phases.restore(d_prepared), d_bias
+    d_x, d_kernel = layer.phases.backward(of_phases, begin, winner, d_largest)
+    return d_x, d_kernel, d_largest.sum((0, 1, 2))
 
 
 def _first_maximum(phases: list[jax.Array]) -> tuple[jax.Array, jax.Array]:

@@ -54,6 +54,12 @@ def put_together(places: jax.Array, weights: Sequence[np.ndarray], steps: Pair, 
     return _overlapped(beside, rows, steps[1])
 
 
+def multiplications(places: Pair, pixels: Pair, count: Pair, width: int) -> int:
+    """Returns how many it takes to transform one channel of an image of some width, by either function above."""
+    lines = count[0] * places[0]
+    return lines * (pixels[0] * width + count[1] * places[1] * pixels[1])
+
+
 def _overlapped(weights: np.ndarray, places: jax.Array, step: int) -> jax.Array:
     """Transforms the tiles along an axis, one beginning every `step` pixels, and adds them up where they overlap.
 

@@ -117,6 +117,16 @@ class Tiling:
         """How many examples to take at a time, at most."""
         return max(1, _ROWS // math.prod(self.count))
 
+    @property
+    def products(self) -> int:
+        """Of a number of an input channel with one of the kernel, for one example."""
+        return math.prod(self.size) * math.prod(self.count)
+
+    def transforms(self, fan_in: int, fan_out: int) -> int:
+        """Returns how many multiplications the transforms of one example take."""
+        inputs = tiles.multiplications(self.size, self.size, self.count, self.covered[1])
+        return fan_in * inputs + fan_out * tiles.multiplications(self.size, self.tile, self.count, self.whole[1])
+
     def kernel(self, kernel: jax.Array) -> Kernel:
         """Transforms `[*taps, in, out]`."""
         transformed = jnp.einsum("ka,lb,ab...->kl...", *self._taps(kernel.dtype), kernel)
