@@ -87,26 +87,24 @@ class Spectrum:
     def kernel(self, kernel: jax.Array) -> jax.Array:
         """Returns `[frequencies, 2 in, 2 out]` for `[*taps, in, out]`, by which spectra of images are multiplied."""
         spectrum = self._taken_apart(jnp.moveaxis(kernel, 2, 0), self._basis(self.taps, self.before))
+        weights = self._matrices(spectrum.dtype)
 
         def matrices(spectrum: jax.Array) -> jax.Array:
-            real, imaginary = jnp.split(spectrum * self._factors(spectrum.dtype), 2, axis=-1)
-            above = [real, jnp.where(self._own(), 0, -imaginary)]
-            below = [jnp.where(self._own(), 0, imaginary), jnp.where(self._own(), imaginary, real)]
-            return jnp.concatenate([jnp.concatenate(above, axis=-1), jnp.concatenate(below, axis=-1)], axis=1)
+            parts = jnp.split(spectrum[:, None, :, None], 2, axis=-1)  # [frequencies, 1, in, 1, out]
+            return weights[0] * parts[0] + weights[1] * parts[1]
 
-        return fenced(matrices, spectrum)
+        return fenced(matrices, spectrum).reshape(len(spectrum), 2 * spectrum.shape[1], -1)
 
     def kernel_gradient(self, cotangent: jax.Array) -> jax.Array:
         """The transpose of `kernel`."""
+        weights = self._matrices(cotangent.dtype)
+        places, fan_in, fan_out = cotangent.shape
 
         def spectrum(cotangent: jax.Array) -> jax.Array:
-            above, below = jnp.split(cotangent, 2, axis=1)
-            (a, b), (c, d) = jnp.split(above, 2, axis=-1), jnp.split(below, 2, axis=-1)
-            parts = [jnp.where(self._own(), a, a + d), jnp.where(self._own(), d, c - b)]
-            return jnp.concatenate(parts, axis=-1) * self._factors(cotangent.dtype)
+            return jnp.concatenate([(part * cotangent).sum((1, 3)) for part in weights], axis=-1)
 
-        basis = self._basis(self.taps, self.before)
-        return jnp.moveaxis(self._put_together(fenced(spectrum, cotangent), basis), 0, 2)
+        parts = fenced(spectrum, cotangent.reshape(places, 2, fan_in // 2, 2, fan_out // 2))
+        return jnp.moveaxis(self._put_together(parts, self._basis(self.taps, self.before)), 0, 2)
 
     def _taken_apart(self, x: jax.Array, basis: list[np.ndarray]) -> jax.Array:
         real = tiles.taken_apart(x, basis, (1, 1), (1, 1))
@@ -151,15 +149,20 @@ class Spectrum:
     def _basis(self, size: Pair, before: Pair = (0, 0)) -> list[np.ndarray]:
         return [_basis(period, np.arange(n) - low) for period, n, low in zip(self.period, size, before, strict=True)]
 
-    def _own(self) -> np.ndarray:
-        """Which places of the spectrum, `[frequencies, 1, 1]`, hold two that are their own conjugates."""
-        own = -(-math.prod(_counts(n)[0] for n in self.period) // 2)
-        places = -(-math.prod(self.period) // 2)
-        return (np.arange(places) >= places - own)[:, None, None]
+    def _matrices(self, dtype: jnp.dtype) -> np.ndarray:
+        """What the real and the imaginary part of a kernel's number are multiplied by in its matrix.
 
-    def _factors(self, dtype: jnp.dtype) -> np.ndarray:
-        """What the inverse transform multiplies each place by; a conjugate that is left out counts, too."""
-        return (np.where(self._own(), 1, 2) / math.prod(self.period)).astype(dtype)
+        The matrix multiplies the parts of a number by the kernel's conjugate; where the parts are two real numbers, one
+        by the other's. The inverse transform's factors are in it: a conjugate that is left out counts, too.
+
+        **Returns:** `[2, frequencies, 2, 1, 2, 1]`, of the matrix `[frequencies, 2, in, 2, out]`.
+        """
+        places = -(-math.prod(self.period) // 2)
+        own = -(-math.prod(_counts(n)[0] for n in self.period) // 2)
+        complex_ = 2 * np.array([[[1, 0], [0, 1]], [[0, -1], [1, 0]]])
+        real = np.array([[[1, 0], [0, 0]], [[0, 0], [0, 1]]])
+        matrices = np.stack([complex_] * (places - own) + [real] * own, axis=1) / math.prod(self.period)
+        return matrices[:, :, :, None, :, None].astype(dtype)
 
 
 def _counts(period: int) -> Pair:
