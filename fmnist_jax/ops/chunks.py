@@ -31,12 +31,15 @@ def size(batch: int, most: int) -> int:
     return -(-batch // -(-batch // most))
 
 
-def mapped(function: Callable[..., Any], chunk: int, *batched: Any, axis: int = 0, out_axis: int = 0) -> Any:
+def mapped(
+    function: Callable[..., Any], chunk: int, *batched: Any, axis: int = 0, out_axis: int = 0, over: Any = None
+) -> Any:
     """Returns `function(*batched)` of pytrees of arrays, worked out a chunk of examples at a time.
 
     **Arguments:**
 
     - `axis`, `out_axis`: along which the examples are, in each array of the arguments and of the result.
+    - `over`: arrays like the result's that nothing needs any more, to be written over. New memory is zeroed first.
     """
     batch = _batch(batched, axis)
     if chunk >= batch:
@@ -53,7 +56,9 @@ def mapped(function: Callable[..., Any], chunk: int, *batched: Any, axis: int = 
     def room(part: jax.ShapeDtypeStruct) -> jax.Array:
         return jnp.zeros((*part.shape[:out_axis], batch, *part.shape[out_axis + 1 :]), part.dtype)
 
-    return lax.fori_loop(0, -(-batch // chunk), work, jax.tree.map(room, jax.eval_shape(lambda: of(0))))
+    if over is None:
+        over = jax.tree.map(room, jax.eval_shape(lambda: of(0)))
+    return lax.fori_loop(0, -(-batch // chunk), work, over)
 
 
 def summed(function: Callable[..., tuple[Any, Any]], chunk: int, *batched: Any) -> tuple[Any, Any]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -189,28 +189,49 @@ def _flat(x: jax.Array) -> jax.Array:
     return x.reshape(-1, *x.shape[2:])
 
 
+class Residuals(NamedTuple):
+    """What `backward` takes of `forward`.
+
+    **Attributes:** the spectra of the images; the kernel's; their products, whose memory may be written over.
+    """
+
+    images: jax.Array
+    kernel: jax.Array
+    products: jax.Array
+
+
 def forward(
     spectrum: Spectrum, x: jax.Array, kernel: jax.Array, finish: Callable[[jax.Array], Any]
-) -> tuple[Any, tuple[jax.Array, jax.Array]]:
+) -> tuple[Any, Residuals]:
     """Convolves `x[batch, *size, in]` with `kernel[*taps, in, out]`.
 
     **Returns:** `finish` of the result, a few examples `[some, *out, out]` at a time, and what `backward` takes.
     """
     kernel = spectrum.kernel(kernel)
-    chunk = chunks.size(x.shape[0], spectrum.most(max(kernel.shape[1:]) // 2))
+    chunk = _chunk(spectrum, x.shape[0], kernel)
     # In one go, the products are larger; the transforms in chunks stay in the cache.
     images = chunks.mapped(spectrum.inputs, chunk, x, out_axis=1)
     products = lax.dot_general(images, kernel, (((2,), (1,)), ((0,), (0,))))
-    return chunks.mapped(lambda part: finish(spectrum.outputs(part)), chunk, products, axis=1), (images, kernel)
+    finished = chunks.mapped(lambda part: finish(spectrum.outputs(part)), chunk, products, axis=1)
+    return finished, Residuals(images, kernel, products)
 
 
 def backward(
-    spectrum: Spectrum, residuals: tuple[jax.Array, jax.Array], begin: Callable[..., jax.Array], *batched: jax.Array
+    spectrum: Spectrum, residuals: Residuals, begin: Callable[..., jax.Array], *batched: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Returns the cotangents of `x` and of the kernel for `begin(*batched)`, that of the result of the convolution."""
-    images, kernel = residuals
-    chunk = chunks.size(images.shape[1], spectrum.most(max(kernel.shape[1:]) // 2))
-    cotangents = chunks.mapped(lambda *parts: spectrum.output_gradient(begin(*parts)), chunk, *batched, out_axis=1)
+    images, kernel, products = residuals
+    chunk = _chunk(spectrum, images.shape[1], kernel)
+
+    def apart(*batched: jax.Array) -> jax.Array:
+        return spectrum.output_gradient(begin(*batched))
+
+    cotangents = chunks.mapped(apart, chunk, *batched, out_axis=1, over=products)
     d_kernel = lax.dot_general(images, cotangents, (((1,), (1,)), ((0,), (0,))))
     d_images = lax.dot_general(cotangents, kernel, (((2,), (2,)), ((0,), (0,))))
     return chunks.mapped(spectrum.input_gradient, chunk, d_images, axis=1), spectrum.kernel_gradient(d_kernel)
+
+
+def _chunk(spectrum: Spectrum, batch: int, kernel: jax.Array) -> int:
+    """Returns how many examples to transform at a time for `kernel[frequencies, 2 in, 2 out]`."""
+    return chunks.size(batch, spectrum.most(max(kernel.shape[1:]) // 2))
