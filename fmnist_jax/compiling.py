@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from typing import Any
 
 import jax
@@ -20,8 +21,9 @@ def compiled(program: Lowered) -> Compiled:
 
 @functools.cache
 def _options(backend: str) -> dict[str, Any]:
-    """Returns the options for a backend; none where this version of XLA does not know them."""
-    wishes = _WISHES.get(backend, {})
+    """Returns the options for a backend but those that the user has set; none where this XLA does not know them."""
+    given = os.environ.get("XLA_FLAGS", "")
+    wishes = {name: value for name, value in _WISHES.get(backend, {}).items() if name not in given}
     try:
         jax.jit(lambda: 0).lower().compile(compiler_options=wishes)
     except jax.errors.JaxRuntimeError:

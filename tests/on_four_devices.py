@@ -102,7 +102,8 @@ def test_a_large_kernel_is_shared_out():
 
 
 @pytest.mark.parametrize(
-    ("pool", "lowering"), [(True, "patches"), (False, "patches"), (True, "winograd"), (True, "fourier")]
+    ("pool", "lowering"),
+    [(True, "patches"), (False, "patches"), (True, "winograd"), (True, "fourier"), (False, "fourier")],
 )
 def test_a_convolution_and_its_gradients(pool, lowering):
     operation = ops.conv_relu_pool if pool else ops.conv2d

@@ -20,6 +20,14 @@ def test_a_program_is_compiled_with_the_options_of_its_backend(backend, options,
     assert compiling.compiled(_Program()) == options
 
 
+def test_what_the_user_says_stands(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_prefer_vector_width=128")
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    compiling._options.cache_clear()
+    assert compiling.compiled(_Program()) == {}
+    compiling._options.cache_clear()
+
+
 def test_this_compiler_takes_them():
     assert compiling.compiled(jax.jit(lambda x: jnp.sin(x) + 1).lower(0.0))(0.0) == 1.0
 

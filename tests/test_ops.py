@@ -128,6 +128,26 @@ def test_whole_numbers_are_not_transformed_as_such():
         np.testing.assert_allclose(conv2d(x, kernel, lowering=lowering), reference, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.parametrize("lowering", OURS)
+def test_without_features_there_is_nothing(lowering):
+    x, kernel = jnp.ones((2, 7, 7, 3)), jnp.ones((3, 3, 3, 0))
+    assert conv2d(x, kernel, lowering=lowering).shape == (2, 5, 5, 0)
+    assert conv_relu_pool(x, kernel, jnp.ones(0), lowering=lowering).shape == (2, 2, 2, 0)
+
+
+def test_a_bias_may_be_more_exact_than_the_rest(monkeypatch):
+    monkeypatch.setattr(chunks, "_BUDGET_BYTES", 6000)
+    jax.clear_caches()
+    arrays = _arrays({"batch": 7, "size": (8, 8), "window": (3, 3), "channels": (2, 4), "seed": 0}, integers=False)
+    with jax.enable_x64():
+        arrays = (*arrays[:2], arrays[2].astype(jnp.float64))
+        ours, reference = (
+            _value_and_gradients(functools.partial(conv_relu_pool, lowering=chosen), *arrays)
+            for chosen in ("fourier", "xla")
+        )
+    _assert_same(ours, reference)
+
+
 def test_a_map_that_the_pooling_drops_whole_is_empty():
     shape = {"batch": 1, "size": (6, 6), "window": (1, 4), "channels": (1, 1), "strides": (1, 3), "seed": 0}
     arrays = _arrays(shape, integers=False)
@@ -205,10 +225,10 @@ def test_a_flax_convolution_takes_ours(options):
 
 
 def test_auto_is_chosen_by_backend_and_shape(monkeypatch):
-    def chosen(lowering, taps, fan_in, *, size=14, strides=(1, 1), dtype=jnp.float32):
+    def chosen(lowering, taps, fan_in, *, size=14, batch=128, strides=(1, 1), dtype=jnp.float32):
         kernel = jax.ShapeDtypeStruct((taps, taps, fan_in, 2 * fan_in), dtype)
         out = size - taps + 1
-        return choose(lowering, kernel, strides, Spectrum((size, size), (0, 0), (taps, taps), (out, out)))
+        return choose(lowering, kernel, strides, Spectrum((size, size), (0, 0), (taps, taps), (out, out)), batch)
 
     monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     assert chosen("xla", 3, 32) == "xla"
@@ -217,7 +237,9 @@ def test_auto_is_chosen_by_backend_and_shape(monkeypatch):
     assert chosen("auto", 5, 32) == chosen("auto", 6, 32) == chosen("auto", 9, 32) == "fourier"
     # The larger the image, the longer its transform takes, and the more memory its spectrum.
     assert chosen("auto", 5, 32, size=40) == "winograd"
-    assert chosen("auto", 6, 32, size=100) == "patches"
+    assert chosen("auto", 6, 32, size=100) == chosen("auto", 9, 512) == "patches"
+    # The kernel is transformed once for all images.
+    assert chosen("auto", 5, 32, batch=1) == "patches"
     for impossible in ({"strides": (2, 1)}, {"dtype": jnp.bfloat16}):
         for lowering in ("auto", "winograd", "fourier"):
             assert chosen(lowering, 3, 32, **impossible) == "patches"

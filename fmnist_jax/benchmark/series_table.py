@@ -9,7 +9,7 @@ from fmnist_jax.benchmark.cells import table, words
 from fmnist_jax.benchmark.figures import rates, ratios, spread
 from fmnist_jax.benchmark.task import RUN
 
-_COUNTED = "GFLOP/s: of the plain convolution's arithmetic, a part of which Winograd's filtering leaves out."
+_COUNTED = "GFLOP/s: of the plain convolution's arithmetic, a part of which Winograd's filtering and spectra leave out."
 _LOWERINGS = "Images a second of all members, trained as one program."
 _RUN = (
     "Ten epochs of 60,000 images, each scored on 10,000 others, from initial parameters to the last score. Programs "

@@ -36,8 +36,8 @@ def conv2d(
     strides, (at, size) = tuple(strides), frame(x, kernel, strides, padding)
     out = patches.positions(size, kernel, strides)
     spectrum = Spectrum(x.shape[1:3], at, kernel.shape[:2], out)
-    chosen = choose(lowering, kernel, strides, spectrum)
-    if chosen == "xla" or 0 in (*x.shape, *out):
+    chosen = choose(lowering, kernel, strides, spectrum, x.shape[0] // spread.parts())
+    if chosen == "xla" or 0 in (*x.shape, *kernel.shape, *out):
         return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_LAYOUT)
     if chosen == "patches":
         return _by_patches(patches.framed(x, at, size), kernel, strides)

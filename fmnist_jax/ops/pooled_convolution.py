@@ -2,7 +2,7 @@
 
 Only the convolution outputs that survive the pooling are computed (and what fills up Winograd's tiles), as four phases,
 one for each place in the 2x2 window; their maximum is taken at once. The batch is worked through in chunks, so that
-neither what the phases are made of nor the unpooled map ever leave the cache.
+the unpooled map never leaves the cache, nor what the phases are made of, but for the spectra of images.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def conv_relu_pool(
     """Returns `max_pool_2x2(relu(conv2d(x, kernel) + bias))`; an odd last row or column is dropped by the pooling.
 
     Where places of a window tie for the maximum, the gradient goes to the first of them in row-major order, as it does
-    in XLA's own pooling; Winograd's filtering may round equal values apart.
+    in XLA's own pooling; transforms, Winograd's or Fourier's, may round equal values apart.
 
     **Arguments:**
 
@@ -51,8 +51,8 @@ def conv_relu_pool(
     pooled = tuple(n // 2 for n in patches.positions(size, kernel, strides))
     out, taps = tuple(2 * n for n in pooled), kernel.shape[:2]
     spectrum = Spectrum(x.shape[1:3], at, taps, out)
-    chosen = choose(lowering, kernel, strides, spectrum, multiple=2)
-    if chosen == "xla" or 0 in (*x.shape, *pooled):
+    chosen = choose(lowering, kernel, strides, spectrum, x.shape[0] // spread.parts(), multiple=2)
+    if chosen == "xla" or 0 in (*x.shape, *kernel.shape, *pooled):
         return max_pool(jax.nn.relu(conv2d(x, kernel, strides=strides, padding=padding, lowering="xla") + bias))
     if chosen == "fourier":
         phases: Phases = ByFourier(spectrum)

@@ -54,10 +54,13 @@ def put_together(places: jax.Array, weights: Sequence[np.ndarray], steps: Pair, 
     return _overlapped(beside, rows, steps[1])
 
 
-def multiplications(places: Pair, pixels: Pair, count: Pair, width: int) -> int:
-    """Returns how many it takes to transform one channel of an image of some width, by either function above."""
+def multiplications(places: Pair, pixels: Pair, count: Pair, size: Pair) -> int:
+    """Returns how many `taken_apart` takes for one channel of an image of some size.
+
+    With each pair the other way round, how many `put_together` takes, whose image is of that size.
+    """
     lines = count[0] * places[0]
-    return lines * (pixels[0] * width + count[1] * places[1] * pixels[1])
+    return lines * (pixels[0] * size[1] + count[1] * places[1] * pixels[1])
 
 
 def _overlapped(weights: np.ndarray, places: jax.Array, step: int) -> jax.Array:

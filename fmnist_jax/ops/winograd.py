@@ -124,8 +124,14 @@ class Tiling:
 
     def transforms(self, fan_in: int, fan_out: int) -> int:
         """Returns how many multiplications the transforms of one example take."""
-        inputs = tiles.multiplications(self.size, self.size, self.count, self.covered[1])
-        return fan_in * inputs + fan_out * tiles.multiplications(self.size, self.tile, self.count, self.whole[1])
+        inputs = tiles.multiplications(self.size, self.size, self.count, self.covered)
+        outputs = tiles.multiplications(self.size[::-1], self.tile[::-1], self.count[::-1], self.whole[::-1])
+        return fan_in * inputs + fan_out * outputs
+
+    @property
+    def kernel_numbers(self) -> int:
+        """Of the transformed kernel, for an input and an output channel."""
+        return 2 * math.prod(self.size)  # plain and turned
 
     def kernel(self, kernel: jax.Array) -> Kernel:
         """Transforms `[*taps, in, out]`."""
