@@ -39,7 +39,8 @@ def mapped(
     **Arguments:**
 
     - `axis`, `out_axis`: along which the examples are, in each array of the arguments and of the result.
-    - `over`: arrays like the result's that nothing needs any more, to be written over. New memory is zeroed first.
+    - `over`: arrays of the result's shapes and dtypes that nothing needs any more, to be written over where there are
+      several chunks. New memory would be zeroed first.
     """
     batch = _batch(batched, axis)
     if chunk >= batch:
