@@ -298,8 +298,8 @@ def test_missing_file_and_folder(tmp_path):
 @pytest.mark.parametrize(("content", "says"), [
     (b"", "is empty"),
     (b"no image at all", "not an image of a known kind: PNG"),
-    (gzip.compress(b"neither"), "not an image of a known kind"),
-    (gzip.compress(idx_bytes(np.zeros((2, 28, 28), np.uint8)))[:-4], "damaged"),
+    (gzip.compress(b"neither", mtime=0), "not an image of a known kind"),
+    (gzip.compress(idx_bytes(np.zeros((2, 28, 28), np.uint8)), mtime=0)[:-4], "damaged"),
     (idx_bytes(np.arange(10, dtype=np.uint8)), "shape (10,), not images of 28x28"),
     (idx_bytes(np.zeros((2, 14, 14), np.uint8)), "shape (2, 14, 14), not images of 28x28"),
     (idx_bytes(np.zeros((0, 28, 28), np.uint8)), "no image"),
