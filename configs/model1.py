@@ -3,7 +3,7 @@
 python scripts/train.py --config=configs/model1.py --workdir=runs/model1
 
 Trains for about 40 seconds on two cores, as docs/benchmarks/benchmark.md has it. Expect 88.9% on the test images, on
-which it validates as the study did: 88.93% with a standard deviation of 0.41 points over five seeds, where the study
+which it validates as the study did: 88.91% with a standard deviation of 0.45 points over five seeds, where the study
 had 88.98%; docs/benchmarks/reference.md has all figures.
 """
 

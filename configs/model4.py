@@ -3,7 +3,7 @@
 python scripts/train.py --config=configs/model4.py --workdir=runs/model4
 
 Trains for about 60 seconds on two cores, as docs/benchmarks/benchmark.md has it. Expect 90.7% on the test images, on
-which it validates as the study did: 90.68% with a standard deviation of 0.51 points over five seeds, where the study
+which it validates as the study did: 90.70% with a standard deviation of 0.41 points over five seeds, where the study
 had 90.13%; docs/benchmarks/reference.md has all figures.
 """
 
