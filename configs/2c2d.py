@@ -2,8 +2,8 @@
 
 python scripts/train.py --config=configs/2c2d.py --workdir=runs/2c2d
 
-An epoch takes 14 s on two cores, so the hundred under half an hour; they have not been run to the end. Expect 84 % on the
-test images after the first.
+An epoch takes 14 s on two cores, so the hundred under half an hour; they have not been run to the end. Expect 84 % on
+the test images after the first.
 """
 
 from ml_collections import ConfigDict
