@@ -24,6 +24,8 @@ def _options(backend: str) -> dict[str, Any]:
     """Returns the options for a backend but those that the user has set; none where this XLA does not know them."""
     given = os.environ.get("XLA_FLAGS", "")
     wishes = {name: value for name, value in _WISHES.get(backend, {}).items() if name not in given}
+    if not wishes:
+        return {}
     try:
         jax.jit(lambda: 0).lower().compile(compiler_options=wishes)
     except jax.errors.JaxRuntimeError:

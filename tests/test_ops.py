@@ -162,7 +162,7 @@ def test_a_map_that_the_pooling_drops_whole_is_empty():
 @pytest.mark.parametrize("lowering", OURS)
 @pytest.mark.parametrize(("pool", "window"), [(False, (3, 3)), (True, (3, 3)), (True, (5, 5))])
 def test_a_batch_of_several_chunks_agrees_with_xla(pool, window, lowering, monkeypatch):
-    # Two or four examples at a time, the last chunk filled up.
+    # A few examples at a time, where seven do not divide: the last chunk is filled up, or begins earlier.
     monkeypatch.setattr(chunks, "_BUDGET_BYTES", 6000)
     monkeypatch.setattr(winograd, "_ROWS", 20)
     jax.clear_caches()
