@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fmnist_jax.compare.config import study_config
     from fmnist_jax.compare.runner import compare as compare_optimizers
-    from fmnist_jax.config import default_config
+    from fmnist_jax.config.schema import default_config
     from fmnist_jax.data import load as load_data
     from fmnist_jax.models import register as register_model
-    from fmnist_jax.optimizers import Hyperparameter, Optimizer
-    from fmnist_jax.optimizers import register as register_optimizer
+    from fmnist_jax.optim.optimizers import Hyperparameter, Optimizer
+    from fmnist_jax.optim.optimizers import register as register_optimizer
     from fmnist_jax.report import write_run_report, write_study_report
-    from fmnist_jax.train.devices import use_all_cores
+    from fmnist_jax.runtime.devices import use_all_cores
     from fmnist_jax.train.loop import train as train_network
     from fmnist_jax.train.run import make_run
     from fmnist_jax.train.state import Member, member_of
@@ -42,19 +42,19 @@ __all__ = [
 
 # Imported when they are asked for: what makes a report from files needs no jax.
 _HOMES = {
-    "Hyperparameter": "fmnist_jax.optimizers",
+    "Hyperparameter": "fmnist_jax.optim.optimizers",
     "Member": "fmnist_jax.train.state",
-    "Optimizer": "fmnist_jax.optimizers",
+    "Optimizer": "fmnist_jax.optim.optimizers",
     "compare_optimizers": "fmnist_jax.compare.runner:compare",
     "default_config": "fmnist_jax.config",
     "load_data": "fmnist_jax.data:load",
     "make_run": "fmnist_jax.train.run",
     "member_of": "fmnist_jax.train.state",
     "register_model": "fmnist_jax.models:register",
-    "register_optimizer": "fmnist_jax.optimizers:register",
+    "register_optimizer": "fmnist_jax.optim.optimizers:register",
     "study_config": "fmnist_jax.compare.config",
     "train_network": "fmnist_jax.train.loop:train",
-    "use_all_cores": "fmnist_jax.train.devices",
+    "use_all_cores": "fmnist_jax.runtime.devices",
     "write_run_report": "fmnist_jax.report",
     "write_study_report": "fmnist_jax.report",
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
-from fmnist_jax import cli
+from fmnist_jax.cli import app
 from fmnist_jax.errors import ConfigError
 
 _OUTPUT = flags.DEFINE_string("output", "", "The JSON file to write.")
@@ -22,8 +22,8 @@ _STUDIES = flags.DEFINE_integer("studies", 20_000, "How many studies to simulate
 
 def main(arguments: Sequence[str]) -> None:
     """Simulates, and writes the tables."""
-    cli.known_flags_only(arguments)
-    from fmnist_jax.compare.statistics.calibration import calibrate
+    app.known_flags_only(arguments)
+    from fmnist_jax.calibration import calibrate
 
     output = Path(_OUTPUT.value)
     if output.suffix != ".json":
@@ -33,4 +33,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    app.run(main)

@@ -10,22 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fmnist_jax import cli
-from fmnist_jax import config as config_schema
+from fmnist_jax.cli import app
 from fmnist_jax.compare.config import SCHEMA
+from fmnist_jax.config import schema as config_schema
 
 __doc__ += config_schema.describe(SCHEMA)
 
-_CONFIG = cli.define_config("configs/compare_quick.py", SCHEMA)
-_WORKDIR = cli.define_workdir("Folder of the study; an existing study of the same config is resumed.")
+_CONFIG = app.define_config("configs/compare_quick.py", SCHEMA)
+_WORKDIR = app.define_workdir("Folder of the study; an existing study of the same config is resumed.")
 
 
 def main(arguments: Sequence[str]) -> None:
     """Trains what is left of the study, writes its report, and prints its verdict."""
-    cli.known_flags_only(arguments)
+    app.known_flags_only(arguments)
     from fmnist_jax.compare.runner import compare
     from fmnist_jax.report import write_study_report
-    from fmnist_jax.train.records import read_json
+    from fmnist_jax.train.writers import read_json
 
     summary = compare(_CONFIG.value, _WORKDIR.value)
     report = write_study_report(_WORKDIR.value)
@@ -35,4 +35,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    app.run(main)

@@ -11,15 +11,15 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from fmnist_jax import cli
+from fmnist_jax.cli import app
 
-_WORKDIR = cli.define_workdir("Folder of the run.")
+_WORKDIR = app.define_workdir("Folder of the run.")
 _SPLIT = flags.DEFINE_string("split", "test", "train, val or test.")
 
 
 def main(arguments: Sequence[str]) -> None:
     """Evaluates, then writes the report."""
-    cli.known_flags_only(arguments)
+    app.known_flags_only(arguments)
     from fmnist_jax.report import write_evaluation_report
     from fmnist_jax.train.scoring import evaluate
 
@@ -34,4 +34,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    app.run(main)

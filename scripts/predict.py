@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from fmnist_jax import cli
+from fmnist_jax.cli import app
 
-_WORKDIR = cli.define_workdir("Folder of the run.")
+_WORKDIR = app.define_workdir("Folder of the run.")
 _JSON = flags.DEFINE_bool("json", False, "Print one JSON object per image, with all ten probabilities.")
 
 _TOP = 3
@@ -61,4 +61,4 @@ def _as_json(name: str, row: list[float]) -> str:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    app.run(main)

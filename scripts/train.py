@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fmnist_jax import cli
-from fmnist_jax import config as config_schema
+from fmnist_jax.cli import app
+from fmnist_jax.config import schema as config_schema
 
 __doc__ += config_schema.describe()
 
-_CONFIG = cli.define_config()
-_WORKDIR = cli.define_workdir("Folder of the run; an existing run of the same config is resumed.")
+_CONFIG = app.define_config()
+_WORKDIR = app.define_workdir("Folder of the run; an existing run of the same config is resumed.")
 
 
 def main(arguments: Sequence[str]) -> None:
     """Trains, then writes the report."""
-    cli.known_flags_only(arguments)
+    app.known_flags_only(arguments)
     from fmnist_jax.report import write_run_report
     from fmnist_jax.train.loop import train
 
@@ -30,4 +30,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    app.run(main)

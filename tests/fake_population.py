@@ -29,31 +29,33 @@ class FakePopulation:
     trained: list[dict[str, Any]]
     before_chunk: Callable[[int], None]
 
-    def __init__(self, config: ConfigDict, dataset: Dataset, *, strategy: str = "auto", at_once: int = 0):
-        self.strategy = "loop" if strategy == "auto" else strategy
-        self._config, self._at_once = config, at_once or 2
+    def __init__(self, config: ConfigDict, dataset: Dataset, *, executor: str = "auto", max_concurrent: int = 0):
+        self.executor = "threads" if executor == "auto" else executor
+        self._config, self._max_concurrent = config, max_concurrent or 2
 
     def chunks(self, members: int) -> list[int]:
-        whole, rest = divmod(members, self._at_once)
-        return [self._at_once] * whole + [rest] * bool(rest)
+        whole, rest = divmod(members, self._max_concurrent)
+        return [self._max_concurrent] * whole + [rest] * bool(rest)
 
     def train(
         self,
         members: Sequence[Member],
         *,
-        places: int,
+        padded_size: int,
         score_test: bool,
         on_epoch: Callable[[int], None],
         interrupts: Interrupts,
     ) -> Outcome:
         del interrupts
         self.before_chunk(len(self.trained))
-        self.trained.append({"config": self._config, "members": members, "places": places, "score_test": score_test})
+        self.trained.append(
+            {"config": self._config, "members": members, "padded_size": padded_size, "score_test": score_test}
+        )
         epochs = self._config.train.epochs
         histories = [self._history(member, score_test) for member in members]
         for epoch in range(1, max(map(len, histories)) + 1):
             on_epoch(epoch)
-        return Outcome(histories, [2.0] * epochs, [0.5] * epochs, 1.0, self.strategy, "fake")
+        return Outcome(histories, [2.0] * epochs, [0.5] * epochs, 1.0, self.executor, "fake")
 
     def _history(self, member: Member, score_test: bool) -> list[dict[str, Any]]:
         if member.hyperparameters["learning_rate"] > DIVERGES_ABOVE:

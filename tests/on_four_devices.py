@@ -16,9 +16,8 @@ from test_population import DATASET
 
 from fmnist_jax import ops
 from fmnist_jax.errors import ConfigError
-from fmnist_jax.ops import spread
-from fmnist_jax.train import devices
-from fmnist_jax.train.alone import Alone
+from fmnist_jax.runtime import batch_sharding, devices
+from fmnist_jax.train.data_parallel import DataParallelRun
 from fmnist_jax.train.loop import train
 from fmnist_jax.train.population import Population
 from fmnist_jax.train.scoring import evaluate, load_trained
@@ -29,7 +28,7 @@ NUMBERS = (2, 4)
 
 def _on(number: int, function, *arguments):
     """What a compiled function returns on arrays that are on so many devices, and batches spread over them."""
-    mesh = Mesh(np.asarray(jax.devices()[:number]), (spread.AXIS,), axis_types=(AxisType.Auto,))
+    mesh = Mesh(np.asarray(jax.devices()[:number]), (batch_sharding.AXIS,), axis_types=(AxisType.Auto,))
     placed = jax.device_put(arguments, NamedSharding(mesh, PartitionSpec()))
     with jax.set_mesh(mesh):
         return jax.device_get(jax.jit(function)(*placed))
@@ -38,7 +37,7 @@ def _on(number: int, function, *arguments):
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
     """Toys are spread, too."""
-    monkeypatch.setattr(devices, "LEAST_IMAGES", 1)
+    monkeypatch.setattr(devices, "MIN_IMAGES_PER_DEVICE", 1)
 
 
 @pytest.fixture
@@ -55,12 +54,12 @@ def test_each_device_works_on_its_part():
     seen = []
 
     def doubled(x, y):
-        seen.append((x.shape, y.shape, spread.parts()))
+        seen.append((x.shape, y.shape, batch_sharding.num_shards()))
         return x + x * y
 
     x, y = np.arange(24.0).reshape(8, 3), np.arange(3.0)
     for number, whole in ((4, x), (2, x), (1, x), (4, x[:6])):
-        found = _on(number, lambda x, y: spread.over_batch(doubled, (x,), (y,)), whole, y)
+        found = _on(number, lambda x, y: batch_sharding.shard_map_batch(doubled, (x,), (y,)), whole, y)
         np.testing.assert_array_equal(found, whole + whole * y)
     assert seen == [((2, 3), (3,), 1), ((4, 3), (3,), 1), ((8, 3), (3,), 1), ((6, 3), (3,), 4)]
 
@@ -72,7 +71,7 @@ def test_a_dense_layer_and_its_gradients(features):
     weights = jax.random.normal(keys[2], (8, features))
 
     def loss(x, kernel):
-        return (weights * ops.dot_general(spread.constrain(x), kernel, (((1,), (0,)), ((), ())))).sum()
+        return (weights * ops.dot_general(batch_sharding.shard_batch(x), kernel, (((1,), (0,)), ((), ())))).sum()
 
     gradient = jax.value_and_grad(loss, argnums=(0, 1))
     expected = jax.tree.leaves(jax.jit(gradient)(x, kernel))
@@ -88,11 +87,11 @@ def test_a_large_kernel_is_shared_out():
 
     def step(kernel, x):
         def loss(kernel):
-            return (ops.dot_general(spread.constrain(x), kernel, (((1,), (0,)), ((), ()))) ** 2).sum()
+            return (ops.dot_general(batch_sharding.shard_batch(x), kernel, (((1,), (0,)), ((), ()))) ** 2).sum()
 
         return jax.lax.fori_loop(0, 3, lambda _, kernel: kernel - jax.grad(loss)(kernel), kernel).sum()
 
-    mesh = Mesh(np.asarray(jax.devices()[:4]), (spread.AXIS,), axis_types=(AxisType.Auto,))
+    mesh = Mesh(np.asarray(jax.devices()[:4]), (batch_sharding.AXIS,), axis_types=(AxisType.Auto,))
     with jax.set_mesh(mesh):
         program = jax.jit(step).lower(*jax.device_put((kernel, x), NamedSharding(mesh, PartitionSpec()))).compile()
     text = program.as_text()
@@ -114,7 +113,7 @@ def test_a_convolution_and_its_gradients(pool, lowering):
     weights = jax.random.normal(keys[3], operation(x, *shared).shape)
 
     def loss(x, *shared):
-        return (weights * spread.over_batch(operation, (x,), shared)).sum()
+        return (weights * batch_sharding.shard_map_batch(operation, (x,), shared)).sum()
 
     gradient = jax.value_and_grad(loss, argnums=tuple(range(1 + len(shared))))
     expected = jax.tree.leaves(jax.jit(gradient)(x, *shared))
@@ -123,7 +122,7 @@ def test_a_convolution_and_its_gradients(pool, lowering):
             np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-4)
 
 
-class _Started(Alone):
+class _Started(DataParallelRun):
     """A run at its beginning, its batches spread over so many devices."""
 
     def __init__(self, number: int, **changes):
@@ -242,6 +241,6 @@ def test_devices_that_a_batch_cannot_be_shared_between_are_refused(tmp_path, toy
 def test_members_of_a_population_stay_on_one_device_each():
     population = Population(toy.toy_config(), DATASET)
     outcome = population.train([_Started(1).member])
-    assert (outcome.strategy, outcome.device) == ("loop", "cpu")
+    assert (outcome.executor, outcome.device) == ("threads", "cpu")
     one = _Started(1).epoch().means()
     assert outcome.histories[0][0]["train_loss"] == one["loss"]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from workdir_files import manifest
 
-from fmnist_jax import config
+from fmnist_jax.config import schema as config
 
 STEPS = 100  # an epoch
 _SPACE = {"learning_rate": {"default": 1e-3, "low": 1e-5, "high": 1.0, "scale": "log"}}
@@ -123,7 +123,7 @@ class _Written:
         if trained:
             seconds = sum(record["train_seconds"] for member in members for record in member)
             took = {"compile_seconds": 6.5, "train_seconds": seconds, "eval_seconds": seconds / 10}
-            self.chunks.append({"chunk": chunk, "members": len(members), **took, "strategy": "vmap", "device": "cpu"})
+            self.chunks.append({"chunk": chunk, "members": len(members), **took, "executor": "vmap", "device": "cpu"})
 
 
 def _add_cell(written: _Written, simulated: Simulated, workload: dict[str, Any], arm: str) -> None:

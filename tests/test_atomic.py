@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_jax.atomic import append, cut, remove, write_atomically
 from fmnist_jax.errors import WorkdirError
+from fmnist_jax.files.atomic import append, remove, truncate, write_atomically
 
 
 def test_writes_and_replaces_making_the_folder(tmp_path: Path):
@@ -62,7 +62,7 @@ def test_a_file_is_added_to_and_cut(tmp_path: Path):
     append(path, b"one\n")
     append(path, b"two\n")
     assert path.read_bytes() == b"one\ntwo\n"
-    cut(path, 4)
+    truncate(path, 4)
     assert path.read_bytes() == b"one\n"
 
 
@@ -71,4 +71,4 @@ def test_a_file_that_cannot_be_added_to_or_cut(tmp_path: Path):
     with pytest.raises(WorkdirError, match=r"folder cannot be written \(Is a directory\)"):
         append(tmp_path / "folder", b"one")
     with pytest.raises(WorkdirError, match=r"none cannot be shortened \(No such file or directory\)"):
-        cut(tmp_path / "none", 3)
+        truncate(tmp_path / "none", 3)

@@ -75,9 +75,9 @@ def test_contenders_do_what_they_are_timed_for(name):
         go()
 
 
-@pytest.mark.parametrize("strategy", ["vmap", "loop"])
-def test_a_population_does_the_work_of_its_members(strategy):
-    contender = ours.make(_SMALL, f"{strategy} 2")
+@pytest.mark.parametrize("executor", ["vmap", "threads"])
+def test_a_population_does_the_work_of_its_members(executor):
+    contender = ours.make(_SMALL, f"{executor} 2")
     assert contender.tasks["train"].unit == 2 * _SMALL.batch_size
     contender.tasks["train"].prepare(2)()
 
@@ -125,7 +125,7 @@ def test_precision_and_lowering_are_those_of_the_problem(products):
     assert made("") == ("float32", None)
     assert made("bfloat16") == ("bfloat16", None)
     assert made("float32") == ("float32", "float32")
-    assert ours.config_of(dataclasses.replace(_SMALL, lowering="patches")).model.conv_lowering == "patches"
+    assert ours.config_of(dataclasses.replace(_SMALL, lowering="patches")).model.conv_algorithm == "patches"
 
 
 class _Device:

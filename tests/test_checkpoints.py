@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import toy
 
-from fmnist_jax import optimizers
 from fmnist_jax.errors import WorkdirError
+from fmnist_jax.optim import optimizers
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
 from fmnist_jax.train.run import make_run
 from fmnist_jax.train.state import TrainState, member_of

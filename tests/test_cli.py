@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from run_script import Ended, run_script, train_arguments, write_data
 
-from fmnist_jax import config as config_schema
 from fmnist_jax.compare import config as study_schema
+from fmnist_jax.config import schema as config_schema
 
 SMOKE = "--config=configs/smoke.py"
 NO_CONFIG = "--config must be given, e.g. --config=configs/model3.py"
@@ -286,10 +286,10 @@ def test_a_workdir_in_use(trained: Path, data: Path):
 def test_too_little_memory(tmp_path: Path):
     (tmp_path / "script.py").write_text(
         "import jax\n"
-        "from fmnist_jax import cli\n"
+        "from fmnist_jax.cli import app\n"
         "def main(arguments):\n"
         "    raise jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: Out of memory allocating 8935458560 bytes.')\n"
-        "cli.run(main)\n"
+        "app.run(main)\n"
     )
     assert message(run_script(tmp_path / "script")) == (
         "out of memory (RESOURCE_EXHAUSTED: Out of memory allocating 8935458560 bytes.); compute less at once, "

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from fmnist_jax import optimizers
 from fmnist_jax.compare.arms import parse_arms
 from fmnist_jax.errors import ConfigError
+from fmnist_jax.optim import optimizers
 
 
 def test_an_arm_is_an_optimizer_at_its_defaults_but_for_what_is_fixed():

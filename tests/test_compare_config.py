@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from fmnist_jax import config as config_schema
 from fmnist_jax.compare.config import SCHEMA, study_config, validate
-from fmnist_jax.config_field import split_items
+from fmnist_jax.config import schema as config_schema
+from fmnist_jax.config.field import split_items
 from fmnist_jax.errors import ConfigError
 
 

@@ -9,25 +9,25 @@ from typing import Any
 import optax
 import pytest
 
-from fmnist_jax import optimizers
 from fmnist_jax.compare.arms import parse_arms
 from fmnist_jax.compare.config import study_config
 from fmnist_jax.compare.plan import Division, Plan, final_seeds, make_plan, read_plan, tuning_seeds, write_plan
 from fmnist_jax.errors import WorkdirError
-from fmnist_jax.optimizers import Hyperparameter, Optimizer
+from fmnist_jax.optim import optimizers
+from fmnist_jax.optim.optimizers import Hyperparameter, Optimizer
 
 
-def _plan(at_once: int = 2, **study: Any) -> Plan:
-    """The plan of a study with `at_once` runs a chunk."""
+def _plan(max_concurrent: int = 2, **study: Any) -> Plan:
+    """The plan of a study with `max_concurrent` runs a chunk."""
     config = study_config()
     config.data.val_examples = 10
     config.study.update(study)
     arms = parse_arms(config.study.optimizers, tuned=config.study.mode == "tuned")
 
     def sizes(runs: int) -> Sequence[int]:
-        return [min(at_once, runs - start) for start in range(0, runs, at_once)]
+        return [min(max_concurrent, runs - start) for start in range(0, runs, max_concurrent)]
 
-    return make_plan(config, arms, lambda workload, arm: Division("loop", sizes))
+    return make_plan(config, arms, lambda workload, arm: Division("threads", sizes))
 
 
 def test_a_quick_study_is_each_arm_with_the_same_seeds_under_each_workload():
@@ -40,7 +40,7 @@ def test_a_quick_study_is_each_arm_with_the_same_seeds_under_each_workload():
     for cell in cells:
         chunks = [chunk for chunk in plan.chunks if chunk.cell == cell]
         assert [len(chunk.members) for chunk in chunks] == [2, 1]
-        assert {(chunk.phase, chunk.strategy, chunk.places) for chunk in chunks} == {("final", "loop", 2)}
+        assert {(chunk.phase, chunk.executor, chunk.padded_size) for chunk in chunks} == {("final", "threads", 2)}
         members = [member for chunk in chunks for member in chunk.members]
         assert [member.seed for member in members] == [0, 1, 2]
         assert {member.trial for member in members} == {0}
@@ -87,7 +87,9 @@ def test_seeds_of_trials_and_of_final_runs_are_different_and_those_of_a_config(s
 
 def test_a_program_is_compiled_for_both_phases_unless_one_would_leave_most_of_it_idle():
     def places(**study: int) -> dict[str, int]:
-        return {chunk.phase: chunk.places for chunk in _plan(50, mode="tuned", optimizers=("sgd",), **study).chunks}
+        return {
+            chunk.phase: chunk.padded_size for chunk in _plan(50, mode="tuned", optimizers=("sgd",), **study).chunks
+        }
 
     assert places(trials=20, seeds=10) == {"tune": 20, "final": 20}
     assert places(trials=20, seeds=9) == {"tune": 20, "final": 9}

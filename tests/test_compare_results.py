@@ -26,7 +26,7 @@ def plan() -> Plan:
     """Three chunks of two runs of three epochs."""
     config = study_config()
     config.study.update(optimizers=("adam",), epochs=(3,), seeds=6)
-    division = Division("loop", lambda runs: [2] * (runs // 2))
+    division = Division("threads", lambda runs: [2] * (runs // 2))
     return make_plan(config, parse_arms(["adam"], tuned=False), lambda workload, arm: division)
 
 

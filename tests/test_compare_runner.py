@@ -91,7 +91,13 @@ def test_a_quick_study_leaves_what_is_promised(fake, small, tmp_path):
     }
     chunks = [json.loads(line) for line in (tmp_path / "chunks.jsonl").read_text().splitlines()]
     assert [(each["chunk"], each["members"]) for each in chunks] == [(0, 2), (1, 1), (2, 2), (3, 1)]
-    figures = {"compile_seconds": 1.0, "train_seconds": 4.0, "eval_seconds": 1.0, "strategy": "loop", "device": "fake"}
+    figures = {
+        "compile_seconds": 1.0,
+        "train_seconds": 4.0,
+        "eval_seconds": 1.0,
+        "executor": "threads",
+        "device": "fake",
+    }
     assert chunks[0] == {"chunk": 0, "members": 2} | figures
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["models"] == {"toy": 730}
@@ -192,7 +198,7 @@ def test_what_is_left_is_trained_as_it_was_planned(fake, small, tmp_path, monkey
     monkeypatch.setattr(FakePopulation, "chunks", lambda self, members: [3, 1])
     fake.trained.clear()
     compare(config, tmp_path)
-    assert [(len(each["members"]), each["places"]) for each in fake.trained] == [(2, 2), (2, 2)]
+    assert [(len(each["members"]), each["padded_size"]) for each in fake.trained] == [(2, 2), (2, 2)]
 
 
 def test_a_finished_study_is_left_as_it_is_and_nothing_is_compiled(fake, small, tmp_path, capsys):

@@ -12,10 +12,10 @@ import pytest
 from kill_and_resume import kill_and_resume, study, study_differences
 from run_script import ROOT, Forked, run_script, study_arguments, write_data
 
-from fmnist_jax import config as config_schema
-from fmnist_jax import optimizers
 from fmnist_jax.compare.config import SCHEMA
-from fmnist_jax.config_file import read_config_file
+from fmnist_jax.config import schema as config_schema
+from fmnist_jax.config.python_file import read_config_file
+from fmnist_jax.optim import optimizers
 
 EXAMPLES = ROOT / "docs" / "examples"
 MY_OPTIMIZER = EXAMPLES / "my_optimizer.py"

@@ -4,10 +4,10 @@ import numpy as np
 import optax
 import pytest
 
-from fmnist_jax import optimizers
 from fmnist_jax.compare.arms import Arm, parse_arms
 from fmnist_jax.compare.search import trial_settings
-from fmnist_jax.optimizers import Hyperparameter, Optimizer
+from fmnist_jax.optim import optimizers
+from fmnist_jax.optim.optimizers import Hyperparameter, Optimizer
 
 
 def _arm(name: str) -> Arm:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from fmnist_jax import compilation_cache
+from fmnist_jax.runtime import compilation_cache
 
 
 @pytest.fixture

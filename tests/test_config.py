@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_jax import config
-from fmnist_jax.config import SCHEMA, Field
+from fmnist_jax.config import schema as config
+from fmnist_jax.config.schema import SCHEMA, Field
 from fmnist_jax.errors import ConfigError
 
 
@@ -29,12 +29,12 @@ def _allowed(field: Field) -> st.SearchStrategy:
         return st.sampled_from(field.choices)
     if field.type is str:
         return st.text(max_size=8)
-    low = field.low if field.low is not None else field.above
-    high = field.high if field.high is not None else field.below
+    low = field.ge if field.ge is not None else field.gt
+    high = field.le if field.le is not None else field.lt
     if field.type is int:
         return st.integers(int(low), int(high if high is not None else 2**40))
-    numbers = st.floats(low, high, allow_nan=False, allow_infinity=False, exclude_min=field.above is not None)
-    return numbers.filter(lambda value: field.below is None or value < field.below) | unset
+    numbers = st.floats(low, high, allow_nan=False, allow_infinity=False, exclude_min=field.gt is not None)
+    return numbers.filter(lambda value: field.lt is None or value < field.lt) | unset
 
 
 @pytest.mark.smoke

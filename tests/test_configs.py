@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from fmnist_jax import optimizers
 from fmnist_jax.compare.arms import parse_arms
 from fmnist_jax.compare.config import SCHEMA, validate
-from fmnist_jax.config import flatten
-from fmnist_jax.config_file import read_config_file
+from fmnist_jax.config.python_file import read_config_file
+from fmnist_jax.config.schema import flatten
+from fmnist_jax.optim import optimizers
 from fmnist_jax.train.run import make_run
 from fmnist_jax.train.state import member_of
 

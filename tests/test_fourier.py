@@ -50,8 +50,8 @@ def test_products_of_spectra_are_convolutions(down, across):
 def test_gradients_of_a_spectrum_are_transposes(down, across):
     spectrum = _spectrum(down, across)
     batch, channels = 2, 3
-    places = -(-np.prod(spectrum.period) // 2)
-    numbers, matrices = (places, batch, 2 * channels), (places, 2 * channels, 2 * 4)
+    padded_size = -(-np.prod(spectrum.period) // 2)
+    numbers, matrices = (padded_size, batch, 2 * channels), (padded_size, 2 * channels, 2 * 4)
     pairs = [
         (spectrum.inputs, (batch, *spectrum.size, channels), spectrum.input_gradient, numbers),
         (spectrum.outputs, numbers, spectrum.output_gradient, (batch, *spectrum.out, channels)),

@@ -46,7 +46,7 @@ def test_the_second_signal_ends_the_waiting_at_once(number, exit_code, capsys):
     never = _Computing(looks=10**9, happening=lambda: _send(number))
     with pytest.raises(Interrupted, match="stopped at once") as stop, Interrupts() as interrupts:
         interrupts.wait(never)
-    assert (stop.value.exit_code, stop.value.at_once) == (exit_code, True)
+    assert (stop.value.exit_code, stop.value.immediate) == (exit_code, True)
     assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -54,7 +54,7 @@ def test_where_no_epoch_is_to_be_finished_the_first_signal_ends_the_waiting(caps
     never = _Computing(looks=10**9, happening=lambda: _send(signal.SIGTERM))
     with pytest.raises(Interrupted, match="stopped at once") as stop, Interrupts(finish_epoch=False) as interrupts:
         interrupts.wait(never)
-    assert (stop.value.exit_code, stop.value.signal_number, stop.value.at_once) == (143, signal.SIGTERM, True)
+    assert (stop.value.exit_code, stop.value.signal_number, stop.value.immediate) == (143, signal.SIGTERM, True)
     assert capsys.readouterr().err == ""
 
 
@@ -64,7 +64,7 @@ def test_asked_between_computations_it_tells_of_a_signal():
         _send(signal.SIGINT)
         with pytest.raises(Interrupted, match="stopped") as stop:
             interrupts.check()
-    assert (stop.value.exit_code, stop.value.at_once) == (130, False)
+    assert (stop.value.exit_code, stop.value.immediate) == (130, False)
 
 
 def test_without_signals_it_waits_until_all_is_computed():

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import toy
 
-from fmnist_jax import data, optimizers
+from fmnist_jax import data
 from fmnist_jax.errors import DataError, UserError, WorkdirError
+from fmnist_jax.optim import optimizers
 from fmnist_jax.report import write_run_report
 from fmnist_jax.train import loop
 from fmnist_jax.train.interrupts import Interrupted, Interrupts

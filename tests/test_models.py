@@ -45,7 +45,7 @@ def test_parameters(name, parameters):
 )
 def test_networks_of_other_widths(factory, parameters):
     def computed(images):
-        model = factory(first=8, style=models.Style(), rngs=nnx.Rngs(params=0))
+        model = factory(first=8, compute=models.ComputeConfig(), rngs=nnx.Rngs(params=0))
         return model(images), nnx.to_pure_dict(nnx.state(model, nnx.Param))
 
     logits, params = jax.eval_shape(computed, IMAGES)
@@ -57,7 +57,7 @@ def test_networks_of_other_widths(factory, parameters):
 @pytest.mark.parametrize("name", ["model1", "model2", "model3", "2c2d"])
 def test_images_to_logits_in_the_precision_of_the_computation(name, precision):
     def computed(images):
-        model = models.create(name, nnx.Rngs(params=0), models.Style(dtype=jnp.dtype(precision)))
+        model = models.create(name, nnx.Rngs(params=0), models.ComputeConfig(dtype=jnp.dtype(precision)))
         return model(images, train=False), nnx.to_pure_dict(nnx.state(model, nnx.Param))
 
     logits, params = jax.eval_shape(computed, IMAGES)

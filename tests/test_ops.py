@@ -63,58 +63,59 @@ lowerings = st.sampled_from(OURS)
 
 @settings(max_examples=20, deadline=None)
 @given(shapes, lowerings)
-def test_conv2d_agrees_with_xla(shape, lowering):
+def test_conv2d_agrees_with_xla(shape, algorithm):
     x, kernel, _ = _arrays(shape, integers=False)
     ours, reference = (
-        functools.partial(conv2d, strides=shape["strides"], padding=shape["padding"], lowering=chosen)
-        for chosen in (lowering, "xla")
+        functools.partial(conv2d, strides=shape["strides"], padding=shape["padding"], algorithm=chosen)
+        for chosen in (algorithm, "xla")
     )
     _assert_same(_value_and_gradients(ours, x, kernel), _value_and_gradients(reference, x, kernel))
 
 
 @settings(max_examples=20, deadline=None)
 @given(shapes, lowerings, st.booleans())
-def test_conv_relu_pool_agrees_with_xla_also_at_ties(shape, lowering, integers):
+def test_conv_relu_pool_agrees_with_xla_also_at_ties(shape, algorithm, integers):
     # Transforms may round equal values apart, and the gradient goes to the larger one.
-    arrays = _arrays(shape, integers and lowering == "patches")
+    arrays = _arrays(shape, integers and algorithm == "patches")
     ours, reference = (
-        functools.partial(conv_relu_pool, strides=shape["strides"], padding=shape["padding"], lowering=chosen)
-        for chosen in (lowering, "xla")
+        functools.partial(conv_relu_pool, strides=shape["strides"], padding=shape["padding"], algorithm=chosen)
+        for chosen in (algorithm, "xla")
     )
     _assert_same(_value_and_gradients(ours, *arrays), _value_and_gradients(reference, *arrays))
 
 
-@pytest.mark.parametrize("lowering", ["winograd", "fourier"])
+@pytest.mark.parametrize("algorithm", ["winograd", "fourier"])
 @pytest.mark.parametrize("window", [(9, 3), (1, 8)])
-def test_kernels_larger_than_any_tile(window, lowering):
+def test_kernels_larger_than_any_tile(window, algorithm):
     arrays = _arrays({"batch": 2, "size": (12, 12), "window": window, "channels": (2, 3), "seed": 0}, integers=False)
     ours, reference = (
-        _value_and_gradients(functools.partial(conv_relu_pool, lowering=chosen), *arrays)
-        for chosen in (lowering, "xla")
+        _value_and_gradients(functools.partial(conv_relu_pool, algorithm=chosen), *arrays)
+        for chosen in (algorithm, "xla")
     )
     _assert_same(ours, reference)
 
 
-@pytest.mark.parametrize("lowering", OURS)
-def test_padding_may_be_negative_and_a_map_empty(lowering):
+@pytest.mark.parametrize("algorithm", OURS)
+def test_padding_may_be_negative_and_a_map_empty(algorithm):
     shape = {"batch": 2, "size": (8, 9), "window": (3, 3), "channels": (2, 3), "seed": 0}
     x, kernel, _ = _arrays(shape, integers=False)
     for padding in (((-1, 2), (0, -1)), ((-3, -3), (0, 0)), ((5, 4), (3, 7))):
         ours, reference = (
-            _value_and_gradients(functools.partial(conv2d, padding=padding, lowering=chosen), x, kernel)
-            for chosen in (lowering, "xla")
+            _value_and_gradients(functools.partial(conv2d, padding=padding, algorithm=chosen), x, kernel)
+            for chosen in (algorithm, "xla")
         )
         _assert_same(ours, reference)
 
 
-@pytest.mark.parametrize("lowering", OURS)
+@pytest.mark.parametrize("algorithm", OURS)
 @pytest.mark.parametrize(("batch", "size"), [(0, (8, 8)), (2, (2, 9))])
-def test_without_images_or_places_for_the_kernel_there_is_nothing(batch, size, lowering):
+def test_without_images_or_places_for_the_kernel_there_is_nothing(batch, size, algorithm):
     shape = {"batch": batch, "size": size, "window": (5, 5), "channels": (2, 3), "seed": 0}
     x, kernel, bias = _arrays(shape, integers=False)
     for function, arrays in ((conv2d, (x, kernel)), (conv_relu_pool, (x, kernel, bias))):
         ours, reference = (
-            _value_and_gradients(functools.partial(function, lowering=chosen), *arrays) for chosen in (lowering, "xla")
+            _value_and_gradients(functools.partial(function, algorithm=chosen), *arrays)
+            for chosen in (algorithm, "xla")
         )
         assert ours[0].size == 0
         _assert_same(ours, reference)
@@ -123,16 +124,16 @@ def test_without_images_or_places_for_the_kernel_there_is_nothing(batch, size, l
 def test_whole_numbers_are_not_transformed_as_such():
     x = jax.random.randint(jax.random.key(0), (1, 8, 8, 8), -3, 4)
     kernel = jax.random.normal(jax.random.key(1), (5, 5, 8, 2))
-    reference = conv2d(x, kernel, lowering="patches")
-    for lowering in ("winograd", "fourier"):
-        np.testing.assert_allclose(conv2d(x, kernel, lowering=lowering), reference, rtol=1e-4, atol=1e-3)
+    reference = conv2d(x, kernel, algorithm="patches")
+    for algorithm in ("winograd", "fourier"):
+        np.testing.assert_allclose(conv2d(x, kernel, algorithm=algorithm), reference, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize("lowering", OURS)
-def test_without_features_there_is_nothing(lowering):
+@pytest.mark.parametrize("algorithm", OURS)
+def test_without_features_there_is_nothing(algorithm):
     x, kernel = jnp.ones((2, 7, 7, 3)), jnp.ones((3, 3, 3, 0))
-    assert conv2d(x, kernel, lowering=lowering).shape == (2, 5, 5, 0)
-    assert conv_relu_pool(x, kernel, jnp.ones(0), lowering=lowering).shape == (2, 2, 2, 0)
+    assert conv2d(x, kernel, algorithm=algorithm).shape == (2, 5, 5, 0)
+    assert conv_relu_pool(x, kernel, jnp.ones(0), algorithm=algorithm).shape == (2, 2, 2, 0)
 
 
 def test_a_bias_may_be_more_exact_than_the_rest(monkeypatch):
@@ -142,7 +143,7 @@ def test_a_bias_may_be_more_exact_than_the_rest(monkeypatch):
     with jax.enable_x64():
         arrays = (*arrays[:2], arrays[2].astype(jnp.float64))
         ours, reference = (
-            _value_and_gradients(functools.partial(conv_relu_pool, lowering=chosen), *arrays)
+            _value_and_gradients(functools.partial(conv_relu_pool, algorithm=chosen), *arrays)
             for chosen in ("fourier", "xla")
         )
     _assert_same(ours, reference)
@@ -152,24 +153,26 @@ def test_a_map_that_the_pooling_drops_whole_is_empty():
     shape = {"batch": 1, "size": (6, 6), "window": (1, 4), "channels": (1, 1), "strides": (1, 3), "seed": 0}
     arrays = _arrays(shape, integers=False)
     ours, reference = (
-        _value_and_gradients(functools.partial(conv_relu_pool, strides=(1, 3), lowering=lowering), *arrays)
-        for lowering in ("patches", "xla")
+        _value_and_gradients(functools.partial(conv_relu_pool, strides=(1, 3), algorithm=algorithm), *arrays)
+        for algorithm in ("patches", "xla")
     )
     assert ours[0].shape == (1, 3, 0, 1)
     _assert_same(ours, reference)
 
 
-@pytest.mark.parametrize("lowering", OURS)
+@pytest.mark.parametrize("algorithm", OURS)
 @pytest.mark.parametrize(("pool", "window"), [(False, (3, 3)), (True, (3, 3)), (True, (5, 5))])
-def test_a_batch_of_several_chunks_agrees_with_xla(pool, window, lowering, monkeypatch):
+def test_a_batch_of_several_chunks_agrees_with_xla(pool, window, algorithm, monkeypatch):
     # A few examples at a time, where seven do not divide: the last chunk is filled up, or begins earlier.
     monkeypatch.setattr(chunks, "_BUDGET_BYTES", 6000)
     monkeypatch.setattr(winograd, "_ROWS", 20)
     jax.clear_caches()
     arrays = _arrays({"batch": 7, "size": (8, 8), "window": window, "channels": (2, 4), "seed": 0}, integers=False)
-    function = conv_relu_pool if pool else lambda x, kernel, bias, lowering: conv2d(x, kernel, lowering=lowering) + bias
+    function = (
+        conv_relu_pool if pool else lambda x, kernel, bias, algorithm: conv2d(x, kernel, algorithm=algorithm) + bias
+    )
     ours, reference = (
-        _value_and_gradients(functools.partial(function, lowering=chosen), *arrays) for chosen in (lowering, "xla")
+        _value_and_gradients(functools.partial(function, algorithm=chosen), *arrays) for chosen in (algorithm, "xla")
     )
     _assert_same(ours, reference)
 
@@ -179,28 +182,28 @@ def test_tiles_that_hold_several_pooling_windows_agree_with_xla(window):
     shape = {"batch": 3, "size": (14, 11), "window": (window, window), "channels": (2, 3), "seed": 0}
     arrays = _arrays(shape, integers=False)
     ours, reference = (
-        _value_and_gradients(functools.partial(conv_relu_pool, padding="SAME", lowering=lowering), *arrays)
-        for lowering in ("winograd", "xla")
+        _value_and_gradients(functools.partial(conv_relu_pool, padding="SAME", algorithm=algorithm), *arrays)
+        for algorithm in ("winograd", "xla")
     )
     _assert_same(ours, reference)
 
 
-@pytest.mark.parametrize(("lowering", "factor", "bound"), [("winograd", 40, 2e-5), ("fourier", 4, 3e-6)])
+@pytest.mark.parametrize(("algorithm", "factor", "bound"), [("winograd", 40, 2e-5), ("fourier", 4, 3e-6)])
 @pytest.mark.parametrize(("fan_in", "fan_out", "size", "taps"), [(32, 64, 13, 3), (64, 128, 5, 3), (32, 64, 18, 5)])
 def test_transformed_convolutions_round_little_more_than_a_plain_sum(
-    fan_in, fan_out, size, taps, lowering, factor, bound
+    fan_in, fan_out, size, taps, algorithm, factor, bound
 ):
     keys = jax.random.split(jax.random.key(0))
     x = jax.nn.relu(jax.random.normal(keys[0], (8, size, size, fan_in)))
     kernel = jax.random.normal(keys[1], (taps, taps, fan_in, fan_out)) / (taps * fan_in**0.5)
     with jax.enable_x64():
-        exact = np.asarray(conv2d(x.astype(jnp.float64), kernel.astype(jnp.float64), lowering="xla"))
+        exact = np.asarray(conv2d(x.astype(jnp.float64), kernel.astype(jnp.float64), algorithm="xla"))
     errors = {
-        chosen: np.abs(np.asarray(conv2d(x, kernel, lowering=chosen)) - exact).max() / exact.std()
-        for chosen in ("xla", lowering)
+        chosen: np.abs(np.asarray(conv2d(x, kernel, algorithm=chosen)) - exact).max() / exact.std()
+        for chosen in ("xla", algorithm)
     }
-    assert errors[lowering] < factor * errors["xla"]
-    assert errors[lowering] < bound
+    assert errors[algorithm] < factor * errors["xla"]
+    assert errors[algorithm] < bound
 
 
 @pytest.mark.parametrize(("m", "r"), [(1, 1), (2, 1), (1, 5), (2, 3), (3, 3), (4, 3), (2, 5), (4, 5), (4, 4)])
@@ -225,10 +228,10 @@ def test_a_flax_convolution_takes_ours(options):
 
 
 def test_auto_is_chosen_by_backend_and_shape(monkeypatch):
-    def chosen(lowering, taps, fan_in, *, size=14, batch=128, strides=(1, 1), dtype=jnp.float32):
+    def chosen(algorithm, taps, fan_in, *, size=14, batch=128, strides=(1, 1), dtype=jnp.float32):
         kernel = jax.ShapeDtypeStruct((taps, taps, fan_in, 2 * fan_in), dtype)
         out = size - taps + 1
-        return choose(lowering, kernel, strides, Spectrum((size, size), (0, 0), (taps, taps), (out, out)), batch)
+        return choose(algorithm, kernel, strides, Spectrum((size, size), (0, 0), (taps, taps), (out, out)), batch)
 
     monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     assert chosen("xla", 3, 32) == "xla"
@@ -241,28 +244,28 @@ def test_auto_is_chosen_by_backend_and_shape(monkeypatch):
     # The kernel is transformed once for all images.
     assert chosen("auto", 5, 32, batch=1) == "patches"
     for impossible in ({"strides": (2, 1)}, {"dtype": jnp.bfloat16}):
-        for lowering in ("auto", "winograd", "fourier"):
-            assert chosen(lowering, 3, 32, **impossible) == "patches"
+        for algorithm in ("auto", "winograd", "fourier"):
+            assert chosen(algorithm, 3, 32, **impossible) == "patches"
     assert chosen("winograd", 6, 32) == "patches"
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert chosen("auto", 3, 32) == "xla"
 
 
-@pytest.mark.parametrize("lowering", ["xla", *OURS])
+@pytest.mark.parametrize("algorithm", ["xla", *OURS])
 @pytest.mark.parametrize("window", [3, 5])
-def test_lowerings_work_under_vmap_over_kernels(lowering, window):
+def test_lowerings_work_under_vmap_over_kernels(algorithm, window):
     shape = {"batch": 2, "size": (10, 10), "window": (window, window), "channels": (2, 4), "seed": 0}
     x, kernel, bias = _arrays(shape, integers=False)
     kernels = jnp.stack([kernel, -kernel])
 
     @jax.jit
     def gradients(kernel):
-        return jax.grad(lambda *arrays: jnp.sum(jnp.sin(conv_relu_pool(*arrays, lowering=lowering))), (0, 1, 2))(
+        return jax.grad(lambda *arrays: jnp.sum(jnp.sin(conv_relu_pool(*arrays, algorithm=algorithm))), (0, 1, 2))(
             x, kernel, bias
         )
 
-    values = jax.vmap(lambda k: conv_relu_pool(x, k, bias, lowering=lowering))(kernels)
-    values_alone = jnp.stack([conv_relu_pool(x, k, bias, lowering=lowering) for k in kernels])
+    values = jax.vmap(lambda k: conv_relu_pool(x, k, bias, algorithm=algorithm))(kernels)
+    values_alone = jnp.stack([conv_relu_pool(x, k, bias, algorithm=algorithm) for k in kernels])
     np.testing.assert_allclose(values, values_alone, rtol=1e-5, atol=1e-5)
     together = jax.vmap(gradients)(kernels)
     alone = jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(gradients, kernels))

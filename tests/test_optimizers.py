@@ -13,10 +13,10 @@ import optax
 import pytest
 import toy
 
-from fmnist_jax import optimizers
 from fmnist_jax.data import device
 from fmnist_jax.errors import ConfigError
-from fmnist_jax.optimizers import Hyperparameter, Optimizer
+from fmnist_jax.optim import optimizers
+from fmnist_jax.optim.optimizers import Hyperparameter, Optimizer
 from fmnist_jax.train.run import make_run
 from fmnist_jax.train.state import member_of
 

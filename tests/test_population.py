@@ -21,7 +21,7 @@ from fmnist_jax.train.population import Outcome, Population
 from fmnist_jax.train.programs import Programs
 from fmnist_jax.train.state import Member, member_of
 
-STRATEGIES = ("vmap", "loop")
+EXECUTORS = ("vmap", "threads")
 PLACES = 4
 FIGURES = {"epoch", "step", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate"}
 TESTED = {"test_loss", "test_accuracy"}
@@ -36,60 +36,60 @@ def _members(rates=RATES) -> list[Member]:
     return [Member(jnp.uint32(seed), {"learning_rate": jnp.float32(rate)}) for seed, rate in enumerate(rates)]
 
 
-def _population(strategy: str, **options) -> Population:
-    return Population(CONFIG, DATASET, strategy=strategy, **options)
+def _population(executor: str, **options) -> Population:
+    return Population(CONFIG, DATASET, executor=executor, **options)
 
 
-def _trained(strategy: str, members: list[Member], **options) -> Outcome:
-    return _population(strategy).train(members, places=PLACES, **options)
+def _trained(executor: str, members: list[Member], **options) -> Outcome:
+    return _population(executor).train(members, padded_size=PLACES, **options)
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_member_is_the_run_alone(finished, finished_config, strategy):
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_member_is_the_run_alone(finished, finished_config, executor):
     alone = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
     member = member_of(finished_config)
     other = Member(jnp.uint32(7), member.hyperparameters | {"learning_rate": jnp.float32(0.1)})
-    population = Population(finished_config, data.load(finished_config.data), strategy=strategy)
+    population = Population(finished_config, data.load(finished_config.data), executor=executor)
     outcome = population.train([other, member], score_test=True)
     first, last = outcome.histories[1]
     assert (set(first), set(last)) == (FIGURES, FIGURES | TESTED)
-    equal = dict if strategy == "loop" else pytest.approx
+    equal = dict if executor == "threads" else pytest.approx
     for record, expected in zip((first, last), alone, strict=True):
         assert record == equal({key: expected[key] for key in record})
     assert outcome.histories[0][1]["train_loss"] != pytest.approx(last["train_loss"], rel=1e-2)
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_what_comes_out_of_a_chunk(strategy):
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_what_comes_out_of_a_chunk(executor):
     epochs = []
-    population = _population(strategy)
-    outcome = population.train(_members(), places=PLACES, on_epoch=epochs.append)
+    population = _population(executor)
+    outcome = population.train(_members(), padded_size=PLACES, on_epoch=epochs.append)
     assert epochs == [1, 2]
     assert [[record["step"] for record in history] for history in outcome.histories] == [[4, 8]] * 4
     assert {key for history in outcome.histories for record in history for key in record} == FIGURES
     rates = [history[0]["learning_rate"] for history in outcome.histories]
     assert rates == pytest.approx(RATES)
-    assert (outcome.strategy, outcome.device) == (strategy, jax.devices()[0].device_kind)
+    assert (outcome.executor, outcome.device) == (executor, jax.devices()[0].device_kind)
     for seconds in (outcome.train_seconds, outcome.eval_seconds):
         assert len(seconds) == 2
         assert all(second > 0 for second in seconds)
     assert outcome.compile_seconds > 0
-    assert population.train(_members()[2:], places=PLACES).compile_seconds == 0
+    assert population.train(_members()[2:], padded_size=PLACES).compile_seconds == 0
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_members_numbers_do_not_depend_on_who_else_is_in_the_chunk(strategy):
-    together = _trained(strategy, _members(), score_test=True).histories
-    assert _trained(strategy, _members()[3:0:-1], score_test=True).histories == together[3:0:-1]
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_members_numbers_do_not_depend_on_who_else_is_in_the_chunk(executor):
+    together = _trained(executor, _members(), score_test=True).histories
+    assert _trained(executor, _members()[3:0:-1], score_test=True).histories == together[3:0:-1]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_member_that_diverges_fails_alone(strategy):
-    good = _trained(strategy, _members(), score_test=True).histories
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_member_that_diverges_fails_alone(executor):
+    good = _trained(executor, _members(), score_test=True).histories
     epochs = []
     members = _members((*RATES[:2], 1e38, RATES[3]))
-    outcome = _trained(strategy, members, score_test=True, on_epoch=epochs.append)
+    outcome = _trained(executor, members, score_test=True, on_epoch=epochs.append)
     assert [history for place, history in enumerate(outcome.histories) if place != 2] == [*good[:2], good[3]]
     (failed,) = outcome.histories[2]
     assert (failed["epoch"], failed["val_loss"]) == (1, None)
@@ -97,10 +97,10 @@ def test_a_member_that_diverges_fails_alone(strategy):
     assert epochs == [1, 2]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_chunk_of_which_all_diverged_is_over(strategy):
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_chunk_of_which_all_diverged_is_over(executor):
     epochs = []
-    outcome = _trained(strategy, _members((1e38, 2e38)), score_test=True, on_epoch=epochs.append)
+    outcome = _trained(executor, _members((1e38, 2e38)), score_test=True, on_epoch=epochs.append)
     assert epochs == [1]
     assert len(outcome.train_seconds) == len(outcome.eval_seconds) == 1
     assert [history[-1]["test_accuracy"] for history in outcome.histories] == [None, None]
@@ -123,13 +123,13 @@ print(json.dumps([outcome.histories, outcome.device, population.chunks(10)]))
     assert done.returncode == 0, done.stderr
     histories, device, chunks = json.loads(done.stdout)
     assert (device, chunks) == ("8 x cpu", [10])
-    alone = _population("loop").train(_members(TEN_RATES), score_test=True)
+    alone = _population("threads").train(_members(TEN_RATES), score_test=True)
     for ours, expected in zip(histories, alone.histories, strict=True):
         assert ours == [pytest.approx(record) for record in expected]
 
 
 def test_one_program_serves_all_members_and_touches_the_host_only_for_counts():
-    chunk = _population("vmap").begin(_members(), places=PLACES)
+    chunk = _population("vmap").begin(_members(), padded_size=PLACES)
     chunk.prepare(["val"])
     with jax.transfer_guard("disallow"):
         trained, scored = chunk.train(range(4)), chunk.evaluate("val", range(4))
@@ -141,9 +141,9 @@ def test_one_program_serves_all_members_and_touches_the_host_only_for_counts():
     assert analysis.alias_size_in_bytes == state  # it is donated
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_chunks_are_equal_but_for_the_last(strategy):
-    population = _population(strategy, at_once=PLACES)
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_chunks_are_equal_but_for_the_last(executor):
+    population = _population(executor, max_concurrent=PLACES)
     assert population.chunks(10) == [4, 4, 2]
     assert population.chunks(8) == [4, 4]
     assert population.chunks(4) == [4]
@@ -170,26 +170,26 @@ def test_chunks_fit_the_memory_and_fill_it():
     assert largest(budget - (needed(size) - needed(1))) == 1
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_too_little_memory_for_a_single_member_is_an_error_that_names_the_way_out(strategy):
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_too_little_memory_for_a_single_member_is_an_error_that_names_the_way_out(executor):
     with pytest.raises(
         ConfigError, match=r"one member takes 0\.\d+ MiB .* are 0\.0\d+ MiB; set a smaller --config\.train\.batch_size"
     ):
-        _population(strategy, budget_bytes=70_000).chunks(2)
+        _population(executor, budget_bytes=70_000).chunks(2)
     with pytest.raises(ConfigError, match="there are 0 MiB"):
-        _population(strategy, budget_bytes=10_000).chunks(2)  # too little for the data even
+        _population(executor, budget_bytes=10_000).chunks(2)  # too little for the data even
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_memory_exhausted_in_training_is_a_line_that_names_the_option(strategy, monkeypatch):
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_memory_exhausted_in_training_is_a_line_that_names_the_option(executor, monkeypatch):
     def exhausted(*arguments):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes.")
 
     monkeypatch.setattr(Programs, "epoch", exhausted)
     with pytest.raises(ConfigError, match=r"set --config\.study\.members_at_once below 4 "):
-        _trained(strategy, _members())
+        _trained(executor, _members())
     with pytest.raises(ConfigError, match=r"set a smaller --config\.train\.batch_size"):
-        _trained(strategy, _members()[:1])
+        _trained(executor, _members()[:1])
 
 
 def test_what_fails_in_a_thread_surfaces(monkeypatch):
@@ -201,11 +201,11 @@ def test_what_fails_in_a_thread_surfaces(monkeypatch):
 
     monkeypatch.setattr(Programs, "epoch", broken)
     with pytest.raises(Broken):
-        _trained("loop", _members())
+        _trained("threads", _members())
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_on_epoch_may_stop_it(strategy):
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_on_epoch_may_stop_it(executor):
     class Stop(Exception):
         pass
 
@@ -214,7 +214,7 @@ def test_on_epoch_may_stop_it(strategy):
 
     before = threading.active_count()
     with pytest.raises(Stop):
-        _trained(strategy, _members(), on_epoch=stop)
+        _trained(executor, _members(), on_epoch=stop)
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and "ThreadPool" in thread.name:
             thread.join(timeout=10)
@@ -234,10 +234,10 @@ def test_a_signal_stops_within_an_epoch(monkeypatch, held_back):
     try:
         if held_back:
             with Interrupts(finish_epoch=False) as interrupts, pytest.raises(Interrupted):
-                _trained("loop", _members()[:1], interrupts=interrupts)
+                _trained("threads", _members()[:1], interrupts=interrupts)
         else:
             with pytest.raises(KeyboardInterrupt):
-                _trained("loop", _members()[:1])
+                _trained("threads", _members()[:1])
         assert not released.is_set()
     finally:
         released.set()
@@ -247,14 +247,14 @@ def test_members_of_different_hyperparameters_cannot_be_one_population():
     members = _members()
     members[1].hyperparameters["weight_decay"] = jnp.float32(0.1)
     with pytest.raises(ValueError, match=r"need the same hyperparameters.*weight_decay"):
-        _trained("loop", members)
+        _trained("threads", members)
 
 
 def test_too_few_places_are_refused():
     with pytest.raises(ValueError, match="4 members do not fit into 3 places"):
-        _population("vmap").train(_members(), places=3)
+        _population("vmap").train(_members(), padded_size=3)
 
 
 def test_on_a_cpu_members_go_side_by_side():
     population = Population(CONFIG, DATASET, devices=jax.devices("cpu"))
-    assert population.strategy == "loop"
+    assert population.executor == "threads"

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fmnist_jax import config as config_schema
 from fmnist_jax.benchmark import table
 from fmnist_jax.compare import config as study_schema
+from fmnist_jax.config import schema as config_schema
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

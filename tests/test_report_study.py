@@ -226,7 +226,7 @@ def test_validation_on_the_test_set_is_said(tmp_path):
 def test_seconds_that_do_not_compare_are_told_of(tmp_path):
     workdir = write_study(tmp_path, QUICK)
     first, *others = read_lines(workdir, "chunks.jsonl")
-    write_lines(workdir, [first | {"device": "another", "strategy": "loop"}, *others], "chunks.jsonl")
+    write_lines(workdir, [first | {"device": "another", "executor": "threads"}, *others], "chunks.jsonl")
     text = Page(write_study_report(workdir)).text
     assert "trained on different devices, one after the other" in text
     assert "On model3, 3 epochs, constant, not all arms were trained with as many runs at once" in text

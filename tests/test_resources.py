@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from fmnist_jax.train import resources
+from fmnist_jax.runtime import memory
 
 GIB = 2**30
 
@@ -31,7 +31,7 @@ def _host(folder: Path, **files: str) -> Path:
 
 
 def test_of_a_host_what_can_be_had_counts(tmp_path):
-    assert resources.host(_host(tmp_path)) == 8 * GIB
+    assert memory.host_bytes(_host(tmp_path)) == 8 * GIB
 
 
 @pytest.mark.parametrize(
@@ -45,37 +45,37 @@ def test_of_a_container_what_its_limit_leaves_counts(tmp_path, limit, used, stat
     total = "total_" if "/" in limit else ""
     contents = {limit: f"{4 * GIB}\n", used: f"{3 * GIB}\n", statistics: f"anon 5\n{total}inactive_file {GIB}\n"}
     root = _host(tmp_path, **{f"sys/fs/cgroup/{name}": text for name, text in contents.items()})
-    assert resources.host(root) == 2 * GIB
+    assert memory.host_bytes(root) == 2 * GIB
 
 
 def test_a_container_without_a_limit_has_the_hosts_memory(tmp_path):
     unlimited = {"memory.max": "max\n", "memory/memory.limit_in_bytes": f"{2**63 - 4096}\n"}
     rest = {"memory/memory.usage_in_bytes": f"{3 * GIB}\n", "memory/memory.stat": ""}
     root = _host(tmp_path, **{f"sys/fs/cgroup/{name}": text for name, text in (unlimited | rest).items()})
-    assert resources.host(root) == 8 * GIB
+    assert memory.host_bytes(root) == 8 * GIB
 
 
 def test_of_an_accelerator_what_is_not_in_use_counts_but_for_a_margin():
     roomy, full = _Device(10 * GIB, 0), _Device(10 * GIB, 9 * GIB)
-    assert 8 * GIB < resources.available([roomy]) < 10 * GIB
-    assert 0.8 * GIB < resources.available([roomy, full]) < GIB
+    assert 8 * GIB < memory.available_bytes([roomy]) < 10 * GIB
+    assert 0.8 * GIB < memory.available_bytes([roomy, full]) < GIB
 
 
 def test_on_a_cpu_devices_share_the_hosts_memory():
     (device,) = jax.devices("cpu")[:1]
-    whole = resources.available([device])
-    assert 0 < whole < resources.host() * 1.1
-    assert resources.available([device] * 4) == pytest.approx(whole / 4, rel=0.2)
+    whole = memory.available_bytes([device])
+    assert 0 < whole < memory.host_bytes() * 1.1
+    assert memory.available_bytes([device] * 4) == pytest.approx(whole / 4, rel=0.2)
 
 
 def test_a_program_takes_what_it_makes_and_works_with():
     x = jnp.ones((1000, 1000), jnp.float32)
-    assert resources.of_arrays({"x": x, "y": (jnp.zeros(3, jnp.uint8),)}) == 4_000_003
+    assert memory.tree_nbytes({"x": x, "y": (jnp.zeros(3, jnp.uint8),)}) == 4_000_003
     made = jax.jit(lambda x: x + 1).lower(x).compile()
-    assert 4_000_000 <= resources.of_program(made) < 5_000_000
+    assert 4_000_000 <= memory.program_nbytes(made) < 5_000_000
     donated = jax.jit(lambda x: x + 1, donate_argnums=0).lower(x).compile()
-    assert resources.of_program(donated) < 1_000_000
+    assert memory.program_nbytes(donated) < 1_000_000
 
 
 def test_bytes_in_words():
-    assert [resources.words(n) for n in (3 * GIB, 0.5 * GIB, 2**20, 0)] == ["3 GiB", "0.5 GiB", "1 MiB", "0 MiB"]
+    assert [memory.format_bytes(n) for n in (3 * GIB, 0.5 * GIB, 2**20, 0)] == ["3 GiB", "0.5 GiB", "1 MiB", "0 MiB"]

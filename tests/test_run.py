@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import toy
 
-from fmnist_jax import optimizers
 from fmnist_jax.data import Split, device
 from fmnist_jax.errors import ConfigError
+from fmnist_jax.optim import optimizers
 from fmnist_jax.train import batches
 from fmnist_jax.train.run import make_run
 from fmnist_jax.train.state import Member, member_of

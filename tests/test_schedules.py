@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmnist_jax import schedules
 from fmnist_jax.errors import ConfigError
+from fmnist_jax.optim import schedules
 
 # Scales are computed for so many steps whatever the run, so that each schedule is compiled once.
 STEPS = np.arange(400)

@@ -10,7 +10,7 @@ import pytest
 
 START = """
 import os, signal, time
-from fmnist_jax.signals import exit_on_signals
+from fmnist_jax.cli.signals import exit_on_signals
 exit_on_signals()
 """
 

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from idx_files import lookalike, write
 
-from fmnist_jax import config, data
+from fmnist_jax import data
+from fmnist_jax.config import schema as config
 from fmnist_jax.data import download, fashion_mnist, idx, kaggle_csv
 from fmnist_jax.errors import ConfigError, DataError
 

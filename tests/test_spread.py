@@ -13,10 +13,9 @@ import pytest
 import toy
 
 from fmnist_jax.errors import ConfigError
-from fmnist_jax.ops import spread
-from fmnist_jax.train import devices
+from fmnist_jax.runtime import batch_sharding, devices
+from fmnist_jax.runtime.memory import cores
 from fmnist_jax.train.loop import train
-from fmnist_jax.train.resources import cores
 
 FOLDER = Path(__file__).parent
 
@@ -51,9 +50,9 @@ def test_when_jax_has_started_it_is_too_late():
 
 def test_without_a_mesh_nothing_is_spread():
     x = np.ones((4, 2))
-    assert spread.parts() == 1
-    assert spread.constrain(x) is x
-    assert spread.over_batch(lambda *arguments: arguments, (x,), (2,)) == (x, 2)
+    assert batch_sharding.num_shards() == 1
+    assert batch_sharding.shard_batch(x) is x
+    assert batch_sharding.shard_map_batch(lambda *arguments: arguments, (x,), (2,)) == (x, 2)
 
 
 def test_more_devices_than_there_are_leave_nothing_behind(tmp_path, toy_data):

@@ -12,11 +12,11 @@ import pytest
 from run_script import run_script
 from scipy import integrate, stats
 
-from fmnist_jax.compare.statistics.calibration.cells import Cell, measure
-from fmnist_jax.compare.statistics.calibration.noise import FAILING, HEAVY, NOISES, NORMAL, SKEWED
-from fmnist_jax.compare.statistics.calibration.record import cells
-from fmnist_jax.compare.statistics.calibration.tables import markdown
-from fmnist_jax.compare.statistics.calibration.times import horizon_of, restricted_mean_of, time_of
+from fmnist_jax.calibration.cells import Cell, measure
+from fmnist_jax.calibration.noise import FAILING, HEAVY, NOISES, NORMAL, SKEWED
+from fmnist_jax.calibration.record import cells
+from fmnist_jax.calibration.tables import markdown
+from fmnist_jax.calibration.times import horizon_of, restricted_mean_of, time_of
 from fmnist_jax.compare.statistics.permutation import smallest_p
 
 DOCS = Path(__file__).parent.parent / "docs" / "statistics"

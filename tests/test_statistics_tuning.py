@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from fmnist_jax import optimizers
 from fmnist_jax.compare.statistics import AtEdge, at_edges, expected_best, learning_rate_sensitivity, mean
 from fmnist_jax.compare.statistics.tuning import BANDS
+from fmnist_jax.optim import optimizers
 
 scores = st.lists(st.integers(0, 100).map(lambda k: k / 100), min_size=1, max_size=7)
 each_band = pytest.mark.parametrize("method", BANDS)

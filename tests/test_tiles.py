@@ -21,20 +21,20 @@ LAYOUTS = [
 ]
 
 
-def _drawn(pixels, places, steps, count):
+def _drawn(pixels, padded_size, steps, count):
     rng = np.random.default_rng(0)
-    weights = [rng.normal(size=(m, n)) for m, n in zip(places, pixels, strict=True)]
+    weights = [rng.normal(size=(m, n)) for m, n in zip(padded_size, pixels, strict=True)]
     size = [step * (n - 1) + long for step, n, long in zip(steps, count, pixels, strict=True)]
     return weights, rng.normal(size=(2, *size, 3)).astype(np.float32), rng
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_each_tile_is_transformed_along_both_axes(layout):
-    pixels, places, steps, count = layout
+    pixels, padded_size, steps, count = layout
     (above, beside), x, _ = _drawn(*layout)
     found = taken_apart(jnp.asarray(x), (above, beside), steps, count)
     assert found.dtype == jnp.float32
-    found = found.reshape(*places, 2, *count, 3)
+    found = found.reshape(*padded_size, 2, *count, 3)
     for i, j in np.ndindex(*count):
         tile = x[:, i * steps[0] : i * steps[0] + pixels[0], j * steps[1] : j * steps[1] + pixels[1]]
         expected = np.einsum("pa,qb,nabc->pqnc", above, beside, tile)
@@ -64,11 +64,11 @@ def test_gradients_of_a_tiling_are_transposes(out, taps, multiple):
     batch, channels = 2, 3
     images, outputs = ((batch, *size, channels) for size in (tiling.covered, tiling.whole))
     rows = (np.prod(tiling.size), batch * np.prod(tiling.count), channels)
-    kernel, places = (*taps, channels, 4), (np.prod(tiling.size), channels, 4)
+    kernel, padded_size = (*taps, channels, 4), (np.prod(tiling.size), channels, 4)
     pairs = [
         (tiling.inputs, images, tiling.input_gradient, rows),
         (tiling.outputs, rows, tiling.output_gradient, outputs),
-        (lambda kernel: tiling.kernel(kernel).plain, kernel, tiling.kernel_gradient, places),
+        (lambda kernel: tiling.kernel(kernel).plain, kernel, tiling.kernel_gradient, padded_size),
     ]
     for function, shape, gradient, cotangent_shape in pairs:
         cotangent = jax.random.normal(jax.random.key(0), cotangent_shape)

@@ -14,10 +14,11 @@ import pytest
 import toy
 from flax import nnx
 
-from fmnist_jax import models, optimizers
+from fmnist_jax import models
 from fmnist_jax.data import device
 from fmnist_jax.data.dataset import Split
 from fmnist_jax.models.keras_cnn import KerasCNN
+from fmnist_jax.optim import optimizers
 from fmnist_jax.train import batches
 from fmnist_jax.train.run import make_run
 from fmnist_jax.train.state import TrainState, member_of
@@ -46,7 +47,7 @@ class _RecordingDropout(nnx.Dropout):
 
 @models.register("model3-recording", "model3, which keeps its dropout masks")
 def _recording(*, style, rngs):
-    model = KerasCNN(third=128, hidden=256, style=style, rngs=rngs)
+    model = KerasCNN(third=128, hidden=256, compute=style, rngs=rngs)
     model.dropout = _RecordingDropout()
     return model
 

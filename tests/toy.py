@@ -12,10 +12,11 @@ import numpy as np
 from flax import nnx
 from ml_collections import ConfigDict
 
-from fmnist_jax import config, models
+from fmnist_jax import models
+from fmnist_jax.config import schema as config
 from fmnist_jax.data import Split
 from fmnist_jax.models.initializers import KERAS, Initializers
-from fmnist_jax.models.layers import Style, dense
+from fmnist_jax.models.layers import ComputeConfig, dense
 
 # No multiple of each other, so that the last batch of an epoch and of an evaluation is filled in part.
 TRAIN, TEST, BATCH, EVAL_BATCH = 50, 23, 16, 10
@@ -26,10 +27,10 @@ STEPS = 4  # an epoch
 class Toy(nnx.Module):
     """Maps images `[batch, 28, 28, 1]` to logits `[batch, 10]`."""
 
-    def __init__(self, *, style: Style, rngs: nnx.Rngs):
-        self.hidden = dense(49, 12, init=KERAS, style=style, rngs=rngs)
+    def __init__(self, *, compute: ComputeConfig, rngs: nnx.Rngs):
+        self.hidden = dense(49, 12, init=KERAS, compute=compute, rngs=rngs)
         self.dropout = nnx.Dropout(0.5)
-        self.logits = dense(12, 10, init=KERAS, style=style, rngs=rngs)
+        self.logits = dense(12, 10, init=KERAS, compute=compute, rngs=rngs)
 
     def __call__(self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None) -> jax.Array:
         x = x[:, ::4, ::4].reshape(x.shape[0], -1)
@@ -45,9 +46,9 @@ class Linear(nnx.Module):
     kinds, such as one of each optimizer.
     """
 
-    def __init__(self, *, style: Style, rngs: nnx.Rngs):
+    def __init__(self, *, compute: ComputeConfig, rngs: nnx.Rngs):
         init = Initializers(nnx.initializers.constant(0.1), nnx.initializers.zeros_init())
-        self.logits = dense(49, 10, init=init, style=style, rngs=rngs)
+        self.logits = dense(49, 10, init=init, compute=compute, rngs=rngs)
 
     def __call__(self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None) -> jax.Array:
         del train, rngs
@@ -58,9 +59,9 @@ class Linear(nnx.Module):
 class ToyBatchNorm(nnx.Module):
     """Maps images `[batch, 28, 28, 1]` to logits `[batch, 10]`."""
 
-    def __init__(self, *, style: Style, rngs: nnx.Rngs):
+    def __init__(self, *, compute: ComputeConfig, rngs: nnx.Rngs):
         self.norm = nnx.BatchNorm(49, momentum=0.5, rngs=rngs)
-        self.logits = dense(49, 10, init=KERAS, style=style, rngs=rngs)
+        self.logits = dense(49, 10, init=KERAS, compute=compute, rngs=rngs)
 
     def __call__(self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None) -> jax.Array:
         del rngs
@@ -79,7 +80,7 @@ class Witness(nnx.Module):
     Maps images `[8, 28, 28, 1]` to logits `[8, 10]` that depend on nothing but a bias.
     """
 
-    def __init__(self, *, style: Style, rngs: nnx.Rngs):
+    def __init__(self, *, compute: ComputeConfig, rngs: nnx.Rngs):
         self.bias = nnx.Param(jnp.zeros(10))
         self.dropout = nnx.Dropout(0.5)
         self.step = Seen(jnp.int32(0))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fmnist_jax import config
+from fmnist_jax.config import schema
 from fmnist_jax.data.dataset import CLASS_NAMES
 
 # The share of each class's images that a CNN of 90 % gets right, and the pairs that it confuses most.
@@ -32,7 +32,7 @@ def write_run(folder: Path, *, epochs: int = 10, examples: int = 10_000, **chang
     records = epoch_records(epochs)
     records[-1]["val_accuracy"] = write_predictions(folder, examples)
     summary = run_summary(records, examples) | changes
-    (folder / "config.json").write_text(config.to_json(config.default_config()))
+    (folder / "schema.json").write_text(schema.to_json(schema.default_config()))
     write_json(folder / "manifest.json", manifest())
     write_json(folder / "summary.json", summary)
     write_metrics(folder, records)

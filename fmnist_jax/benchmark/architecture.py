@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 Precision = Literal["", "float32", "tf32", "bfloat16"]
-Lowering = Literal["auto", "xla", "patches", "winograd", "fourier"]
+ConvAlgorithm = Literal["auto", "xla", "patches", "winograd", "fourier"]
 
 IMAGE_SIZE = 28
 CLASSES = 10
@@ -52,7 +52,7 @@ class Architecture:
     dropout: float
 
     def conv_layers(self) -> list[ConvLayer]:
-        """Returns the convolutions in their places, first to last."""
+        """Returns the convolutions in their padded_size, first to last."""
         layers, fan_in, size = [], 1, IMAGE_SIZE
         for conv in self.convs:
             out = size if conv.padding == "SAME" else size - conv.size + 1
@@ -87,10 +87,10 @@ class Problem:
 
     - `model`: the name of our network in `fmnist_jax.models`; empty where it is not there, but as `architecture` says.
     - `architecture`: the same network, for the others.
-    - `optimizer`: `"rmsprop"` or `"adam"`, with the constants of `fmnist_jax.optimizers`.
+    - `optimizer`: `"rmsprop"` or `"adam"`, with the constants of `fmnist_jax.optim.optimizers`.
     - `precision`: of our products: `"float32"` exact, `"tf32"`, `"bfloat16"`, or empty: float32 as fast as the backend
       does it unasked, as everyone else's.
-    - `lowering`: of our convolutions, as `config.model.conv_lowering`.
+    - `algorithm`: of our convolutions, as `config.model.conv_algorithm`.
     """
 
     model: str
@@ -99,7 +99,7 @@ class Problem:
     batch_size: int
     learning_rate: float = 1e-3
     precision: Precision = ""
-    lowering: Lowering = "auto"
+    algorithm: ConvAlgorithm = "auto"
 
     def widened(self, first: int) -> Problem:
         """Returns it with another width of the convolutions; see `Architecture.widened`."""

@@ -17,7 +17,7 @@ AXES: Mapping[str, str] = {
     "batch": "batch size",
     "cores": "cores",
     "vmap": "members (vmap)",
-    "loop": "members (loop)",
+    "threads": "members (loop)",
     "channels": "channels",
 }
 _BATCH_SIZES = (64, 128, 256, 512, 1024)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from fmnist_jax.benchmark import series
-from fmnist_jax.benchmark.architecture import Lowering, Precision
+from fmnist_jax.benchmark.architecture import ConvAlgorithm, Precision
 from fmnist_jax.benchmark.measure import Effort
 from fmnist_jax.benchmark.protocol import Request
 from fmnist_jax.benchmark.task import RUN
@@ -21,7 +21,7 @@ def measure(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Measures part by part, and yields after each measurement the part with all that there is of it.
 
-    That is precision -> its record; members -> lowering -> its record, all members as one program; and, of the ten
+    That is precision -> its record; members -> algorithm -> its record, all members as one program; and, of the ten
     epochs of a whole run, `config.precision` -> its record.
 
     **Arguments:**
@@ -49,7 +49,7 @@ def _lowerings(ours: Request, members: Sequence[int], effort: Effort, say: serie
     found: dict[str, Any] = {}
     for number in members:
         population = dataclasses.replace(ours, variant=f"vmap {number}")
-        points = {name: dataclasses.replace(population, lowering=name) for name in get_args(Lowering)}
+        points = {name: dataclasses.replace(population, algorithm=name) for name in get_args(ConvAlgorithm)}
         found[str(number)] = series.measure(points, effort, series.about(f"lowerings, {number} members", say))
         yield found
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from fmnist_jax.benchmark.architecture import PROBLEMS, Lowering, Precision, Problem
+from fmnist_jax.benchmark.architecture import PROBLEMS, ConvAlgorithm, Precision, Problem
 
 _LONGEST = 900.0  # seconds until an answer; the slowest compilation takes a tenth of it
 
@@ -34,7 +34,7 @@ class Request:
     - `batch_size`: of training.
     - `cores`: how many of the cores it may use, 0 for all of the parent's.
     - `channels`: of the first convolution, the others in proportion; 0 for the network's own.
-    - `precision`, `lowering`: as in `architecture.Problem`.
+    - `precision`, `algorithm`: as in `architecture.Problem`.
     """
 
     module: str
@@ -44,14 +44,14 @@ class Request:
     cores: int = 0
     channels: int = 0
     precision: Precision = ""
-    lowering: Lowering = "auto"
+    algorithm: ConvAlgorithm = "auto"
 
     def specified(self) -> Problem:
         """Returns the problem with what is asked for."""
         problem = PROBLEMS[self.problem]
         problem = problem.widened(self.channels) if self.channels else problem
         return dataclasses.replace(
-            problem, batch_size=self.batch_size, precision=self.precision, lowering=self.lowering
+            problem, batch_size=self.batch_size, precision=self.precision, algorithm=self.algorithm
         )
 
 

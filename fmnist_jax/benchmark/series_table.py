@@ -53,7 +53,7 @@ def _series(axis: str, found: Mapping[str, Any], batch_size: int) -> str:
 
 
 def _lowerings(found: Mapping[str, Any]) -> str:
-    """A row for each number of members, a column for each lowering."""
+    """A row for each number of members, a column for each algorithm."""
     names = list(next(iter(found.values())))
     rows = [[members, *(_speed(entrants[name]) for name in names)] for members, entrants in found.items()]
     every = [(f"{name}, {number} members", found[number][name]) for number in found for name in names]

@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from fmnist_jax.atomic import write_atomically
 from fmnist_jax.benchmark import figures, growth, numerics, plot, series, table
 from fmnist_jax.benchmark.architecture import PROBLEMS
 from fmnist_jax.benchmark.contenders import CONTENDERS, MACHINE, Entry
 from fmnist_jax.benchmark.measure import Entrant
 from fmnist_jax.benchmark.protocol import Request
 from fmnist_jax.benchmark.settings import Settings
+from fmnist_jax.files.atomic import write_atomically
 from fmnist_jax.train.manifest import code
 
 

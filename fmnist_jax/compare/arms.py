@@ -6,10 +6,10 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
-from fmnist_jax import config as config_schema
-from fmnist_jax import optimizers
+from fmnist_jax.config import schema as config_schema
 from fmnist_jax.errors import ConfigError, did_you_mean, unknown_name
-from fmnist_jax.optimizers import Hyperparameter
+from fmnist_jax.optim import optimizers
+from fmnist_jax.optim.optimizers import Hyperparameter
 
 _KEY = "config.study.optimizers"
 

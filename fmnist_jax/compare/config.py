@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 from ml_collections import ConfigDict
 
-from fmnist_jax import config as config_schema
-from fmnist_jax.config_field import Field
+from fmnist_jax.config import schema as config_schema
+from fmnist_jax.config.field import Field
 from fmnist_jax.errors import ConfigError
 
 MODES = ("quick", "tuned")
@@ -38,18 +38,18 @@ _SET_BY_STUDY: Mapping[str, str] = {
 _STUDY: config_schema.Schema = {
     "study.mode": Field("quick", "quick: arms as they are; tuned: search each arm's space first", choices=MODES),
     "study.optimizers": Field(
-        ("rmsprop", "adam"), "the arms: name, or name:key=value,... with settings to keep fixed", items=str, least=1
+        ("rmsprop", "adam"), "the arms: name, or name:key=value,... with settings to keep fixed", items=str, min_items=1
     ),
-    "study.models": Field(("model3",), "networks; see fmnist_jax.models", items=str, least=1),
-    "study.epochs": Field((10,), "budgets: passes over the training images", 1, items=int, least=1),
-    "study.schedules": Field(("constant",), "shapes of the learning rate over the run", items=str, least=1),
+    "study.models": Field(("model3",), "networks; see fmnist_jax.models", items=str, min_items=1),
+    "study.epochs": Field((10,), "budgets: passes over the training images", 1, items=int, min_items=1),
+    "study.schedules": Field(("constant",), "shapes of the learning rate over the run", items=str, min_items=1),
     "study.seeds": Field(5, "final runs of each arm, with seeds from config.seed on", 1, 1000),
     "study.trials": Field(20, "in tuned mode: runs to tune each arm by, its defaults among them", 1, 10_000),
     "study.search": Field("halton", "in tuned mode: the quasi-random sequence of the trials", choices=SEARCHES),
     "study.targets": Field((), "validation accuracies to measure the time to, fixed beforehand", 0, 1, items=float),
     "study.score_test": Field(False, "score the test set too, once, after the last epoch of each final run"),
     "study.members_at_once": Field(0, "runs to train as one program; 0: as many as memory allows", 0),
-    "study.confidence": Field(0.95, "of every interval", above=0, below=1),
+    "study.confidence": Field(0.95, "of every interval", gt=0, lt=1),
 }
 
 
@@ -59,7 +59,7 @@ def _shared(key: str, field: Field) -> Field:
     reason = _SET_BY_STUDY.get(key)
     if key.startswith("optimizer.") and reason is None:
         reason = _ARM.format(key.removeprefix("optimizer."))
-    return field if reason is None else dataclasses.replace(field, default=field.type, refused=reason)
+    return field if reason is None else dataclasses.replace(field, default=field.type, forbidden_reason=reason)
 
 
 SCHEMA: config_schema.Schema = {
@@ -77,7 +77,9 @@ def run_config(config: ConfigDict, *, model: str, epochs: int, schedule: str, op
     """Returns the config of a run of the study; its hyperparameters and its seed are those of a member, not in it."""
     made = config_schema.default_config()
     values = dict(config_schema.flatten(config))
-    made.update_from_flattened_dict({key: values[key] for key in config_schema.SCHEMA if not SCHEMA[key].refused})
+    made.update_from_flattened_dict(
+        {key: values[key] for key in config_schema.SCHEMA if not SCHEMA[key].forbidden_reason}
+    )
     made.model.name, made.optimizer.name, made.schedule.name = model, optimizer, schedule
     made.train.epochs = epochs
     return made

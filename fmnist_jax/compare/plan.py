@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from fmnist_jax.atomic import write_atomically
 from fmnist_jax.compare.arms import Arm
 from fmnist_jax.compare.search import trial_settings
 from fmnist_jax.errors import WorkdirError
+from fmnist_jax.files.atomic import write_atomically
 
 TUNE, FINAL = "tune", "final"
 _SEEDS = 2**31  # a config's seed lies below
@@ -54,8 +54,8 @@ class PlannedChunk:
     **Attributes:**
 
     - `phase`: `"tune"` or `"final"`.
-    - `strategy`, `places`: how, as `fmnist_jax.train.population` has it. A run's figures depend on them in their last
-      digits, hence they are fixed.
+    - `executor`, `padded_size`: how they are trained; see `fmnist_jax.train.population`. Figures depend on them in
+      their last digits, so they are fixed.
     """
 
     chunk: int
@@ -65,8 +65,8 @@ class PlannedChunk:
     arm: str
     optimizer: str
     phase: str
-    strategy: str
-    places: int
+    executor: str
+    padded_size: int
     members: Sequence[PlannedMember]
 
     @property
@@ -100,9 +100,9 @@ class Plan:
 
 
 class Division(NamedTuple):
-    """How the runs of a cell are trained: the strategy, and `sizes(runs)`, the chunks that so many are divided into."""
+    """How the runs of a cell are trained: the executor, and `sizes(runs)`, the chunks that so many are divided into."""
 
-    strategy: str
+    executor: str
     sizes: Callable[[int], Sequence[int]]
 
 
@@ -127,7 +127,7 @@ def make_plan(config: ConfigDict, arms: Sequence[Arm], divide: Callable[[Workloa
         parts = [part for part in runs[arm.name] for part in _divided(part, division.sizes)]
         for part in parts:
             numbered = [dataclasses.replace(each, member=next(members)) for each in part.members]
-            how = (part.phase, division.strategy, _places(part, parts))
+            how = (part.phase, division.executor, _padded_size(part, parts))
             chunks.append(PlannedChunk(next(numbers), *workload, arm.name, arm.optimizer, *how, numbered))
     tuned = config.study.mode == "tuned"
     spaces = {arm.name: {key: dataclasses.asdict(entry) for key, entry in arm.space().items()} for arm in arms}
@@ -178,7 +178,7 @@ def _divided(part: _Part, sizes: Callable[[int], Sequence[int]]) -> Iterator[_Pa
         yield _Part(part.phase, list(itertools.islice(members, size)))
 
 
-def _places(part: _Part, parts: Sequence[_Part]) -> int:
+def _padded_size(part: _Part, parts: Sequence[_Part]) -> int:
     """For how many runs to compile: one program for both phases, unless more than half of it would be idle in one."""
     largest = max(len(each.members) for each in parts)
     of_phase = max(len(each.members) for each in parts if each.phase == part.phase)

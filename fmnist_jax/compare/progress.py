@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from fmnist_jax.compare.plan import TUNE, Plan, PlannedChunk
 from fmnist_jax.compare.results import Line, Results, by_member
 from fmnist_jax.compare.selection import Winner
-from fmnist_jax.train.history import diverged
+from fmnist_jax.train.epoch_record import diverged
 
 _SPENT = ("compile", "train", "eval")
 

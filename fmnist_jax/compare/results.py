@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from fmnist_jax.atomic import append, cut
 from fmnist_jax.compare.plan import Plan, PlannedChunk
-from fmnist_jax.reading import Folder
-from fmnist_jax.train.history import diverged
+from fmnist_jax.files.atomic import append, truncate
+from fmnist_jax.files.reader import WorkdirReader
+from fmnist_jax.train.epoch_record import diverged
 from fmnist_jax.train.population import Outcome
 
 Line: TypeAlias = dict[str, Any]
@@ -35,7 +35,7 @@ class Results:
 
     def __init__(self, path: Path, plan: Plan):
         self._path = path
-        self._folder = Folder(path, "restore it, or take another --workdir to start over")
+        self._folder = WorkdirReader(path, "restore it, or take another --workdir to start over")
         self.lines = self._recover(plan)
         self.chunks = self._recover_chunks()
 
@@ -76,7 +76,7 @@ class Results:
         return found
 
     def _read(self, name: str) -> list[Line]:
-        return self._folder.objects(name, torn=True) if self._folder.has(name) else []
+        return self._folder.objects(name, allow_partial_tail=True) if self._folder.has(name) else []
 
     def _keep(self, name: str, lines: int) -> None:
         """Cuts off what stands in the file behind its first `lines` lines."""
@@ -85,7 +85,7 @@ class Results:
             parts = path.read_bytes().splitlines(keepends=True)
             size = sum(map(len, parts[:lines]))
             if size < path.stat().st_size:
-                cut(path, size)
+                truncate(path, size)
 
 
 def by_member(lines: Iterable[Line]) -> list[list[Line]]:

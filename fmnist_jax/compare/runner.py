@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from fmnist_jax import data, models, schedules
+from fmnist_jax import data, models
 from fmnist_jax.compare.arms import Arm, parse_arms
 from fmnist_jax.compare.config import SCHEMA, run_config, validate
 from fmnist_jax.compare.plan import (
@@ -36,7 +36,8 @@ from fmnist_jax.compare.statistics.permutation import least_pairs
 from fmnist_jax.compare.table import write_table
 from fmnist_jax.errors import WorkdirError, unknown_name
 from fmnist_jax.models import overview
-from fmnist_jax.train.history import diverged
+from fmnist_jax.optim import schedules
+from fmnist_jax.train.epoch_record import diverged
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import provenance
 from fmnist_jax.train.population import Outcome, Population
@@ -118,7 +119,7 @@ class _Study:
                 interrupts.check()
             except Interrupted as stop:
                 message = f"stopped after {results.runs} of {plan.members} runs"
-                raise Interrupted(stop.signal_number, message, at_once=stop.at_once) from None
+                raise Interrupted(stop.signal_number, message, immediate=stop.immediate) from None
 
     def _train(self, chunk: PlannedChunk, results: Results, interrupts: Interrupts, progress: StudyProgress) -> None:
         def on_epoch(epoch: int) -> None:
@@ -126,9 +127,9 @@ class _Study:
             interrupts.check()
 
         progress.start(chunk)
-        outcome = self._population(chunk.workload, chunk.optimizer, chunk.strategy).train(
+        outcome = self._population(chunk.workload, chunk.optimizer, chunk.executor).train(
             [_member(each.seed, each.hyperparameters or {}) for each in chunk.members],
-            places=chunk.places,
+            padded_size=chunk.padded_size,
             score_test=self.config.study.score_test and chunk.phase == FINAL,
             on_epoch=on_epoch,
             interrupts=interrupts,
@@ -151,16 +152,16 @@ class _Study:
 
     def _divide(self, workload: Workload, arm: Arm) -> Division:
         population = self._population(workload, arm.optimizer)
-        return Division(population.strategy, population.chunks)
+        return Division(population.executor, population.chunks)
 
-    def _population(self, workload: Workload, optimizer: str, strategy: str = "auto") -> Population:
+    def _population(self, workload: Workload, optimizer: str, executor: str = "auto") -> Population:
         """A population of such runs: the one that was asked for before, with what it has compiled, where it is kept."""
         key = (workload, optimizer)
         found = self._populations.pop(key, None)
-        if found is None or strategy not in ("auto", found.strategy):
+        if found is None or executor not in ("auto", found.executor):
             config = run_config(self.config, **workload._asdict(), optimizer=optimizer)
-            at_once = self.config.study.members_at_once
-            found = Population(config, self.dataset, strategy=strategy, at_once=at_once)
+            max_concurrent = self.config.study.members_at_once
+            found = Population(config, self.dataset, executor=executor, max_concurrent=max_concurrent)
         self._populations[key] = found
         if len(self._populations) > _KEPT:
             del self._populations[next(iter(self._populations))]  # the one that was not asked for the longest
@@ -221,6 +222,6 @@ def _took(chunk: PlannedChunk, outcome: Outcome) -> Line:
         "compile_seconds": outcome.compile_seconds,
         "train_seconds": sum(outcome.train_seconds),
         "eval_seconds": sum(outcome.eval_seconds),
-        "strategy": outcome.strategy,
+        "executor": outcome.executor,
         "device": outcome.device,
     }

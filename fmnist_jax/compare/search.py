@@ -12,9 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.stats import qmc
 
-from fmnist_jax import optimizers
 from fmnist_jax.compare.arms import Arm
-from fmnist_jax.optimizers import Hyperparameter
+from fmnist_jax.optim import optimizers
+from fmnist_jax.optim.optimizers import Hyperparameter
 
 
 def trial_settings(arm: Arm, trials: int, search: str, seed: int) -> list[dict[str, float]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from fmnist_jax.compare.results import Line, by_member
-from fmnist_jax.train.history import diverged
+from fmnist_jax.train.epoch_record import diverged
 
 
 class Winner(NamedTuple):

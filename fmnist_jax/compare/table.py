@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fmnist_jax.atomic import write_atomically
 from fmnist_jax.compare.plan import FINAL
 from fmnist_jax.compare.results import FIGURES, Line, by_member
-from fmnist_jax.train.history import diverged
+from fmnist_jax.files.atomic import write_atomically
+from fmnist_jax.train.epoch_record import diverged
 
 _COLUMNS = ("member", "model", "epochs", "schedule", "arm", "optimizer", "trial", "seed", "diverged")
 

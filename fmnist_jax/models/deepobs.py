@@ -6,7 +6,7 @@ import jax
 from flax import nnx
 
 from fmnist_jax.models.initializers import DEEPOBS
-from fmnist_jax.models.layers import Conv, Style, dense
+from fmnist_jax.models.layers import ComputeConfig, Conv, dense
 from fmnist_jax.models.registry import register
 
 
@@ -21,14 +21,14 @@ class TwoConvTwoDense(nnx.Module):
     - `first`: features of the first convolution, for a wider or narrower one; the second has twice as many.
     """
 
-    def __init__(self, *, first: int = 32, style: Style, rngs: nnx.Rngs):
+    def __init__(self, *, first: int = 32, compute: ComputeConfig, rngs: nnx.Rngs):
         def conv(fan_in: int, features: int) -> Conv:
-            return Conv(fan_in, features, 5, pool=True, padding="SAME", init=DEEPOBS, style=style, rngs=rngs)
+            return Conv(fan_in, features, 5, pool=True, padding="SAME", init=DEEPOBS, compute=compute, rngs=rngs)
 
         self.conv1 = conv(1, first)
         self.conv2 = conv(first, 2 * first)
-        self.hidden = dense(7 * 7 * 2 * first, 1024, init=DEEPOBS, style=style, rngs=rngs)
-        self.logits = dense(1024, 10, init=DEEPOBS, style=style, rngs=rngs)
+        self.hidden = dense(7 * 7 * 2 * first, 1024, init=DEEPOBS, compute=compute, rngs=rngs)
+        self.logits = dense(1024, 10, init=DEEPOBS, compute=compute, rngs=rngs)
 
     def __call__(self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None) -> jax.Array:
         del train, rngs  # Nothing in it behaves differently in training.

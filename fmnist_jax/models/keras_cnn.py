@@ -12,7 +12,7 @@ import jax
 from flax import nnx
 
 from fmnist_jax.models.initializers import KERAS
-from fmnist_jax.models.layers import Conv, Style, dense
+from fmnist_jax.models.layers import ComputeConfig, Conv, dense
 from fmnist_jax.models.registry import register
 
 
@@ -26,18 +26,18 @@ class KerasCNN(nnx.Module):
     - `first`: features of the first convolution; the second has twice as many.
     """
 
-    def __init__(self, *, third: int, hidden: int, first: int = 32, style: Style, rngs: nnx.Rngs):
+    def __init__(self, *, third: int, hidden: int, first: int = 32, compute: ComputeConfig, rngs: nnx.Rngs):
 
         def conv(fan_in: int, features: int, pool: bool) -> Conv:
-            return Conv(fan_in, features, 3, pool=pool, padding="VALID", init=KERAS, style=style, rngs=rngs)
+            return Conv(fan_in, features, 3, pool=pool, padding="VALID", init=KERAS, compute=compute, rngs=rngs)
 
         self.conv1 = conv(1, first, pool=True)
         self.conv2 = conv(first, 2 * first, pool=True)
         self.conv3 = conv(2 * first, third, pool=False) if third else None
         flat = 3 * 3 * third if third else 5 * 5 * 2 * first
-        self.hidden = dense(flat, hidden, init=KERAS, style=style, rngs=rngs) if hidden else None
+        self.hidden = dense(flat, hidden, init=KERAS, compute=compute, rngs=rngs) if hidden else None
         self.dropout = nnx.Dropout(0.5)
-        self.logits = dense(hidden or flat, 10, init=KERAS, style=style, rngs=rngs)
+        self.logits = dense(hidden or flat, 10, init=KERAS, compute=compute, rngs=rngs)
 
     def __call__(self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None) -> jax.Array:
         x = self.conv2(self.conv1(x))

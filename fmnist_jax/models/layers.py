@@ -1,4 +1,4 @@
-"""Layers that the models share: float32 parameters, the computation's dtype and convolution lowering explicit."""
+"""Layers that the models share: float32 parameters, the computation's dtype and convolution algorithm explicit."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from flax import nnx
 from fmnist_jax import ops
 from fmnist_jax.models.initializers import Initializers
 from fmnist_jax.ops.convolution import Padding
-from fmnist_jax.ops.lowering import Lowering
+from fmnist_jax.ops.lowering import ConvAlgorithm
 
 
 @dataclasses.dataclass(frozen=True)
-class Style:
+class ComputeConfig:
     """How a model computes, apart from its shape.
 
     **Attributes:**
 
     - `dtype`: of the computation; parameters stay float32.
-    - `lowering`: of the convolutions; see `fmnist_jax.ops`.
+    - `algorithm`: of the convolutions; see `fmnist_jax.ops`.
     """
 
     dtype: jnp.dtype = jnp.float32
-    lowering: Lowering = "auto"
+    algorithm: ConvAlgorithm = "auto"
 
 
 class Conv(nnx.Module):
@@ -43,32 +43,32 @@ class Conv(nnx.Module):
         pool: bool,
         padding: Padding,
         init: Initializers,
-        style: Style,
+        compute: ComputeConfig,
         rngs: nnx.Rngs,
     ):
         self.kernel = nnx.Param(init.kernel(rngs.params(), (size, size, fan_in, features), jnp.float32))
         self.bias = nnx.Param(init.bias(rngs.params(), (features,), jnp.float32))
         self.pool = pool
         self.padding: Padding = padding
-        self.style = style
+        self.compute = compute
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        kernel = self.kernel[...].astype(self.style.dtype)
-        bias = self.bias[...].astype(self.style.dtype)
-        x = x.astype(self.style.dtype)
+        kernel = self.kernel[...].astype(self.compute.dtype)
+        bias = self.bias[...].astype(self.compute.dtype)
+        x = x.astype(self.compute.dtype)
         if self.pool:
-            return ops.conv_relu_pool(x, kernel, bias, padding=self.padding, lowering=self.style.lowering)
-        return jax.nn.relu(ops.conv2d(x, kernel, padding=self.padding, lowering=self.style.lowering) + bias)
+            return ops.conv_relu_pool(x, kernel, bias, padding=self.padding, algorithm=self.compute.algorithm)
+        return jax.nn.relu(ops.conv2d(x, kernel, padding=self.padding, algorithm=self.compute.algorithm) + bias)
 
 
-def dense(fan_in: int, features: int, *, init: Initializers, style: Style, rngs: nnx.Rngs) -> nnx.Linear:
+def dense(fan_in: int, features: int, *, init: Initializers, compute: ComputeConfig, rngs: nnx.Rngs) -> nnx.Linear:
     """Returns a dense layer, `[batch, fan_in]` to `[batch, features]`."""
     return nnx.Linear(
         fan_in,
         features,
         kernel_init=init.kernel,
         bias_init=init.bias,
-        dtype=style.dtype,
+        dtype=compute.dtype,
         dot_general=ops.dot_general,
         rngs=rngs,
     )

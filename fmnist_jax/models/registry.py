@@ -1,4 +1,4 @@
-"""Models by name. A model is made by `factory(style=..., rngs=...)` and called as `model(x, train=..., rngs=...)`."""
+"""Models by name. A model is made by `factory(compute=..., rngs=...)` and called as `model(x, train=..., rngs=...)`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from fmnist_jax.errors import ConfigError, unknown_name
-from fmnist_jax.models.layers import Style
+from fmnist_jax.models.layers import ComputeConfig
 
 _Factory = TypeVar("_Factory", bound=Callable[..., nnx.Module])
 
@@ -48,10 +48,10 @@ def names() -> tuple[str, ...]:
     return tuple(_MODELS)
 
 
-def create(name: str, rngs: nnx.Rngs, style: Style | None = None) -> nnx.Module:
+def create(name: str, rngs: nnx.Rngs, compute: ComputeConfig | None = None) -> nnx.Module:
     """Makes the model registered as `name`; raises `ConfigError` for an unknown name."""
     check(name)
-    return _MODELS[name].factory(style=style or Style(), rngs=rngs)
+    return _MODELS[name].factory(compute=compute or ComputeConfig(), rngs=rngs)
 
 
 def check(name: str) -> None:
@@ -60,7 +60,7 @@ def check(name: str) -> None:
         raise unknown_name("config.model.name", name, _MODELS)
 
     def probe(images: jax.Array) -> jax.Array:
-        return _MODELS[name].factory(style=Style(), rngs=nnx.Rngs(0))(images, train=False)
+        return _MODELS[name].factory(compute=ComputeConfig(), rngs=nnx.Rngs(0))(images, train=False)
 
     logits = jax.eval_shape(probe, jax.ShapeDtypeStruct((2, 28, 28, 1), jnp.float32))
     if logits.shape != (2, 10):

@@ -9,18 +9,24 @@ from typing import Any, Literal
 import jax
 from jax import lax
 
-from fmnist_jax.ops import chunks, fourier, patches, spread, winograd
+from fmnist_jax.ops import chunks, fourier, patches, winograd
 from fmnist_jax.ops.fourier import Spectrum
-from fmnist_jax.ops.lowering import Lowering, choose
+from fmnist_jax.ops.lowering import ConvAlgorithm, choose
 from fmnist_jax.ops.patches import Pair
 from fmnist_jax.ops.winograd import Tiling
+from fmnist_jax.runtime import batch_sharding
 
 Padding = Literal["VALID", "SAME"] | Sequence[tuple[int, int]]
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
 def conv2d(
-    x: jax.Array, kernel: jax.Array, *, strides: Pair = (1, 1), padding: Padding = "VALID", lowering: Lowering = "auto"
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    strides: Pair = (1, 1),
+    padding: Padding = "VALID",
+    algorithm: ConvAlgorithm = "auto",
 ) -> jax.Array:
     """Convolves as `lax.conv_general_dilated` does with layouts NHWC, HWIO, NHWC.
 
@@ -31,21 +37,21 @@ def conv2d(
     - `strides`: down and across.
     - `padding`: `"VALID"`, `"SAME"`, or `((above, below), (left, right))`.
 
-    **Returns:** `[batch, height', width', out]`, the same values for every lowering up to rounding.
+    **Returns:** `[batch, height', width', out]`, the same values for every algorithm up to rounding.
     """
     strides, (at, size) = tuple(strides), frame(x, kernel, strides, padding)
     out = patches.positions(size, kernel, strides)
     spectrum = Spectrum(x.shape[1:3], at, kernel.shape[:2], out)
-    chosen = choose(lowering, kernel, strides, spectrum, x.shape[0] // spread.parts())
+    chosen = choose(algorithm, kernel, strides, spectrum, x.shape[0] // batch_sharding.num_shards())
     if chosen == "xla" or 0 in (*x.shape, *kernel.shape, *out):
         return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_LAYOUT)
     if chosen == "patches":
         return _by_patches(patches.framed(x, at, size), kernel, strides)
     if chosen == "fourier":
-        return spread.over_batch(lambda *arrays: _compiled_fourier(*arrays, spectrum), (x,), (kernel,))
+        return batch_sharding.shard_map_batch(lambda *arrays: _compiled_fourier(*arrays, spectrum), (x,), (kernel,))
     tiling = Tiling.of(out, kernel.shape[:2])
     framed = patches.framed(x, at, tiling.covered)
-    whole = spread.over_batch(lambda *arrays: _compiled_winograd(*arrays, tiling), (framed,), (kernel,))
+    whole = batch_sharding.shard_map_batch(lambda *arrays: _compiled_winograd(*arrays, tiling), (framed,), (kernel,))
     return patches.fitted(whole, out)
 
 
@@ -62,7 +68,7 @@ def conv_general_dilated(
 ) -> jax.Array:
     """Stands in for `lax.conv_general_dilated`, e.g. as `nnx.Conv(..., conv_general_dilated=conv_general_dilated)`.
 
-    Plain two-dimensional convolutions in `nnx.Conv`'s layout go through `conv2d` with the automatic lowering; dilated,
+    Plain two-dimensional convolutions in `nnx.Conv`'s layout go through `conv2d` with the automatic algorithm; dilated,
     grouped and other ones through XLA.
     """
     numbers = lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)

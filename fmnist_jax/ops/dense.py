@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.sharding import PartitionSpec
 
-from fmnist_jax.ops import spread
+from fmnist_jax.runtime import batch_sharding
 
 _PLAIN = (((1,), (0,)), ((), ()))
 
@@ -20,8 +20,8 @@ def dot_general(lhs: jax.Array, rhs: jax.Array, dimension_numbers: Any, **option
     JAX's own gradient for the kernel of `x @ kernel` is a product that comes out transposed. XLA turns it round within
     the optimizer's update, reading it across its rows, which takes longer than the product where the kernel is large.
 
-    Where a batch is spread over devices (`fmnist_jax.ops.spread`), they share a kernel that has more numbers than would
-    then pass between them, if they can do so evenly.
+    Where a batch is sharded over devices (`fmnist_jax.runtime.batch_sharding`), they share a kernel that has more
+    numbers than would then pass between them, if they can do so evenly.
     """
     plain = lhs.ndim == rhs.ndim == 2 and lhs.dtype == rhs.dtype and not any(options.values())
     if plain and tuple(map(tuple, dimension_numbers[0])) == _PLAIN[0] and not any(dimension_numbers[1]):
@@ -32,7 +32,7 @@ def dot_general(lhs: jax.Array, rhs: jax.Array, dimension_numbers: Any, **option
 
 def _worth_spreading(x: jax.Array, kernel: jax.Array) -> bool:
     """Whether the kernel has more numbers than pass between the devices when they share it."""
-    parts = spread.parts()
+    parts = batch_sharding.num_shards()
     even = x.shape[0] % parts == 0 and kernel.shape[0] % parts == 0
     # In less than float32 the devices' partial sums would be rounded before they are added up.
     exact = x.dtype in (jnp.float32, jnp.float64)
@@ -47,13 +47,13 @@ def _shared(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """
 
     def product(x: jax.Array, rows: jax.Array) -> jax.Array:
-        of_rows = lax.all_to_all(x, spread.AXIS, split_axis=1, concat_axis=0, tiled=True)
-        return lax.psum_scatter(_product(of_rows, rows), spread.AXIS, tiled=True)
+        of_rows = lax.all_to_all(x, batch_sharding.AXIS, split_axis=1, concat_axis=0, tiled=True)
+        return lax.psum_scatter(_product(of_rows, rows), batch_sharding.AXIS, tiled=True)
 
-    rows = PartitionSpec(spread.AXIS)
-    return jax.shard_map(product, in_specs=(rows, rows), out_specs=rows, axis_names={spread.AXIS}, check_vma=False)(
-        x, kernel
-    )
+    rows = PartitionSpec(batch_sharding.AXIS)
+    return jax.shard_map(
+        product, in_specs=(rows, rows), out_specs=rows, axis_names={batch_sharding.AXIS}, check_vma=False
+    )(x, kernel)
 
 
 @jax.custom_vjp

@@ -12,7 +12,7 @@ from fmnist_jax.ops.fourier import Spectrum
 from fmnist_jax.ops.patches import Pair
 from fmnist_jax.ops.winograd import Tiling
 
-Lowering = Literal["auto", "xla", "patches", "winograd", "fourier"]
+ConvAlgorithm = Literal["auto", "xla", "patches", "winograd", "fourier"]
 
 # Tiles for larger ones that hold a pooling window round more than float32 can bear, those for 6x6 in the first place.
 _LARGEST_WINOGRAD = 5
@@ -26,9 +26,9 @@ _KERNEL_NUMBER = 20
 
 
 def choose(
-    lowering: Lowering, kernel: jax.Array, strides: Pair, spectrum: Spectrum, batch: int, multiple: int = 1
-) -> Lowering:
-    """Returns `lowering` for `kernel[kernel height, kernel width, in, out]`, with `"auto"` replaced by the fastest.
+    algorithm: ConvAlgorithm, kernel: jax.Array, strides: Pair, spectrum: Spectrum, batch: int, multiple: int = 1
+) -> ConvAlgorithm:
+    """Returns `algorithm` for `kernel[kernel height, kernel width, in, out]`, with `"auto"` replaced by the fastest.
 
     On a CPU, XLA's own convolution loses its fast path inside a loop body (jax issue 12868), so that matrix products
     are many times faster there; accelerators have good convolutions of their own. Winograd's filtering and products of
@@ -44,27 +44,27 @@ def choose(
     - `batch`: for how many images the kernel is transformed.
     - `multiple`: as of `Tiling.of`.
     """
-    if lowering == "auto":
-        lowering = _fastest(kernel, strides, spectrum, batch, multiple)
+    if algorithm == "auto":
+        algorithm = _fastest(kernel, strides, spectrum, batch, multiple)
     transformed = kernel.dtype in (jnp.float32, jnp.float64) and tuple(strides) == (1, 1)
     possible = {"winograd": transformed and _fits_winograd(kernel), "fourier": transformed}
-    return lowering if possible.get(lowering, True) else "patches"
+    return algorithm if possible.get(algorithm, True) else "patches"
 
 
-def _fastest(kernel: jax.Array, strides: Pair, spectrum: Spectrum, batch: int, multiple: int) -> Lowering:
+def _fastest(kernel: jax.Array, strides: Pair, spectrum: Spectrum, batch: int, multiple: int) -> ConvAlgorithm:
     if jax.default_backend() != "cpu":
         return "xla"
     if kernel.shape[2] < 8 or min(kernel.shape[:2]) == 1 or tuple(strides) != (1, 1):
         return "patches"
     channels = kernel.shape[2:]
-    work: dict[Lowering, float] = {
+    work: dict[ConvAlgorithm, float] = {
         "patches": math.prod(spectrum.out) * (_PRODUCT * kernel.size + math.prod(kernel.shape[:3]))
     }
     if max(spectrum.period) <= _LARGEST_FOURIER and spectrum.kernel_numbers * math.prod(channels) <= _LARGEST_SPECTRUM:
         work["fourier"] = _work(spectrum, channels, batch)
     if _fits_winograd(kernel):
         work["winograd"] = _work(Tiling.of(spectrum.out, kernel.shape[:2], multiple), channels, batch)
-    return min(work, key=lambda lowering: work[lowering])
+    return min(work, key=lambda algorithm: work[algorithm])
 
 
 def _work(transformed: Spectrum | Tiling, channels: Pair, batch: int) -> float:

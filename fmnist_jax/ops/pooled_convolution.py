@@ -15,15 +15,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fmnist_jax.ops import patches, spread
+from fmnist_jax.ops import patches
 from fmnist_jax.ops.convolution import Padding, conv2d, frame
 from fmnist_jax.ops.fence import fenced
 from fmnist_jax.ops.filters import ByPatches, ByWinograd
 from fmnist_jax.ops.fourier import Spectrum
-from fmnist_jax.ops.lowering import Lowering, choose
+from fmnist_jax.ops.lowering import ConvAlgorithm, choose
 from fmnist_jax.ops.patches import Pair
 from fmnist_jax.ops.phases import ByFourier, Filtered, Phases
 from fmnist_jax.ops.winograd import Tiling
+from fmnist_jax.runtime import batch_sharding
 
 
 def conv_relu_pool(
@@ -33,7 +34,7 @@ def conv_relu_pool(
     *,
     strides: Pair = (1, 1),
     padding: Padding = "VALID",
-    lowering: Lowering = "auto",
+    algorithm: ConvAlgorithm = "auto",
 ) -> jax.Array:
     """Returns `max_pool_2x2(relu(conv2d(x, kernel) + bias))`; an odd last row or column is dropped by the pooling.
 
@@ -51,16 +52,18 @@ def conv_relu_pool(
     pooled = tuple(n // 2 for n in patches.positions(size, kernel, strides))
     out, taps = tuple(2 * n for n in pooled), kernel.shape[:2]
     spectrum = Spectrum(x.shape[1:3], at, taps, out)
-    chosen = choose(lowering, kernel, strides, spectrum, x.shape[0] // spread.parts(), multiple=2)
+    chosen = choose(algorithm, kernel, strides, spectrum, x.shape[0] // batch_sharding.num_shards(), multiple=2)
     if chosen == "xla" or 0 in (*x.shape, *kernel.shape, *pooled):
-        return max_pool(jax.nn.relu(conv2d(x, kernel, strides=strides, padding=padding, lowering="xla") + bias))
+        return max_pool(jax.nn.relu(conv2d(x, kernel, strides=strides, padding=padding, algorithm="xla") + bias))
     if chosen == "fourier":
         phases: Phases = ByFourier(spectrum)
     elif chosen == "winograd":
         phases = Filtered(ByWinograd(Tiling.of(out, taps, multiple=2)), at)
     else:
         phases = Filtered(ByPatches(size, strides, pooled), at)
-    return spread.over_batch(lambda *arrays: _compiled(*arrays, _Layer(phases, pooled)), (x,), (kernel, bias))
+    return batch_sharding.shard_map_batch(
+        lambda *arrays: _compiled(*arrays, _Layer(phases, pooled)), (x,), (kernel, bias)
+    )
 
 
 def max_pool(x: jax.Array) -> jax.Array:

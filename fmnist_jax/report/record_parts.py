@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fmnist_jax.config import SCHEMA, Schema
+from fmnist_jax.config.schema import SCHEMA, Schema
 from fmnist_jax.report.markup import Markup, element, join, markup
 from fmnist_jax.report.page import banner, bullets, command, paragraphs, section, table
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from fmnist_jax.atomic import remove, write_atomically
+from fmnist_jax.files.atomic import remove, write_atomically
 from fmnist_jax.report.page import Picture
 
 

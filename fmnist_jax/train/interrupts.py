@@ -18,14 +18,14 @@ class Interrupted(Exception):
     **Attributes:**
 
     - `signal_number`, and `exit_code`, 128 more.
-    - `at_once`: whether a computation may still be running, which an ordinary exit would wait for.
+    - `immediate`: whether a computation may still be running, which an ordinary exit would wait for.
     """
 
-    def __init__(self, signal_number: int, message: str, *, at_once: bool = False):
+    def __init__(self, signal_number: int, message: str, *, immediate: bool = False):
         super().__init__(message)
         self.signal_number = signal_number
         self.exit_code = 128 + signal_number
-        self.at_once = at_once
+        self.immediate = immediate
 
 
 class Interrupts:
@@ -69,7 +69,7 @@ class Interrupts:
         leaves = jax.tree.leaves(arrays)
         while not all(leaf.is_ready() for leaf in leaves):
             if self._count > self._finish_epoch and self.received is not None:
-                raise Interrupted(self.received, "stopped at once, within an epoch", at_once=True)
+                raise Interrupted(self.received, "stopped at once, within an epoch", immediate=True)
             time.sleep(poll)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

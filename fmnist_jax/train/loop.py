@@ -12,13 +12,14 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from fmnist_jax import config as config_schema
 from fmnist_jax import data
+from fmnist_jax.config import schema as config_schema
 from fmnist_jax.models import overview
-from fmnist_jax.train import devices, records
-from fmnist_jax.train.alone import Alone
+from fmnist_jax.runtime import devices
+from fmnist_jax.train import writers
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
-from fmnist_jax.train.history import diverged, epoch_record
+from fmnist_jax.train.data_parallel import DataParallelRun
+from fmnist_jax.train.epoch_record import diverged, epoch_record
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import manifest
 from fmnist_jax.train.progress import EpochProgress
@@ -58,7 +59,7 @@ class _Session:
         self.dataset = dataset
         self.folder = folder
         self.devices = devices.for_training(config)
-        self.alone = Alone(config, len(dataset.train), self.devices)
+        self.alone = DataParallelRun(config, len(dataset.train), self.devices)
         self.run, self.template = self.alone.run, self.alone.template
         self.compile_seconds = 0.0
 
@@ -75,7 +76,7 @@ class _Session:
     def finished(self) -> dict[str, Any] | None:
         """The summary, where an earlier process wrote it, the last thing that a run does; else `None`."""
         file = self.folder / "summary.json"
-        return records.read_json(file) if file.exists() else None
+        return writers.read_json(file) if file.exists() else None
 
     def train(self, checkpoints: Checkpoints) -> Checkpoint:
         """Trains the epochs that are left and returns the last one's checkpoint."""
@@ -84,7 +85,7 @@ class _Session:
             at = Checkpoint(0, jax.jit(self.run.init)(self.alone.member), [])
         at = at._replace(state=self.alone.put(at.state))
         checkpoints.tidy(at)
-        records.write_metrics(self.folder / "metrics.jsonl", at.history)
+        writers.write_metrics(self.folder / "metrics.jsonl", at.history)
         if self._over(at):
             return at
         self._announce(at)
@@ -114,10 +115,10 @@ class _Session:
         scores = write_scores(self.folder, self.run, at.state, getattr(self.dataset, split))
         if split == "test":
             at.history[-1].update(test_loss=scores["loss"], test_accuracy=scores["accuracy"])
-            records.write_metrics(self.folder / "metrics.jsonl", at.history)
+            writers.write_metrics(self.folder / "metrics.jsonl", at.history)
         summary = self._summary(at, split)
-        records.write_json(self.folder / "summary.json", summary)
-        return records.finite(summary)
+        writers.write_json(self.folder / "summary.json", summary)
+        return writers.finite(summary)
 
     def _over(self, at: Checkpoint) -> bool:
         return at.epoch >= self.config.train.epochs or self._diverged(at)
@@ -146,7 +147,7 @@ class _Session:
     def _save(self, checkpoints: Checkpoints, at: Checkpoint, *, last: bool) -> None:
         if last or at.epoch % self.config.checkpoint.every == 0:
             checkpoints.save(at.epoch, at.state, at.history)
-        records.write_metrics(self.folder / "metrics.jsonl", at.history)
+        writers.write_metrics(self.folder / "metrics.jsonl", at.history)
         if last:
             # While signals are held back: no later one is to stop its writing.
             checkpoints.wait()

@@ -3,7 +3,7 @@
 ```python
 population = Population(config, dataset)
 sizes = population.chunks(len(members))  # e.g. 7, 7, 6 of 20
-outcome = population.train(members[:7], places=sizes[0])
+outcome = population.train(members[:7], padded_size=sizes[0])
 ```
 """
 
@@ -21,16 +21,16 @@ from ml_collections import ConfigDict
 
 from fmnist_jax.data import Dataset
 from fmnist_jax.errors import ConfigError
-from fmnist_jax.train import resources
-from fmnist_jax.train.chunk import Chunk
-from fmnist_jax.train.history import diverged, epoch_record
+from fmnist_jax.runtime import memory
+from fmnist_jax.train.epoch_record import diverged, epoch_record
+from fmnist_jax.train.executor import MemberBatch
 from fmnist_jax.train.interrupts import Interrupts
-from fmnist_jax.train.looped import Looped
 from fmnist_jax.train.run import make_run
 from fmnist_jax.train.state import Member, member_of
-from fmnist_jax.train.vmapped import Vmapped
+from fmnist_jax.train.threads import ThreadExecutor
+from fmnist_jax.train.vmapped import VmapExecutor
 
-_STRATEGIES = {"vmap": Vmapped, "loop": Looped}
+_EXECUTORS = {"vmap": VmapExecutor, "threads": ThreadExecutor}
 History = list[dict[str, Any]]
 
 
@@ -46,14 +46,14 @@ class Outcome(NamedTuple):
     - `train_seconds`, `eval_seconds`: of each epoch, by the clock, for the whole chunk; scoring the test set is not in
       them. Where all members diverge there are fewer than the config's epochs.
     - `compile_seconds`: what the population has compiled since its last outcome, while it looked for chunks included.
-    - `strategy`: `"vmap"` or `"loop"`; `device`: the kind of the devices, and how many where they are several.
+    - `executor`: `"vmap"` or `"threads"`; `device`: the kind of the devices, and how many where they are several.
     """
 
     histories: list[History]
     train_seconds: list[float]
     eval_seconds: list[float]
     compile_seconds: float
-    strategy: str
+    executor: str
     device: str
 
 
@@ -63,11 +63,11 @@ class Population:
     **Arguments:**
 
     - `config`: of the model, the optimizer's name, schedule, epochs, batches. Members bring seed and hyperparameters.
-    - `strategy`: `"vmap"`: one program for all members of a chunk, sharded over the devices. `"loop"`: the program of
-      a single run for each, on the first of the devices, as many side by side as there are cores. `"auto"` takes
-      `"loop"` on a CPU, else `"vmap"`.
+    - `executor`: `"vmap"`: one program for all members of a chunk, sharded over the devices. `"threads"`: the program
+      of a single run for each, on the first device, as many side by side as there are cores. `"auto"` takes
+      `"threads"` on a CPU, else `"vmap"`.
     - `devices`: those of this process, where it is `None`.
-    - `at_once`: members in a chunk at most; 0: as many as memory allows, with `"loop"` one for each core.
+    - `max_concurrent`: members in a chunk at most; 0: as many as memory allows, with `"threads"` one for each core.
     - `budget_bytes`: memory to be taken on each device; `None`: what is free now, but for a margin.
 
     **Raises:** `ConfigError` as `make_run` does.
@@ -78,21 +78,21 @@ class Population:
         config: ConfigDict,
         dataset: Dataset,
         *,
-        strategy: str = "auto",
+        executor: str = "auto",
         devices: Sequence[jax.Device] | None = None,
-        at_once: int = 0,
+        max_concurrent: int = 0,
         budget_bytes: int | None = None,
     ):
-        self._config, self._at_once = config, at_once
+        self._config, self._max_concurrent = config, max_concurrent
         self._run = make_run(config, len(dataset.train))
         devices = list(devices or jax.local_devices())
-        self.strategy = _faster(devices[0]) if strategy == "auto" else strategy
-        if self.strategy == "loop":
+        self.executor = _faster(devices[0]) if executor == "auto" else executor
+        if self.executor == "threads":
             # It takes nothing of the others: on a CPU, where devices share the host's memory, the first has all of it.
             devices = devices[:1]
-        budget = resources.available(devices) if budget_bytes is None else budget_bytes
-        self._strategy = _STRATEGIES[self.strategy](self._run, dataset, devices, budget)
-        self.device = self._strategy.device
+        budget = memory.available_bytes(devices) if budget_bytes is None else budget_bytes
+        self._executor = _EXECUTORS[self.executor](self._run, dataset, devices, budget)
+        self.device = self._executor.device
         self._compile_seconds = 0.0
 
     def chunks(self, members: int) -> list[int]:
@@ -103,11 +103,11 @@ class Population:
         **Raises:** `ConfigError` where memory does not suffice for one member.
         """
         with _memory_errors(1):
-            size = self._strategy.size(member_of(self._config), members, self._at_once)
+            size = self._executor.size(member_of(self._config), members, self._max_concurrent)
         whole, rest = divmod(members, size)
         return [size] * whole + [rest] * bool(rest)
 
-    def begin(self, members: Sequence[Member], *, places: int = 0) -> Chunk:
+    def begin(self, members: Sequence[Member], *, padded_size: int = 0) -> MemberBatch:
         """Returns a chunk of members at their beginning, for who wants to train it by himself; else see `train`.
 
         **Raises:** `ValueError` as `train` does.
@@ -115,15 +115,15 @@ class Population:
         names = {tuple(sorted(member.hyperparameters)) for member in members}
         if len(names) != 1:
             raise ValueError(f"members of a population need the same hyperparameters, not {sorted(names)}")
-        if places and places < len(members):
-            raise ValueError(f"{len(members)} members do not fit into {places} places")
-        return self._strategy.begin(members, places or len(members))
+        if padded_size and padded_size < len(members):
+            raise ValueError(f"{len(members)} members do not fit into {padded_size} places")
+        return self._executor.begin(members, padded_size or len(members))
 
     def train(
         self,
         members: Sequence[Member],
         *,
-        places: int = 0,
+        padded_size: int = 0,
         score_test: bool = False,
         on_epoch: Callable[[int], None] | None = None,
         interrupts: Interrupts | None = None,
@@ -131,21 +131,21 @@ class Population:
         """Trains a chunk of members to the end.
 
         A member's numbers are those of the same run alone, up to float32 rounding. They depend on the member, the
-        config, the devices and `places`, and on nothing else: not on who else is in the chunk.
+        config, the devices and `padded_size`, and on nothing else: not on who else is in the chunk.
 
         **Arguments:**
 
         - `members`: with the same names of hyperparameters, as one program is to serve them all.
-        - `places`: how many members to compile for: the size of the largest chunk, so that the last one, padded, needs
-          no compilation of its own; 0: as many as there are.
+        - `padded_size`: how many members to compile for: the size of the largest chunk, so that the last one needs no
+          compilation of its own; 0: as many as there are.
         - `score_test`: score the test set, once, after the last epoch.
         - `on_epoch`: told of each (1-based) epoch of the chunk when it is done; it may raise, to stop.
         - `interrupts`: those that are entered, so that a second signal stops within an epoch.
 
-        **Raises:** `ValueError` where the names of hyperparameters differ or `places` are too few; `ConfigError` where
-        memory does not suffice; `Interrupted` as `interrupts` does.
+        **Raises:** `ValueError` where the names of hyperparameters differ or `padded_size` is too small; `ConfigError`
+        where memory does not suffice; `Interrupted` as `interrupts` does.
         """
-        with _memory_errors(len(members)), self.begin(members, places=places) as chunk:
+        with _memory_errors(len(members)), self.begin(members, padded_size=padded_size) as chunk:
             chunk.prepare(["val", "test"] if score_test else ["val"])
             training = _Training(chunk, self._rates(members), self._run.steps_per_epoch, interrupts or Interrupts())
             training.train(on_epoch or (lambda epoch: None))
@@ -156,7 +156,7 @@ class Population:
             training.train_seconds,
             training.eval_seconds,
             self._newly_compiled(),
-            self.strategy,
+            self.executor,
             self.device,
         )
 
@@ -168,14 +168,14 @@ class Population:
         return np.asarray(rates(stacked, epochs * self._run.steps_per_epoch - 1))
 
     def _newly_compiled(self) -> float:
-        before, self._compile_seconds = self._compile_seconds, self._strategy.compile_seconds
+        before, self._compile_seconds = self._compile_seconds, self._executor.compile_seconds
         return self._compile_seconds - before
 
 
 class _Training:
     """A chunk on its way through the epochs, and what is recorded of it."""
 
-    def __init__(self, chunk: Chunk, rates: np.ndarray, steps_per_epoch: int, interrupts: Interrupts):
+    def __init__(self, chunk: MemberBatch, rates: np.ndarray, steps_per_epoch: int, interrupts: Interrupts):
         self._chunk, self._rates, self._steps_per_epoch, self._interrupts = chunk, rates, steps_per_epoch, interrupts
         self.histories: list[History] = [[] for _ in rates]
         self.train_seconds: list[float] = []
@@ -219,7 +219,7 @@ def _faster(device: jax.Device) -> str:
     # On a CPU the members of one program multiply many small matrices, one after the other. Measured with model3 in
     # batches of 256 on two cores, milliseconds a step and member: alone 42, two side by side 21, one program of two 23,
     # of four 28. What measures it anywhere: scripts/benchmark.py --growth.
-    return "loop" if device.platform == "cpu" else "vmap"
+    return "threads" if device.platform == "cpu" else "vmap"
 
 
 @contextlib.contextmanager

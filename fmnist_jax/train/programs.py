@@ -11,8 +11,8 @@ import jax
 from jax.sharding import Sharding
 from jax.stages import Compiled
 
-from fmnist_jax import compiling
 from fmnist_jax.data.device import DeviceSplit
+from fmnist_jax.runtime import compiler
 from fmnist_jax.train.run import Run
 from fmnist_jax.train.state import Member, TrainState
 
@@ -59,7 +59,7 @@ class Programs:
 
     def _compile(self, function: Any, *arguments: Any) -> Compiled:
         begun = time.perf_counter()
-        compiled = compiling.compiled(function.lower(*arguments))
+        compiled = compiler.compile_lowered(function.lower(*arguments))
         self.seconds += time.perf_counter() - begun
         return compiled
 

@@ -1,8 +1,8 @@
-"""The heart: a run of training as pure functions over a member, to be jitted, vmapped and sharded by the caller.
+"""The run functions: training as pure functions over a member, for the caller to jit, vmap and shard.
 
-`jit(epoch)` is one run, `jit(vmap(epoch))` a population; under a mesh with an axis of batches (`fmnist_jax.ops.spread`)
-each batch of a run is spread over devices. Everything random derives from the member's seed by `fold_in`
-of what it is for and of the step, so that it depends on nothing that a stop and a resume could change.
+`jit(epoch)` is one run, `jit(vmap(epoch))` a population; under a mesh with a batch axis
+(`fmnist_jax.runtime.batch_sharding`) each batch of a run is sharded over devices. All randomness derives from the
+member's seed by `fold_in` of purpose and step, so nothing depends on where a run was stopped and resumed.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from flax import nnx
 from jax import lax
 from ml_collections import ConfigDict
 
-from fmnist_jax import models, optimizers, schedules
+from fmnist_jax import models
 from fmnist_jax.data.device import DeviceSplit, normalise
 from fmnist_jax.errors import ConfigError
-from fmnist_jax.ops import spread
+from fmnist_jax.optim import optimizers, schedules
+from fmnist_jax.runtime import batch_sharding
 from fmnist_jax.train import batches
-from fmnist_jax.train.counts import Counts, count, total
+from fmnist_jax.train.metrics import MetricSums, batch_metrics, merge
 from fmnist_jax.train.state import Member, TrainState
 
 # What a key is for; folded into the run's key first.
@@ -46,8 +47,8 @@ class Run:
     """
 
     init: Callable[[Member], TrainState]
-    epoch: Callable[[TrainState, Member, DeviceSplit], tuple[TrainState, Counts]]
-    evaluate: Callable[[TrainState, DeviceSplit], Counts]
+    epoch: Callable[[TrainState, Member, DeviceSplit], tuple[TrainState, MetricSums]]
+    evaluate: Callable[[TrainState, DeviceSplit], MetricSums]
     predict: Callable[[TrainState, jax.Array], jax.Array]
     learning_rate: Callable[[Member, jax.Array], jax.Array]
     steps_per_epoch: int
@@ -83,7 +84,7 @@ class _Heart:
         self.scale = schedules.make(
             **config.schedule, total_steps=self.total_steps, steps_per_epoch=self.steps_per_epoch
         )
-        self.style = models.Style(jnp.dtype(config.precision), config.model.conv_lowering)
+        self.compute = models.ComputeConfig(jnp.dtype(config.precision), config.model.conv_algorithm)
         self.structure = nnx.graphdef(nnx.eval_shape(lambda: self._create(jax.random.key(0))))
 
     def run(self) -> Run:
@@ -110,39 +111,41 @@ class _Heart:
             ema=jax.tree.map(jnp.copy, params) if self.config.train.ema_decay else None,
         )
 
-    def epoch(self, state: TrainState, member: Member, train: DeviceSplit) -> tuple[TrainState, Counts]:
+    def epoch(self, state: TrainState, member: Member, train: DeviceSplit) -> tuple[TrainState, MetricSums]:
         key = jax.random.fold_in(_key(state, _SHUFFLE), state.step)
         order = batches.shuffled(key, train.labels.shape[0], self.config.train.batch_size)
 
-        def step(state: TrainState, batch: tuple[jax.Array, jax.Array]) -> tuple[TrainState, Counts]:
-            rows, valid = spread.constrain(batch)
+        def step(state: TrainState, batch: tuple[jax.Array, jax.Array]) -> tuple[TrainState, MetricSums]:
+            rows, valid = batch_sharding.shard_batch(batch)
             return self._step(state, member, normalise(train.images[rows]), train.labels[rows], valid)
 
         state, counts = lax.scan(step, state, order)
-        return state, total(counts)
+        return state, merge(counts)
 
-    def evaluate(self, state: TrainState, split: DeviceSplit) -> Counts:
-        def score(_: None, batch: tuple[jax.Array, jax.Array]) -> tuple[None, Counts]:
-            rows, valid = spread.constrain(batch)
-            return None, count(self._logits(state, split.images[rows]), split.labels[rows], valid)
+    def evaluate(self, state: TrainState, split: DeviceSplit) -> MetricSums:
+        def score(_: None, batch: tuple[jax.Array, jax.Array]) -> tuple[None, MetricSums]:
+            rows, valid = batch_sharding.shard_batch(batch)
+            return None, batch_metrics(self._logits(state, split.images[rows]), split.labels[rows], valid)
 
         _, counts = lax.scan(score, None, batches.in_order(split.labels.shape[0], self._eval_batch(split.labels)))
-        return total(counts)
+        return merge(counts)
 
     def predict(self, state: TrainState, images: jax.Array) -> jax.Array:
         rows, _ = batches.in_order(images.shape[0], self._eval_batch(images))
-        probabilities = lax.map(lambda batch: self._probabilities(state, images[spread.constrain(batch)]), rows)
+        probabilities = lax.map(
+            lambda batch: self._probabilities(state, images[batch_sharding.shard_batch(batch)]), rows
+        )
         return probabilities.reshape(-1, probabilities.shape[-1])[: images.shape[0]]
 
     def _step(
         self, state: TrainState, member: Member, images: jax.Array, labels: jax.Array, valid: jax.Array
-    ) -> tuple[TrainState, Counts]:
+    ) -> tuple[TrainState, MetricSums]:
         dropout = jax.random.fold_in(_key(state, _DROPOUT), state.step)
 
-        def loss(params: Any) -> tuple[jax.Array, tuple[Counts, Any]]:
+        def loss(params: Any) -> tuple[jax.Array, tuple[MetricSums, Any]]:
             model = nnx.merge(self.structure, params, state.model_state)
             logits = model(images, train=True, rngs=nnx.Rngs(dropout=dropout)).astype(jnp.float32)
-            counts = count(logits, labels, valid)
+            counts = batch_metrics(logits, labels, valid)
             return counts.loss / counts.examples, (counts, _arrays(model)[1])
 
         gradients, (counts, model_state) = jax.grad(loss, has_aux=True)(state.params)
@@ -170,13 +173,13 @@ class _Heart:
         return jax.nn.softmax(self._logits(state, images))
 
     def _create(self, key: jax.Array) -> nnx.Module:
-        return models.create(self.config.model.name, nnx.Rngs(params=key), self.style)
+        return models.create(self.config.model.name, nnx.Rngs(params=key), self.compute)
 
     def _optimizer(self, member: Member) -> optax.GradientTransformation:
         return optimizers.build(self.config.optimizer.name, member.hyperparameters, self.scale)
 
     def _eval_batch(self, rows: jax.Array) -> int:
-        wanted, parts = min(self.config.train.eval_batch_size, rows.shape[0]), spread.parts()
+        wanted, parts = min(self.config.train.eval_batch_size, rows.shape[0]), batch_sharding.num_shards()
         # Rounded up, so that the devices share it evenly: its rows beyond the last example are masked like any.
         return -(-wanted // parts) * parts
 

@@ -13,9 +13,10 @@ from ml_collections import ConfigDict
 from fmnist_jax import data
 from fmnist_jax.data import Split, device
 from fmnist_jax.errors import WorkdirError, unknown_name
-from fmnist_jax.train import devices, records
-from fmnist_jax.train.alone import Alone
+from fmnist_jax.runtime import devices
+from fmnist_jax.train import writers
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
+from fmnist_jax.train.data_parallel import DataParallelRun
 from fmnist_jax.train.run import Run
 from fmnist_jax.train.state import TrainState
 from fmnist_jax.train.workdir import check_data, read_config, read_manifest
@@ -35,7 +36,7 @@ def load_trained(workdir: str | os.PathLike[str]) -> Trained:
     """Reads the newest checkpoint of the run in `workdir`; raises `WorkdirError` where there is none to use."""
     folder = Path(workdir)
     config = read_config(folder)
-    alone = Alone(config, read_manifest(folder)["data"]["examples"]["train"], devices.for_scoring(config))
+    alone = DataParallelRun(config, read_manifest(folder)["data"]["examples"]["train"], devices.for_scoring(config))
     if not (folder / "checkpoints").is_dir():
         raise WorkdirError(f"{folder} has no checkpoint yet; let scripts/train.py finish an epoch first")
     checkpoints = Checkpoints(folder / "checkpoints", alone.template)
@@ -74,8 +75,8 @@ def evaluate(workdir: str | os.PathLike[str], split: str) -> dict[str, Any]:
         "optimizer": trained.config.optimizer.name,
         "seed": trained.config.seed,
     }
-    records.write_json(folder / "evaluations" / split / "summary.json", summary)
-    return dict(records.finite(summary))
+    writers.write_json(folder / "evaluations" / split / "summary.json", summary)
+    return dict(writers.finite(summary))
 
 
 def predict(workdir: str | os.PathLike[str], images: np.ndarray) -> np.ndarray:
@@ -89,8 +90,8 @@ def write_scores(folder: Path, run: Run, state: TrainState, split: Split) -> dic
     on_device = device.put(split, state.step.sharding)
     counts = jax.device_get(jax.jit(run.evaluate)(state, on_device))
     probabilities = np.asarray(jax.jit(run.predict)(state, on_device.images))
-    records.write_confusion_matrix(folder / "confusion_matrix.csv", counts.confusion)
-    records.write_predictions(folder / "predictions.npz", split, probabilities)
+    writers.write_confusion_matrix(folder / "confusion_matrix.csv", counts.confusion)
+    writers.write_predictions(folder / "predictions.npz", split, probabilities)
     return {**counts.means(), "examples": int(counts.examples)}
 
 

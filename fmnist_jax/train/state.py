@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from fmnist_jax import optimizers
+from fmnist_jax.optim import optimizers
 
 
 class Member(NamedTuple):

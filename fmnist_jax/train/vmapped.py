@@ -12,8 +12,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from fmnist_jax.data import Dataset
 from fmnist_jax.data.device import DeviceSplit
-from fmnist_jax.train.chunk import Chunk, Pending, Strategy
-from fmnist_jax.train.counts import Counts
+from fmnist_jax.train.executor import Executor, MemberBatch, PendingMetrics
+from fmnist_jax.train.metrics import MetricSums
 from fmnist_jax.train.programs import Programs
 from fmnist_jax.train.run import Run
 from fmnist_jax.train.state import Member
@@ -21,7 +21,7 @@ from fmnist_jax.train.state import Member
 _AXIS = "member"
 
 
-class Vmapped(Strategy):
+class VmapExecutor(Executor):
     """Trains all members of a chunk in step. Each device has the whole data, and no need to hear of the others."""
 
     def __init__(self, run: Run, dataset: Dataset, devices: Sequence[jax.Device], budget: int):
@@ -29,31 +29,31 @@ class Vmapped(Strategy):
         of_members, everywhere = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((_AXIS,), ()))
         super().__init__(_over_members(run, mesh), dataset, of_members, everywhere, budget)
 
-    def size(self, member: Member, members: int, at_once: int) -> int:
+    def size(self, member: Member, members: int, max_concurrent: int) -> int:
         """Returns the size for the fewest chunks whose program fits, which is found by compiling it."""
-        one = self._places(member, 1)
-        chunks = max(-(-members // (at_once or members)), -(-members // self._fitting(self._state_bytes(one))))
+        one = self._padded_size(member, 1)
+        chunks = max(-(-members // (max_concurrent or members)), -(-members // self._fitting(self._state_bytes(one))))
         while True:
             size = -(-members // chunks)
-            fitting = self._fitting(self._bytes_each(self._places(member, size)))
+            fitting = self._fitting(self._bytes_each(self._padded_size(member, size)))
             if size <= fitting:
                 return size
             chunks = max(chunks + 1, -(-members // fitting))
 
-    def begin(self, members: Sequence[Member], places: int) -> Chunk:
-        shape = self._places(members[0], places)
+    def begin(self, members: Sequence[Member], padded_size: int) -> MemberBatch:
+        shape = self._padded_size(members[0], padded_size)
         # The places left are filled with the first member, again and again; nobody will ask for its counts there.
         filled = [*members, *[members[0]] * (shape.seed.size - len(members))]
         stacked = jax.tree.map(lambda shape, *leaves: np.asarray(leaves, shape.dtype), shape, *filled)
         return _Stack(self._programs(shape), self._data, jax.device_put(stacked, self._of_members), len(members))
 
-    def _places(self, member: Member, places: int) -> Member:
+    def _padded_size(self, member: Member, padded_size: int) -> Member:
         """The shape of so many members like `member`, and more where the devices could not share them evenly."""
-        shape = (-(-places // self._devices) * self._devices,)
+        shape = (-(-padded_size // self._devices) * self._devices,)
         return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(shape, leaf.dtype), member)
 
 
-class _Stack(Chunk):
+class _Stack(MemberBatch):
     """Members and their states, stacked along the first axis of every array."""
 
     def __init__(self, programs: Programs, data: Mapping[str, DeviceSplit], members: Member, number: int):
@@ -61,12 +61,12 @@ class _Stack(Chunk):
         self._members, self._number = members, number
         self._state = jax.block_until_ready(programs.init(members))
 
-    def train(self, alive: Collection[int]) -> Pending:
+    def train(self, alive: Collection[int]) -> PendingMetrics:
         del alive  # the others go along, as numbers that are not finite
         self._state, counts = self._programs.epoch(self._state, self._members, self._data["train"])
         return _Counts(counts, self._number)
 
-    def evaluate(self, split: str, alive: Collection[int]) -> Pending:
+    def evaluate(self, split: str, alive: Collection[int]) -> PendingMetrics:
         del alive
         return _Counts(self._programs.evaluate(split)(self._state, self._data[split]), self._number)
 
@@ -75,17 +75,17 @@ class _Stack(Chunk):
 
 
 class _Counts:
-    """Counts of the first `number` members of a stack."""
+    """Metrics of the first `number` members of a stack."""
 
-    def __init__(self, counts: Counts, number: int):
+    def __init__(self, counts: MetricSums, number: int):
         self._counts, self._number = counts, number
 
     def is_ready(self) -> bool:
         return all(leaf.is_ready() for leaf in jax.tree.leaves(self._counts))
 
-    def counts(self) -> dict[int, Counts]:
+    def counts(self) -> dict[int, MetricSums]:
         counts = jax.device_get(self._counts)
-        return {place: Counts(*(leaf[place] for leaf in counts)) for place in range(self._number)}
+        return {place: MetricSums(*(leaf[place] for leaf in counts)) for place in range(self._number)}
 
 
 def _over_members(run: Run, mesh: Mesh) -> Run:

@@ -10,12 +10,12 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from fmnist_jax import config as config_schema
-from fmnist_jax.atomic import write_atomically
-from fmnist_jax.config import SCHEMA, Schema, WrongKindError
+from fmnist_jax.config import schema as config_schema
+from fmnist_jax.config.schema import SCHEMA, Schema, WrongKindError
 from fmnist_jax.data import Dataset
 from fmnist_jax.errors import ConfigError, DataError, WorkdirError
-from fmnist_jax.train.records import write_json
+from fmnist_jax.files.atomic import write_atomically
+from fmnist_jax.train.writers import write_json
 
 _SHOWN = 5
 

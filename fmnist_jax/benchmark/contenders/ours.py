@@ -23,14 +23,14 @@ from fmnist_jax.benchmark.task import (
     network_tasks,
     random_images,
 )
-from fmnist_jax.config import default_config
+from fmnist_jax.config.schema import default_config
 from fmnist_jax.data import Dataset, Split
 from fmnist_jax.models import overview
-from fmnist_jax.train import devices
-from fmnist_jax.train.alone import Alone
-from fmnist_jax.train.chunk import Chunk
-from fmnist_jax.train.counts import Counts
-from fmnist_jax.train.devices import use_all_cores
+from fmnist_jax.runtime import devices
+from fmnist_jax.runtime.devices import use_all_cores
+from fmnist_jax.train.data_parallel import DataParallelRun
+from fmnist_jax.train.executor import MemberBatch
+from fmnist_jax.train.metrics import MetricSums
 from fmnist_jax.train.population import Population
 from fmnist_jax.train.run import make_run
 from fmnist_jax.train.state import member_of
@@ -41,7 +41,7 @@ def make(problem: Problem, variant: str) -> Contender:
 
     **Arguments:**
 
-    - `variant`: `"vmap 8"`, or `"loop 8"`, for a population of eight by that strategy; empty for a run alone.
+    - `variant`: `"vmap 8"`, or `"loop 8"`, for a population of eight by that executor; empty for a run alone.
     """
     use_all_cores()
     precision.compute_in(problem.precision)
@@ -106,13 +106,13 @@ class _Alone:
         go(1)
         return functools.partial(go, epochs)
 
-    def _alone(self, examples: int) -> Alone:
-        return Alone(self._config, examples, devices.for_training(self._config))
+    def _alone(self, examples: int) -> DataParallelRun:
+        return DataParallelRun(self._config, examples, devices.for_training(self._config))
 
 
 class _Population:
-    def __init__(self, config: ConfigDict, strategy: str, members: str):
-        self._config, self._strategy, self.members = config, strategy, int(members)
+    def __init__(self, config: ConfigDict, executor: str, members: str):
+        self._config, self._executor, self.members = config, executor, int(members)
 
     def train(self, batches: int) -> Go:
         chunk = self._begin(train=batches * self._config.train.batch_size)
@@ -125,16 +125,16 @@ class _Population:
     def more_tasks(self) -> dict[str, Task]:
         return {}
 
-    def _begin(self, train: int = 0, val: int = 0) -> Chunk:
+    def _begin(self, train: int = 0, val: int = 0) -> MemberBatch:
         """The members at their beginning, with so many examples."""
         splits = [_split(examples) for examples in (train, val)]
         dataset = Dataset("random", splits[0], splits[1], splits[1], "in memory", {})
         member = member_of(self._config)
         members = [member._replace(seed=jnp.uint32(seed)) for seed in range(self.members)]
-        return Population(self._config, dataset, strategy=self._strategy).begin(members)
+        return Population(self._config, dataset, executor=self._executor).begin(members)
 
 
-def _finish(counts: Counts | tuple[Counts, ...] | Mapping[int, Counts]) -> None:
+def _finish(counts: MetricSums | tuple[MetricSums, ...] | Mapping[int, MetricSums]) -> None:
     jax.device_get(counts)
 
 
@@ -146,7 +146,7 @@ def config_of(problem: Problem) -> ConfigDict:
     """Returns the config of the run that is timed."""
     config = default_config()
     config.model.name = problem.model or widened.registered(problem.architecture)
-    config.model.conv_lowering = problem.lowering
+    config.model.conv_algorithm = problem.algorithm
     config.precision = "bfloat16" if problem.precision == "bfloat16" else "float32"
     config.optimizer.name = problem.optimizer
     config.optimizer.learning_rate = problem.learning_rate

@@ -14,7 +14,7 @@ import numpy as np
 
 from fmnist_jax.compare.analysis.study import Cell, Chunk, Curve, Design, Member, SearchRange, Study, Workload
 from fmnist_jax.errors import WorkdirError
-from fmnist_jax.reading import Folder
+from fmnist_jax.files.reader import WorkdirReader
 
 PLAN, RESULTS, CHUNKS = "plan.json", "results.jsonl", "chunks.jsonl"
 MODES, PHASES = ("quick", "tuned"), ("tune", "final")
@@ -76,7 +76,7 @@ def read_study(workdir: Path) -> Study:
     """
     if not workdir.is_dir():
         raise WorkdirError(f"{workdir} is no folder; give the workdir of a study of scripts/compare.py")
-    folder = Folder(workdir, f"run scripts/compare.py with --workdir={workdir}, or with a new one to start over")
+    folder = WorkdirReader(workdir, f"run scripts/compare.py with --workdir={workdir}, or with a new one to start over")
     config = folder.object("config.json")
     section = _study_section(folder, config)
     design, plan = _design(folder, section), folder.object(PLAN)
@@ -88,7 +88,7 @@ def read_study(workdir: Path) -> Study:
     return Study(design, workloads, _read_chunks(folder, members), _spaces(folder, plan), config, manifest)
 
 
-def _study_section(folder: Folder, config: Mapping[str, Any]) -> Mapping[str, Any]:
+def _study_section(folder: WorkdirReader, config: Mapping[str, Any]) -> Mapping[str, Any]:
     section = config.get("study")
     if not isinstance(section, Mapping):
         raise folder.error("config.json", "has no section 'study', so this is the workdir of no study")
@@ -99,7 +99,7 @@ def _study_section(folder: Folder, config: Mapping[str, Any]) -> Mapping[str, An
     return section
 
 
-def _design(folder: Folder, section: Mapping[str, Any]) -> Design:
+def _design(folder: WorkdirReader, section: Mapping[str, Any]) -> Design:
     values = dict(section) | {"arms": tuple(section["optimizers"]), "targets": tuple(sorted(section["targets"]))}
     scalars = folder.record(_Scalars, values, "config.json")
     if scalars.mode not in MODES:
@@ -117,7 +117,7 @@ class _Scalars:
     confidence: float
 
 
-def _planned(folder: Folder, plan: Mapping[str, Any]) -> Counter[_Part]:
+def _planned(folder: WorkdirReader, plan: Mapping[str, Any]) -> Counter[_Part]:
     """Returns how many members the plan has of each cell and phase."""
     planned: Counter[_Part] = Counter()
     chunks = plan.get("chunks")
@@ -138,7 +138,7 @@ class _PlannedChunk:
     phase: str
 
 
-def _spaces(folder: Folder, plan: Mapping[str, Any]) -> dict[str, dict[str, SearchRange]]:
+def _spaces(folder: WorkdirReader, plan: Mapping[str, Any]) -> dict[str, dict[str, SearchRange]]:
     spaces = plan.get("spaces")
     if not isinstance(spaces, dict) or not all(isinstance(space, dict) for space in spaces.values()):
         raise folder.error(PLAN, "does not say what is searched")
@@ -152,7 +152,7 @@ class _Bounds:
     high: float
 
 
-def _range(folder: Folder, name: str, values: Any) -> SearchRange:
+def _range(folder: WorkdirReader, name: str, values: Any) -> SearchRange:
     scale = values.get("scale") if isinstance(values, dict) else None
     if scale not in ("log", "log1m", "linear"):
         raise folder.error(PLAN, f"does not say how {name} is searched")
@@ -170,7 +170,7 @@ def _workload(
     return Workload(*key, cells)
 
 
-def _check_planned(folder: Folder, members: Mapping[_Part, list[Member]], planned: Mapping[_Part, int]) -> None:
+def _check_planned(folder: WorkdirReader, members: Mapping[_Part, list[Member]], planned: Mapping[_Part, int]) -> None:
     for part, found in members.items():
         if len(found) > planned.get(part, 0):
             raise folder.error(RESULTS, f"holds runs of {part[3]!r} ({part[4]}) that are not in {PLAN}")
@@ -179,7 +179,7 @@ def _check_planned(folder: Folder, members: Mapping[_Part, list[Member]], planne
             raise folder.error(RESULTS, f"holds two runs of {part[3]!r} ({part[4]}) with seed {repeated[0]}")
 
 
-def _read_members(folder: Folder, design: Design) -> dict[_Part, list[Member]]:
+def _read_members(folder: WorkdirReader, design: Design) -> dict[_Part, list[Member]]:
     """Returns the members that have ended, by cell and phase, in order of trial and seed."""
     lines: dict[int, list[tuple[_Line, Mapping[str, float]]]] = defaultdict(list)
     for values in _objects(folder, RESULTS):
@@ -197,24 +197,24 @@ def _read_members(folder: Folder, design: Design) -> dict[_Part, list[Member]]:
     return dict(members)
 
 
-def _check_scored(folder: Folder, last: _Line, design: Design) -> None:
+def _check_scored(folder: WorkdirReader, last: _Line, design: Design) -> None:
     wanted = design.score_test and last.phase == "final" and not last.diverged
     if wanted and not math.isfinite(last.test_accuracy):
         raise folder.error(RESULTS, f"lacks the test accuracy of member {last.member}, a final run")
 
 
-def _objects(folder: Folder, name: str) -> list[dict[str, Any]]:
-    return folder.objects(name, torn=True) if folder.has(name) else []
+def _objects(folder: WorkdirReader, name: str) -> list[dict[str, Any]]:
+    return folder.objects(name, allow_partial_tail=True) if folder.has(name) else []
 
 
-def _hyperparameters(folder: Folder, values: Mapping[str, Any]) -> Mapping[str, float]:
+def _hyperparameters(folder: WorkdirReader, values: Mapping[str, Any]) -> Mapping[str, float]:
     found = values.get("hyperparameters")
     if not isinstance(found, dict) or not all(type(number) in (int, float) for number in found.values()):
         raise folder.error(RESULTS, f"has hyperparameters = {found!r:.60}, which is not name: number")
     return found
 
 
-def _check_member(folder: Folder, lines: Sequence[_Line]) -> None:
+def _check_member(folder: WorkdirReader, lines: Sequence[_Line]) -> None:
     number = lines[0].member
     if len({line.fixed for line in lines}) > 1:
         raise folder.error(RESULTS, f"has lines of different runs as member {number}")
@@ -235,7 +235,7 @@ def _member(lines: Sequence[_Line], hyperparameters: Mapping[str, float]) -> Mem
     )
 
 
-def _read_chunks(folder: Folder, members: Mapping[_Part, list[Member]]) -> dict[int, Chunk]:
+def _read_chunks(folder: WorkdirReader, members: Mapping[_Part, list[Member]]) -> dict[int, Chunk]:
     """Returns the chunks with members; that of one that was cut short is written before them."""
     finished = {member.chunk for part in members.values() for member in part}
     chunks = [folder.record(Chunk, values, CHUNKS) for values in _objects(folder, CHUNKS)]

@@ -129,7 +129,7 @@ class Chunk:
     compile_seconds: float
     train_seconds: float
     eval_seconds: float
-    strategy: str
+    executor: str
     device: str
 
 

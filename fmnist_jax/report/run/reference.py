@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fmnist_jax.atomic import write_atomically
 from fmnist_jax.errors import WorkdirError
+from fmnist_jax.files.atomic import write_atomically
 from fmnist_jax.report.run.workdir import Run, read_run
 
 # Last-epoch figures as published: Keras's running means over the epoch, and the test set as "validation".

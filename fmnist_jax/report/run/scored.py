@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 
 from fmnist_jax.data.dataset import CLASS_NAMES, IMAGE_SIZE, NUM_CLASSES
-from fmnist_jax.reading import Folder
+from fmnist_jax.files.reader import WorkdirReader
 
 MATRIX_FILE = "confusion_matrix.csv"
 PREDICTIONS_FILE = "predictions.npz"
@@ -53,7 +53,7 @@ class Scored:
         return bool((support == self.matrix.sum(axis=1)).all())
 
 
-def read_scored(folder: Folder, examples: int) -> Scored:
+def read_scored(folder: WorkdirReader, examples: int) -> Scored:
     """Reads what `folder` holds of the two files; raises `WorkdirError` for one damaged or not of `examples` images."""
     if examples < 1:
         raise folder.error("summary.json", f"counts {examples} images")
@@ -69,7 +69,7 @@ def read_scored(folder: Folder, examples: int) -> Scored:
     return scored
 
 
-def _read_matrix(folder: Folder) -> np.ndarray:
+def _read_matrix(folder: WorkdirReader) -> np.ndarray:
     try:
         header, *rows = csv.reader(folder.text(MATRIX_FILE).splitlines())
         names, counts = [row[0] for row in rows], [[int(cell) for cell in row[1:]] for row in rows]
@@ -83,7 +83,7 @@ def _read_matrix(folder: Folder) -> np.ndarray:
     return matrix
 
 
-def _read_predictions(folder: Folder) -> Predictions:
+def _read_predictions(folder: WorkdirReader) -> Predictions:
     arrays = folder.arrays(PREDICTIONS_FILE)
     for field in dataclasses.fields(Predictions):
         if field.name not in arrays:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fmnist_jax.errors import WorkdirError, did_you_mean
-from fmnist_jax.reading import Folder
+from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.report.run.scored import Scored, read_scored
 
 SPLITS = ("train", "val", "test")
@@ -126,7 +126,7 @@ def read_evaluation(workdir: Path, split: str) -> Evaluation:
         raise WorkdirError(f"no split {split!r}; it is one of {', '.join(SPLITS)}{did_you_mean(split, SPLITS)}")
     run = _run_folder(workdir)
     path = evaluation_path(workdir, split)
-    folder = Folder(path, f"run scripts/evaluate.py on {workdir} to make it anew")
+    folder = WorkdirReader(path, f"run scripts/evaluate.py on {workdir} to make it anew")
     summary = folder.record(EvaluationSummary, folder.object("summary.json"), "summary.json")
     _check_choice(folder, "split", summary.split, (split,))
     scored = read_scored(folder, summary.examples)
@@ -138,13 +138,13 @@ def evaluation_path(workdir: Path, split: str) -> Path:
     return workdir / "evaluations" / split
 
 
-def _run_folder(workdir: Path) -> Folder:
+def _run_folder(workdir: Path) -> WorkdirReader:
     if not workdir.is_dir():
         raise WorkdirError(f"{workdir} is no folder; give the workdir of a run of scripts/train.py")
-    return Folder(workdir, f"run scripts/train.py with --workdir={workdir}, or with a new one to start over")
+    return WorkdirReader(workdir, f"run scripts/train.py with --workdir={workdir}, or with a new one to start over")
 
 
-def _read_epochs(folder: Folder) -> list[Epoch]:
+def _read_epochs(folder: WorkdirReader) -> list[Epoch]:
     epochs = [folder.record(Epoch, line, "metrics.jsonl") for line in folder.objects("metrics.jsonl")]
     numbers = [record.epoch for record in epochs]
     if not numbers:
@@ -154,10 +154,10 @@ def _read_epochs(folder: Folder) -> list[Epoch]:
     return epochs
 
 
-def _read_manifest(folder: Folder) -> Mapping[str, Any] | None:
+def _read_manifest(folder: WorkdirReader) -> Mapping[str, Any] | None:
     return folder.object("manifest.json") if folder.has("manifest.json") else None
 
 
-def _check_choice(folder: Folder, key: str, value: str, allowed: tuple[str, ...]) -> None:
+def _check_choice(folder: WorkdirReader, key: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise folder.error("summary.json", f"has {key} = {value!r}, which is not {' or '.join(allowed)}")

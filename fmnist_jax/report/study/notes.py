@@ -49,7 +49,7 @@ def _unequal(context: Context) -> Iterator[str]:
         yield "The study was trained on different devices, one after the other, so its seconds do not compare."
     for workload in study.workloads:
         ways = {
-            frozenset((study.chunks[m.chunk].strategy, study.chunks[m.chunk].members) for m in cell.finals)
+            frozenset((study.chunks[m.chunk].executor, study.chunks[m.chunk].members) for m in cell.finals)
             for cell in workload.cells
             if cell.finals
         }
@@ -114,9 +114,9 @@ def _clocks(context: Context) -> Iterator[str]:
     chunks = context.study.chunks.values()
     if not chunks:
         return
-    strategies = listed(sorted({chunk.strategy for chunk in chunks}))
+    executors = listed(sorted({chunk.executor for chunk in chunks}))
     yield (
-        f"Runs were trained together in chunks, up to {max(chunk.members for chunk in chunks)} at once ({strategies}). "
+        f"Runs were trained together in chunks, up to {max(chunk.members for chunk in chunks)} at once ({executors}). "
         "Seconds a run are the wall time of its chunk divided by the chunk's runs, training alone: evaluation and "
         "compilation are given apart. They are of the device named below, whatever else it did meanwhile, and compare "
         "arms that were trained so; a run by itself takes another time."

@@ -17,12 +17,12 @@ from typing import Any, NoReturn
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-from fmnist_jax import config as config_schema
-from fmnist_jax.config import SCHEMA, Schema
-from fmnist_jax.config_field import split_items
-from fmnist_jax.config_file import read_config_file
+from fmnist_jax.cli.signals import exit_on_signals
+from fmnist_jax.config import schema as config_schema
+from fmnist_jax.config.field import split_items
+from fmnist_jax.config.python_file import read_config_file
+from fmnist_jax.config.schema import SCHEMA, Schema
 from fmnist_jax.errors import ConfigError, UserError, did_you_mean
-from fmnist_jax.signals import exit_on_signals
 
 USER_ERROR = 2
 
@@ -86,8 +86,8 @@ def _guarded(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) ->
     # Imported late, for a quick --help.
     import jax
 
-    from fmnist_jax import compilation_cache
-    from fmnist_jax.train.devices import use_all_cores
+    from fmnist_jax.runtime import compilation_cache
+    from fmnist_jax.runtime.devices import use_all_cores
     from fmnist_jax.train.interrupts import Interrupted
 
     if not flags.FLAGS["verbosity"].present:
@@ -105,7 +105,7 @@ def _guarded(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) ->
         _fail(f"out of memory ({error}); compute less at once, as with a smaller --config.train.batch_size")
     except Interrupted as stop:
         print(f"{stop}; run the same command again to resume", file=sys.stderr)
-        _stop(stop.exit_code, at_once=stop.at_once)
+        _stop(stop.exit_code, immediate=stop.immediate)
     except BrokenPipeError:
         # Whoever read the output has gone, as `head` does, and will read no word on it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -119,8 +119,8 @@ def _quiet() -> None:
     logging.get_absl_logger().setLevel("CRITICAL")
 
 
-def _stop(exit_code: int, *, at_once: bool) -> NoReturn:
-    if at_once:
+def _stop(exit_code: int, *, immediate: bool) -> NoReturn:
+    if immediate:
         # An ordinary exit waits for the computation that is still running.
         sys.stdout.flush()
         sys.stderr.flush()

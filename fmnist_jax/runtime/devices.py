@@ -8,11 +8,11 @@ import jax
 from ml_collections import ConfigDict
 
 from fmnist_jax.errors import ConfigError
-from fmnist_jax.train.resources import cores
+from fmnist_jax.runtime.memory import cores
 
 # Of a batch on each device, where it is not the user who says how many devices: with fewer, what they all do alike (the
 # optimizer's step) and what they tell each other take longer than what is saved.
-LEAST_IMAGES = 32
+MIN_IMAGES_PER_DEVICE = 32
 
 _NUMBER = "jax_num_cpu_devices"
 
@@ -58,4 +58,4 @@ def for_scoring(config: ConfigDict) -> list[jax.Device]:
 
 
 def _most(device: jax.Device, batch: int) -> int:
-    return max(1, batch // LEAST_IMAGES) if device.platform == "cpu" else 1
+    return max(1, batch // MIN_IMAGES_PER_DEVICE) if device.platform == "cpu" else 1

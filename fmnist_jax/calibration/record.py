@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import scipy
 
-from fmnist_jax.atomic import write_atomically
-from fmnist_jax.compare.statistics.calibration import coverage, detection, rejection
-from fmnist_jax.compare.statistics.calibration.cells import ALPHA, LEVEL, Cell, measure
-from fmnist_jax.compare.statistics.calibration.tables import markdown
+from fmnist_jax.calibration import coverage, detection, rejection
+from fmnist_jax.calibration.cells import ALPHA, LEVEL, Cell, measure
+from fmnist_jax.calibration.tables import markdown
+from fmnist_jax.files.atomic import write_atomically
 
 
 def cells() -> Iterator[Cell]:

@@ -2,8 +2,8 @@
 
 A config is a locked `ml_collections.ConfigDict`, either of one run, whose keys are here, or of a study, which has some
 more (`fmnist_jax.compare.config`). The names of data sets are checked here; the names of models, optimizers and
-schedules, and what each of them takes, are checked by their own tables (`fmnist_jax.models`, `fmnist_jax.optimizers`,
-`fmnist_jax.schedules`), which anyone may add to.
+schedules, and what each of them takes, are checked by their own registries (`fmnist_jax.models`, `fmnist_jax.optim`),
+which anyone may add to.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any, TypeAlias
 
 import ml_collections
 
-from fmnist_jax.config_field import Field
+from fmnist_jax.config.field import Field
 from fmnist_jax.errors import ConfigError, did_you_mean
 
 DATA_NAMES = ("fashion_mnist", "csv", "synthetic", "auto")
 PRECISIONS = ("float32", "bfloat16")
-LOWERINGS = ("auto", "xla", "patches", "winograd", "fourier")
+CONV_ALGORITHMS = ("auto", "xla", "patches", "winograd", "fourier")
 
 Schema: TypeAlias = Mapping[str, Field]
 
@@ -31,23 +31,25 @@ SCHEMA: Schema = {
     "data.dir": Field("", "folder with its files; else $FMNIST_DATA_DIR; else they are downloaded"),
     "data.val_examples": Field(0, "training images held out to validate on; 0: validate on the test set", 0),
     "model.name": Field("model3", "the network; see fmnist_jax.models"),
-    "model.conv_lowering": Field("auto", "how convolutions are computed; auto chooses by backend", choices=LOWERINGS),
-    "optimizer.name": Field("rmsprop", "the optimizer; see fmnist_jax.optimizers"),
-    "optimizer.learning_rate": Field(float, "peak learning rate; unset: the optimizer's default", above=0),
+    "model.conv_algorithm": Field(
+        "auto", "how convolutions are computed; auto chooses by backend", choices=CONV_ALGORITHMS
+    ),
+    "optimizer.name": Field("rmsprop", "the optimizer; see fmnist_jax.optim.optimizers"),
+    "optimizer.learning_rate": Field(float, "peak learning rate; unset: the optimizer's default", gt=0),
     "optimizer.weight_decay": Field(float, "decoupled decay of the kernels, times the learning rate", 0),
-    "optimizer.momentum": Field(float, "of sgd-like optimizers", 0, below=1),
-    "optimizer.decay": Field(float, "of rmsprop's average of squared gradients (Keras: rho)", 0, below=1),
-    "optimizer.b1": Field(float, "decay of the first moment", 0, below=1),
-    "optimizer.b2": Field(float, "decay of the second moment", 0, below=1),
-    "optimizer.eps": Field(float, "added to the denominator", above=0),
+    "optimizer.momentum": Field(float, "of sgd-like optimizers", 0, lt=1),
+    "optimizer.decay": Field(float, "of rmsprop's average of squared gradients (Keras: rho)", 0, lt=1),
+    "optimizer.b1": Field(float, "decay of the first moment", 0, lt=1),
+    "optimizer.b2": Field(float, "decay of the second moment", 0, lt=1),
+    "optimizer.eps": Field(float, "added to the denominator", gt=0),
     "optimizer.clip_norm": Field(0.0, "clip the gradient to this global norm; 0: never", 0),
-    "schedule.name": Field("constant", "shape of the learning rate over the run; see fmnist_jax.schedules"),
+    "schedule.name": Field("constant", "shape of the learning rate over the run; see fmnist_jax.optim.schedules"),
     "schedule.warmup": Field("0 steps", "linear warm-up, as '500 steps', '2 epochs' or '10%' of the run"),
     "schedule.final_scale": Field(0.0, "where a decaying schedule ends, as a share of the peak", 0, 1),
     "train.epochs": Field(10, "passes over the training images", 1),
     "train.batch_size": Field(256, "images a step", 1),
     "train.devices": Field(0, "devices to spread each batch over; 0: on a CPU its cores, else one device", 0),
-    "train.ema_decay": Field(0.0, "evaluate an exponential moving average of the parameters; 0: off", 0, below=1),
+    "train.ema_decay": Field(0.0, "evaluate an exponential moving average of the parameters; 0: off", 0, lt=1),
     "train.score_test": Field(False, "score the test set too, once, after the last epoch"),
     "train.eval_batch_size": Field(500, "images an evaluation step", 1),
     "checkpoint.every": Field(1, "epochs between checkpoints; the last epoch always has one", 1),
@@ -85,7 +87,7 @@ def default_config(schema: Schema = SCHEMA) -> ml_collections.ConfigDict:
 
 def settable(schema: Schema) -> list[str]:
     """Returns the keys that a user may set."""
-    return [key for key, field in schema.items() if not field.refused]
+    return [key for key, field in schema.items() if not field.forbidden_reason]
 
 
 def validate(config: ml_collections.ConfigDict, schema: Schema = SCHEMA) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fmnist_jax.compare.statistics.calibration.noise import Noise
+from fmnist_jax.calibration.noise import Noise
 from fmnist_jax.compare.statistics.survival import Times
 
 # So many runs have not reached the target when the budget ends.

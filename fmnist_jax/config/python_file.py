@@ -13,8 +13,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from fmnist_jax import config as config_schema
-from fmnist_jax.config import SCHEMA, Schema
+from fmnist_jax.config import schema as config_schema
+from fmnist_jax.config.schema import SCHEMA, Schema
 from fmnist_jax.errors import ConfigError, did_you_mean
 
 _LISTED = 20  # config files named in an error

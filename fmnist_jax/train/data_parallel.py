@@ -14,13 +14,13 @@ from ml_collections import ConfigDict
 
 from fmnist_jax.data import Split, device
 from fmnist_jax.data.device import DeviceSplit
-from fmnist_jax.ops import spread
+from fmnist_jax.runtime import batch_sharding
 from fmnist_jax.train.programs import Programs, placed
 from fmnist_jax.train.run import Run, make_run
 from fmnist_jax.train.state import member_of
 
 
-class Alone:
+class DataParallelRun:
     """The run of a config, over `train_examples` images, with each batch spread over `devices`.
 
     **Attributes:**
@@ -34,7 +34,7 @@ class Alone:
     """
 
     def __init__(self, config: ConfigDict, train_examples: int, devices: Sequence[jax.Device]):
-        mesh = Mesh(np.asarray(devices), (spread.AXIS,), axis_types=(AxisType.Auto,))
+        mesh = Mesh(np.asarray(devices), (batch_sharding.AXIS,), axis_types=(AxisType.Auto,))
         self.everywhere = NamedSharding(mesh, PartitionSpec())
         self.run = _over_batches(make_run(config, train_examples), self.everywhere)
         self.member = self.put(member_of(config))

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fmnist_jax.compare.statistics.calibration.cells import ALPHA, SEEDS, Cell, Simulation
-from fmnist_jax.compare.statistics.calibration.noise import NOISES, SKEWED, Noise, arms
-from fmnist_jax.compare.statistics.calibration.times import draw_runs
+from fmnist_jax.calibration.cells import ALPHA, SEEDS, Cell, Simulation
+from fmnist_jax.calibration.noise import NOISES, SKEWED, Noise, arms
+from fmnist_jax.calibration.times import draw_runs
 from fmnist_jax.compare.statistics.multiplicity import holm
 from fmnist_jax.compare.statistics.permutation import sign_flip_test
 from fmnist_jax.compare.statistics.survival import log_rank

@@ -11,7 +11,7 @@ import optax
 from fmnist_jax.data import NUM_CLASSES
 
 
-class Counts(NamedTuple):
+class MetricSums(NamedTuple):
     """Sums over examples.
 
     **Attributes:**
@@ -32,8 +32,8 @@ class Counts(NamedTuple):
         return {"loss": float(self.loss) / examples, "accuracy": int(self.correct) / examples}
 
 
-def count(logits: jax.Array, labels: jax.Array, valid: jax.Array) -> Counts:
-    """Counts a batch.
+def batch_metrics(logits: jax.Array, labels: jax.Array, valid: jax.Array) -> MetricSums:
+    """Sums the metrics of a batch.
 
     **Arguments:**
 
@@ -42,7 +42,7 @@ def count(logits: jax.Array, labels: jax.Array, valid: jax.Array) -> Counts:
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
     predictions = jnp.argmax(logits, axis=-1)
     cells = jnp.zeros((NUM_CLASSES, NUM_CLASSES), jnp.int32)
-    return Counts(
+    return MetricSums(
         loss=jnp.sum(jnp.where(valid, losses, 0.0)),
         correct=jnp.sum((predictions == labels) & valid, dtype=jnp.int32),
         examples=jnp.sum(valid, dtype=jnp.int32),
@@ -50,6 +50,6 @@ def count(logits: jax.Array, labels: jax.Array, valid: jax.Array) -> Counts:
     )
 
 
-def total(counts: Counts) -> Counts:
+def merge(counts: MetricSums) -> MetricSums:
     """Adds up counts that are stacked along their first axis."""
     return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0, dtype=leaf.dtype), counts)

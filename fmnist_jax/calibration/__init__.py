@@ -4,6 +4,6 @@ Studies are simulated by the thousand, with noise such as seeds make and without
 through the very functions that make the report.
 """
 
-from fmnist_jax.compare.statistics.calibration.record import calibrate
+from fmnist_jax.calibration.record import calibrate
 
 __all__ = ["calibrate"]

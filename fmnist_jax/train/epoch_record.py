@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fmnist_jax.train.counts import Counts
-from fmnist_jax.train.records import finite
+from fmnist_jax.train.metrics import MetricSums
+from fmnist_jax.train.writers import finite
 
 
-def epoch_record(epoch: int, step: int, trained: Counts, scored: Counts, learning_rate: float) -> dict[str, Any]:
+def epoch_record(
+    epoch: int, step: int, trained: MetricSums, scored: MetricSums, learning_rate: float
+) -> dict[str, Any]:
     """Returns the record of a (1-based) epoch that ended after `step` steps; numbers that are not finite are `None`.
 
     **Arguments:**

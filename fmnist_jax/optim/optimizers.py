@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import optax
 
 from fmnist_jax.errors import ConfigError, unknown_name
-from fmnist_jax.schedules import Scale
+from fmnist_jax.optim.schedules import Scale
 
 Number = float | jax.Array
 Hyperparameters = Mapping[str, Number]

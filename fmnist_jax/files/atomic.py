@@ -40,7 +40,7 @@ def append(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def cut(path: Path, size: int) -> None:
+def truncate(path: Path, size: int) -> None:
     """Shortens the file `path` to its first `size` bytes; raises `WorkdirError` where that cannot be."""
     with _errors_of_user(path, "shortened"):
         os.truncate(path, size)

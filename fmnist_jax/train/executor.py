@@ -13,24 +13,24 @@ from jax.sharding import Sharding
 from fmnist_jax.data import Dataset, device
 from fmnist_jax.data.device import DeviceSplit
 from fmnist_jax.errors import ConfigError
-from fmnist_jax.train import resources
-from fmnist_jax.train.counts import Counts
+from fmnist_jax.runtime import memory
+from fmnist_jax.train.metrics import MetricSums
 from fmnist_jax.train.programs import Programs, placed
 from fmnist_jax.train.run import Run
 from fmnist_jax.train.state import Member
 
 
-class Pending(Protocol):
-    """Counts of members that are being computed."""
+class PendingMetrics(Protocol):
+    """Metrics of members that are being computed."""
 
     def is_ready(self) -> bool:
         """Whether they are computed, or have failed."""
 
-    def counts(self) -> Mapping[int, Counts]:
+    def counts(self) -> Mapping[int, MetricSums]:
         """Waits for them, and returns the host's numbers by the member's place in the chunk; raises what failed."""
 
 
-class Chunk(abc.ABC):
+class MemberBatch(abc.ABC):
     """Members in training, with their states. When left, it lets go of what it has not begun.
 
     **Arguments:**
@@ -46,30 +46,30 @@ class Chunk(abc.ABC):
         self._programs.prepare(splits)
 
     @abc.abstractmethod
-    def train(self, alive: Collection[int]) -> Pending:
+    def train(self, alive: Collection[int]) -> PendingMetrics:
         """Starts an epoch of at least the members at the places `alive`; returns at once."""
 
     @abc.abstractmethod
-    def evaluate(self, split: str, alive: Collection[int]) -> Pending:
+    def evaluate(self, split: str, alive: Collection[int]) -> PendingMetrics:
         """Starts to score them, as what was started before leaves them; returns at once."""
 
     @abc.abstractmethod
     def close(self) -> None:
         """Lets go of what is not begun."""
 
-    def __enter__(self) -> Chunk:
+    def __enter__(self) -> MemberBatch:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
 
-class Strategy(abc.ABC):
+class Executor(abc.ABC):
     """A way to train the members of one run.
 
     **Arguments:**
 
-    - `run`: functions over what the strategy takes for a member: one, or many stacked.
+    - `run`: functions over what the executor takes for a member: one, or many stacked.
     - `of_members`, `everywhere`: where members with their states are, and the data.
     - `budget`: bytes on each device, for everything.
     """
@@ -80,7 +80,7 @@ class Strategy(abc.ABC):
         train, val = device.put(dataset.train, everywhere), device.put(dataset.val, everywhere)
         test = val if dataset.validation_is_test else device.put(dataset.test, everywhere)
         self._data = {"train": train, "val": val, "test": test}
-        self._data_bytes = resources.of_arrays((train, val) if test is val else (train, val, test))
+        self._data_bytes = memory.tree_nbytes((train, val) if test is val else (train, val, test))
         self._compiled: dict[Any, Programs] = {}
 
     @property
@@ -96,19 +96,19 @@ class Strategy(abc.ABC):
         return sum(programs.seconds for programs in self._compiled.values())
 
     @abc.abstractmethod
-    def size(self, member: Member, members: int, at_once: int) -> int:
+    def size(self, member: Member, members: int, max_concurrent: int) -> int:
         """Returns the size of the chunks for so many members like `member`; their last chunk may be smaller.
 
         **Arguments:**
 
-        - `at_once`: the largest size allowed, 0 for any.
+        - `max_concurrent`: the largest size allowed, 0 for any.
 
         **Raises:** `ConfigError` where memory does not suffice for a single member.
         """
 
     @abc.abstractmethod
-    def begin(self, members: Sequence[Member], places: int) -> Chunk:
-        """Returns the members at their beginning; `places` is the number of members to compile for."""
+    def begin(self, members: Sequence[Member], padded_size: int) -> MemberBatch:
+        """Returns the members at their beginning; `padded_size` is the number of members to compile for."""
 
     def _programs(self, member: Member) -> Programs:
         """The programs for such a member, an array or the shape of one."""
@@ -127,11 +127,11 @@ class Strategy(abc.ABC):
     def _bytes_each(self, member: Member) -> float:
         """What every member takes on its device, as compiled for such a one: its state, its part of the workspace."""
         programs = self._programs(member)
-        workspace = max(resources.of_program(program) for program in (programs.epoch, programs.evaluate("val")))
+        workspace = max(memory.program_nbytes(program) for program in (programs.epoch, programs.evaluate("val")))
         return self._state_bytes(member) + workspace * self._devices / member.seed.size
 
     def _state_bytes(self, member: Member) -> float:
-        return resources.of_arrays(self._state(member)) / member.seed.size
+        return memory.tree_nbytes(self._state(member)) / member.seed.size
 
     def _fitting(self, bytes_each: float) -> int:
         """How many members fit onto the devices where each takes that much; raises `ConfigError` where none does."""
@@ -139,7 +139,8 @@ class Strategy(abc.ABC):
         fitting = int(left // bytes_each)
         if not fitting:
             raise ConfigError(
-                f"training one member takes {resources.words(bytes_each)} of memory beside the data, and there are "
-                f"{resources.words(left)}; set a smaller --config.train.batch_size or --config.train.eval_batch_size"
+                f"training one member takes {memory.format_bytes(bytes_each)} of memory beside the data, and there are "
+                f"{memory.format_bytes(left)}; set a smaller --config.train.batch_size or "
+                "--config.train.eval_batch_size"
             )
         return self._devices * fitting

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from fmnist_jax.atomic import write_atomically
 from fmnist_jax.data import CLASS_NAMES, Split
 from fmnist_jax.errors import WorkdirError
+from fmnist_jax.files.atomic import write_atomically
 
 _MISTAKES = 25
 

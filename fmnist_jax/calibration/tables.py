@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fmnist_jax.compare.statistics.calibration.noise import NOISES
+from fmnist_jax.calibration.noise import NOISES
 
 _TITLES = {
     "rejection": "How often a test rejects where there is no difference",

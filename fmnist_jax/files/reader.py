@@ -25,7 +25,7 @@ _LIMITS = {int: 2**53, float: 1e100}
 
 
 @dataclasses.dataclass(frozen=True)
-class Folder:
+class WorkdirReader:
     """A folder of files; `remedy` is what the user can do where one of them is missing or damaged."""
 
     path: Path
@@ -57,13 +57,13 @@ class Folder:
         """Returns the JSON object that the file `name` holds."""
         return self._parse(name, self.text(name), "")
 
-    def objects(self, name: str, torn: bool = False) -> list[dict[str, Any]]:
+    def objects(self, name: str, allow_partial_tail: bool = False) -> list[dict[str, Any]]:
         """Returns the JSON objects that the file `name` holds, one a line.
 
-        With `torn`, a last line without its end, which a process killed in the middle of it left, is none.
+        With `allow_partial_tail`, an incomplete last line, which a killed process left, is ignored.
         """
         text = self.text(name)
-        lines = (text[: text.rfind("\n") + 1] if torn else text).splitlines()
+        lines = (text[: text.rfind("\n") + 1] if allow_partial_tail else text).splitlines()
         return [self._parse(name, line, f"line {number} ") for number, line in enumerate(lines, start=1)]
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:

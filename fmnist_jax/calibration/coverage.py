@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy import stats
 
+from fmnist_jax.calibration.cells import LEVEL, SEEDS, Cell, Simulation, in_parts
+from fmnist_jax.calibration.noise import NOISES, NORMAL, SHARED, Noise, arms
+from fmnist_jax.calibration.times import draw_runs, horizon_of, restricted_mean_of, time_of
 from fmnist_jax.compare.statistics import estimates, intervals, superiority, tuning
-from fmnist_jax.compare.statistics.calibration.cells import LEVEL, SEEDS, Cell, Simulation, in_parts
-from fmnist_jax.compare.statistics.calibration.noise import NOISES, NORMAL, SHARED, Noise, arms
-from fmnist_jax.compare.statistics.calibration.times import draw_runs, horizon_of, restricted_mean_of, time_of
 from fmnist_jax.compare.statistics.intervals import Interval
 from fmnist_jax.compare.statistics.power import detectable, minimum_detectable_difference
 from fmnist_jax.compare.statistics.resampling import bootstrap

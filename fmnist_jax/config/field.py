@@ -21,23 +21,23 @@ class Field:
 
     - `default`: its default; a type stands for "not set", a value of that type being allowed.
     - `help`: what it means, in one line.
-    - `low`, `high`: the range of a number, inclusive; `above`, `below`: exclusive bounds.
+    - `ge`, `le`: inclusive bounds of a number; `gt`, `lt`: exclusive bounds.
     - `choices`: the allowed strings.
     - `items`: where the default is a tuple, the type of its items; bounds and choices are then those of each item, and
-      none may be there twice. `least`: how many there have to be.
-    - `refused`: why the key may not be set, and what to set instead; it stays unset then.
+      none may be there twice. `min_items`: how many there have to be.
+    - `forbidden_reason`: why the key may not be set, and what to set instead; it stays unset then.
     """
 
     default: Any
     help: str
-    low: float | None = None
-    high: float | None = None
-    above: float | None = None
-    below: float | None = None
+    ge: float | None = None
+    le: float | None = None
+    gt: float | None = None
+    lt: float | None = None
     choices: tuple[str, ...] = ()
     items: type | None = None
-    least: int = 0
-    refused: str = ""
+    min_items: int = 0
+    forbidden_reason: str = ""
 
     @property
     def type(self) -> type:
@@ -51,8 +51,8 @@ class Field:
         """What is wrong with `value`, with what is allowed; `None` where nothing is."""
         if value is None:
             return None if isinstance(self.default, type) else f"must be {self._wanted()}, not unset"
-        if self.refused:
-            return f"cannot be set here: {self.refused}"
+        if self.forbidden_reason:
+            return f"cannot be set here: {self.forbidden_reason}"
         return self._problem_of_one(value, self.type) if self.items is None else self._problem_of_items(value)
 
     def describe_default(self) -> str:
@@ -64,10 +64,10 @@ class Field:
     def _wanted(self) -> str:
         if self.items is None:
             return f"a {self.type.__name__}"
-        return f"{self.least} or more {_PLURALS[self.items]}" if self.least else _PLURALS[self.items]
+        return f"{self.min_items} or more {_PLURALS[self.items]}" if self.min_items else _PLURALS[self.items]
 
     def _problem_of_items(self, values: Any) -> str | None:
-        if not isinstance(values, tuple) or len(values) < self.least:
+        if not isinstance(values, tuple) or len(values) < self.min_items:
             return f"must be {self._wanted()}, not {values!r}"
         for i, value in enumerate(values):
             problem = self._problem_of_one(value, self.items or str)
@@ -89,14 +89,14 @@ class Field:
     def _range_problem(self, value: float) -> str | None:
         if not math.isfinite(value):
             return f"must be a finite number, not {value!r}"
-        if self.above is not None and value <= self.above:
-            return f"must be above {self.above:g}, not {value!r}"
-        if self.low is not None and value < self.low:
-            return f"must be at least {self.low:g}, not {value!r}"
-        if self.below is not None and value >= self.below:
-            return f"must be below {self.below:g}, not {value!r}"
-        if self.high is not None and value > self.high:
-            return f"must be at most {self.high:g}, not {value!r}"
+        if self.gt is not None and value <= self.gt:
+            return f"must be above {self.gt:g}, not {value!r}"
+        if self.ge is not None and value < self.ge:
+            return f"must be at least {self.ge:g}, not {value!r}"
+        if self.lt is not None and value >= self.lt:
+            return f"must be below {self.lt:g}, not {value!r}"
+        if self.le is not None and value > self.le:
+            return f"must be at most {self.le:g}, not {value!r}"
         return None
 
 

@@ -26,36 +26,36 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def available(devices: Sequence[jax.Device]) -> int:
+def available_bytes(devices: Sequence[jax.Device]) -> int:
     """Returns how many bytes may be taken on each of `devices`, with a margin; on a CPU they share the host's."""
-    return int(min(_available(device, len(devices)) for device in devices))
+    return int(min(_available_bytes(device, len(devices)) for device in devices))
 
 
-def of_arrays(tree: Any) -> int:
+def tree_nbytes(tree: Any) -> int:
     """Returns how many bytes the arrays of a tree, or the shapes of some, take."""
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
-def of_program(program: Compiled) -> int:
+def program_nbytes(program: Compiled) -> int:
     """Returns how many bytes a program takes on each device while it runs, beside its arguments."""
     analysis: Any = program.memory_analysis()
     written = analysis.output_size_in_bytes - analysis.alias_size_in_bytes
     return int(analysis.temp_size_in_bytes + written + analysis.generated_code_size_in_bytes)
 
 
-def words(number: float) -> str:
+def format_bytes(number: float) -> str:
     """Returns a number of bytes in words."""
     return f"{number / 2**30:.2g} GiB" if number >= 2**30 / 10 else f"{number / 2**20:.2g} MiB"
 
 
-def _available(device: jax.Device, devices: int) -> float:
+def _available_bytes(device: jax.Device, devices: int) -> float:
     found = device.memory_stats()
     if found and "bytes_limit" in found:
         return _SHARE_OF_DEVICE * (found["bytes_limit"] - found["bytes_in_use"])
-    return _SHARE_OF_HOST * host() / devices
+    return _SHARE_OF_HOST * host_bytes() / devices
 
 
-def host(root: Path = Path("/")) -> int:
+def host_bytes(root: Path = Path("/")) -> int:
     """Returns how many bytes of the host's memory are free or could be at once; all of it where that is unknown."""
     whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     meminfo = root / "proc/meminfo"

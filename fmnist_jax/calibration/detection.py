@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from fmnist_jax.compare.statistics.calibration.cells import ALPHA, LEVEL, SEEDS, Cell, Simulation
-from fmnist_jax.compare.statistics.calibration.noise import NOISES, Noise
+from fmnist_jax.calibration.cells import ALPHA, LEVEL, SEEDS, Cell, Simulation
+from fmnist_jax.calibration.noise import NOISES, Noise
 from fmnist_jax.compare.statistics.intervals import student_t
 from fmnist_jax.compare.statistics.permutation import sign_flip_test
 from fmnist_jax.compare.statistics.power import POWER, detectable

@@ -18,7 +18,7 @@ AXIS = "batch"
 _Tree = TypeVar("_Tree")
 
 
-def parts() -> int:
+def num_shards() -> int:
     """Returns into how many parts a batch is spread here; 1 where it is not."""
     mesh = jax.sharding.get_abstract_mesh()
     types = dict(zip(mesh.axis_names, mesh.axis_types, strict=True))
@@ -26,14 +26,14 @@ def parts() -> int:
     return int(mesh.shape[AXIS]) if types.get(AXIS) == AxisType.Auto else 1
 
 
-def constrain(batched: _Tree) -> _Tree:
+def shard_batch(batched: _Tree) -> _Tree:
     """Has the arrays `[batch, ...]` of a tree spread along their first axis."""
-    if parts() == 1:
+    if num_shards() == 1:
         return batched
     return lax.with_sharding_constraint(batched, PartitionSpec(AXIS))
 
 
-def over_batch(function: Callable[..., Any], batched: tuple[Any, ...], shared: tuple[Any, ...] = ()) -> Any:
+def shard_map_batch(function: Callable[..., Any], batched: tuple[Any, ...], shared: tuple[Any, ...] = ()) -> Any:
     """Returns `function(*batched, *shared)`, each device working on its own part of the batch.
 
     For loops over the batch, which the compiler would not split. Gradients with respect to the shared arguments are
@@ -45,7 +45,7 @@ def over_batch(function: Callable[..., Any], batched: tuple[Any, ...], shared: t
     - `batched`: arrays of one batch size. Where the devices cannot share it evenly, it is not spread.
     """
     leaves = jax.tree.leaves(batched)
-    if parts() == 1 or any(leaf.shape[0] % parts() for leaf in leaves):
+    if num_shards() == 1 or any(leaf.shape[0] % num_shards() for leaf in leaves):
         return function(*batched, *shared)
     spread, everywhere = PartitionSpec(AXIS), PartitionSpec()
     specs = tuple(spread for _ in batched) + tuple(everywhere for _ in shared)

@@ -1,0 +1,1 @@
+"""The registry of optimizers, their update rules, and learning-rate schedules."""

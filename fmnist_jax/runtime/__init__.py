@@ -1,0 +1,1 @@
+"""Devices, memory, compiler options and the compilation cache."""
