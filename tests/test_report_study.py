@@ -241,6 +241,12 @@ def test_names_are_escaped_and_a_missing_manifest_is_told(tmp_path):
     assert r"\<b>\|" in (workdir / "report.md").read_text()
 
 
+def test_headers_of_markdown_tables_are_escaped(tmp_path):
+    simulated = Simulated({"adam": 0.9, "sgd": 0.8}, models=("model|1", "*model3*"), epochs=(2,), seeds=2)
+    text = write_study_report(write_study(tmp_path, simulated)).with_suffix(".md").read_text()
+    assert r"| Arm | model\|1, 2 epochs, constant, % | \*model3\*, 2 epochs, constant, % |" in text
+
+
 def test_adam_that_loses_to_momentum_is_badly_tuned(tmp_path):
     simulated = Simulated({"adam": 0.9, "momentum": 0.91}, mode="tuned", trials=2, seeds=7, targets=())
     assert (

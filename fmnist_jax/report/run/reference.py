@@ -10,6 +10,7 @@ from typing import Any
 
 from fmnist_jax.errors import WorkdirError
 from fmnist_jax.files.atomic import write_atomically
+from fmnist_jax.files.markdown import markdown_table
 from fmnist_jax.report.run.workdir import Run, read_run
 
 # Last-epoch figures as published: Keras's running means over the epoch, and the test set as "validation".
@@ -77,19 +78,15 @@ def _row(model: str, runs: list[Run]) -> dict[str, Any]:
 
 
 def _markdown(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    lines = [_line(_HEADER), _line(["---"] * len(_HEADER))]
+    lines = []
     for model, row in rows.items():
         figures = row["figures"].values()
         ours = [f"{f['mean']:.4f} ± {f['std']:.4f}" for f in figures]
-        lines.append(_line([model, row["optimizer"], "published", *(f"{f['published']:.4f}" for f in figures)]))
-        lines.append(_line(["", "", f"ours, {len(row['seeds'])} seeds", *ours]))
+        lines.append([model, row["optimizer"], "published", *(f"{f['published']:.4f}" for f in figures)])
+        lines.append(["", "", f"ours, {len(row['seeds'])} seeds", *ours])
     covered = [figure["covered"] for row in rows.values() for figure in row["figures"].values()]
     note = f"Our runs' range holds the published figure in {sum(covered)} of {len(covered)} cells"
     missed = [
         f"{m} {n.replace('_', ' ')}" for m, r in rows.items() for n, f in r["figures"].items() if not f["covered"]
     ]
-    return "\n".join(lines) + f"\n\n{note}{'; not in: ' + ', '.join(missed) if missed else ''}.\n"
-
-
-def _line(cells: Any) -> str:
-    return "| " + " | ".join(cells) + " |"
+    return f"{markdown_table(_HEADER, lines)}\n\n{note}{'; not in: ' + ', '.join(missed) if missed else ''}.\n"

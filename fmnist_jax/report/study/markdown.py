@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fmnist_jax.files.markdown import escape, markdown_table
 from fmnist_jax.report.page import Picture
 from fmnist_jax.report.record_parts import command_line, provenance
 from fmnist_jax.report.study.content import Beside, Bullets, Heading, Item, Notice, Part, Table, Verdict
@@ -14,17 +14,14 @@ from fmnist_jax.report.study.context import Context
 from fmnist_jax.report.study.sections import headline_figures, notices, parts, verdicts
 from fmnist_jax.report.style import Subject
 
-# An underscore within a word, and brackets without an address behind them, are text to Markdown too.
-_SPECIAL = re.compile(r"[\\`*|<]|(?<!\w)_|_(?!\w)|(?<=\])\(")
-
 
 def study_markdown(context: Context, pictures: Mapping[str, Picture]) -> str:
     """Returns the Markdown of a study's report; it shows `plots/<name>.png` for each of the pictures."""
-    blocks = [f"# {_text(Subject('', context.synthetic).title(context.title))}", _text(context.lead)]
+    blocks = [f"# {escape(Subject('', context.synthetic).title(context.title))}", escape(context.lead)]
     items: list[Item] = [*notices(context), *verdicts(context)]
     blocks += [block for item in items for block in _item(item)]
     figures = [
-        f"{_text(f.label)}: **{_text(f.value)}**{f' ({_text(f.note)})' if f.note else ''}"
+        f"{escape(f.label)}: **{escape(f.value)}**{f' ({escape(f.note)})' if f.note else ''}"
         for f in headline_figures(context)
     ]
     blocks.append("\n".join(f"- {figure}" for figure in figures))
@@ -35,7 +32,7 @@ def study_markdown(context: Context, pictures: Mapping[str, Picture]) -> str:
 
 
 def _part(part: Part, level: int) -> Iterator[str]:
-    yield f"{'#' * level} {_text(part.title)}"
+    yield f"{'#' * level} {escape(part.title)}"
     for item in part.items:
         yield from _item(item)
     for inner in part.parts:
@@ -45,25 +42,26 @@ def _part(part: Part, level: int) -> Iterator[str]:
 def _item(item: Item) -> Iterator[str]:
     match item:
         case Table():
-            yield _table(item.header, item.rows, "---:" if item.numbers else "---")
+            alignment = "l".ljust(len(item.header), "r" if item.numbers else "l")
+            yield markdown_table(item.header, item.rows, alignment)
         case Notice():
-            yield f"> **{_text(item.title)}** {_text(item.text)}"
+            yield f"> **{escape(item.title)}** {escape(item.text)}"
         case Bullets():
-            yield "\n".join(f"- {_text(text)}" for text in item.items)
+            yield "\n".join(f"- {escape(text)}" for text in item.items)
         case Verdict():
-            first, *others = map(_text, item.sentences)
-            about = f"{_text(item.about)}: " if item.about else ""
+            first, *others = map(escape, item.sentences)
+            about = f"{escape(item.about)}: " if item.about else ""
             yield " ".join([f"{about}**{first}**", *others])
         case Beside():
             for inner in itertools.chain(*item.columns):
                 yield from _item(inner)
         case Heading():
-            yield f"**{_text(item.text)}**"
+            yield f"**{escape(item.text)}**"
         case Picture():
-            yield f"![{_text(item.alt)}](plots/{item.name}.png)"
-            yield f"*{_text(item.caption)}*"
+            yield f"![{escape(item.alt)}](plots/{item.name}.png)"
+            yield f"*{escape(item.caption)}*"
         case _:
-            yield _text(item)
+            yield escape(item)
 
 
 def _provenance(manifest: Mapping[str, Any] | None) -> Iterator[str]:
@@ -77,21 +75,10 @@ def _provenance(manifest: Mapping[str, Any] | None) -> Iterator[str]:
         yield f"```\n{line}\n```"
     if manifest.get("git_dirty"):
         yield "> **Uncommitted changes.** The commit alone does not make the study again."
-    yield _table(["What", "Record"], [[label, _plain(value)] for label, value in provenance(manifest)], "---")
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], alignment: str) -> str:
-    lines = [header, ["---", *[alignment] * (len(header) - 1)]]
-    texts = [" | ".join(lines[0]), " | ".join(lines[1]), *(" | ".join(map(_text, row)) for row in rows)]
-    return "\n".join(f"| {text} |" for text in texts)
+    yield markdown_table(["What", "Record"], [[label, _plain(value)] for label, value in provenance(manifest)])
 
 
 def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
         return "; ".join(f"{key}: {_plain(inner)}" for key, inner in value.items())
     return ", ".join(map(_plain, value)) if isinstance(value, list) else str(value)
-
-
-def _text(text: str) -> str:
-    """Returns the text with what Markdown would read as its own escaped, on one line."""
-    return _SPECIAL.sub(r"\\\g<0>", text.replace("\n", " "))
