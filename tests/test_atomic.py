@@ -19,6 +19,28 @@ def test_writes_and_replaces_making_the_folder(tmp_path: Path):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_what_is_written_is_on_the_disk_before_and_after_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """After a power loss the old file is there or the new one, never an empty one."""
+    steps: list[tuple[str, int]] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def note_fsync(descriptor: int) -> None:
+        steps.append(("fsync", os.fstat(descriptor).st_ino))
+        fsync(descriptor)
+
+    def note_replace(source: Path, target: Path) -> Path:
+        assert source.read_bytes() == b"new"
+        steps.append(("replace", source.stat().st_ino))
+        return replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(Path, "replace", note_replace)
+    path = tmp_path / "file.json"
+    write_atomically(path, b"new")
+    file, folder = path.stat().st_ino, tmp_path.stat().st_ino
+    assert steps == [("fsync", file), ("replace", file), ("fsync", folder)]
+
+
 def test_what_a_killed_process_left_is_removed_what_a_living_one_writes_is_not(tmp_path: Path):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
@@ -35,12 +57,11 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypa
     path = tmp_path / "file.json"
     write_atomically(path, b"old")
 
-    def full(self: Path, content: bytes) -> None:
-        with self.open("wb") as file:
-            file.write(content[:1])
+    def full(descriptor: int) -> None:
+        os.ftruncate(descriptor, 1)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(WorkdirError, match=r"file.json cannot be written \(No space left on device\); .* free space"):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"

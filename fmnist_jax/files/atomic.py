@@ -1,8 +1,9 @@
-"""Writing a file whole or not at all, adding to one so that it lasts, and removing one."""
+"""Atomic writes and durable appends."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,61 +12,85 @@ from fmnist_jax.errors import WorkdirError
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replaces `path` by `content`, making its folder where needed; a reader sees the old file or the new one.
+    """Replaces the file `path` by `content`, making its folder where needed.
 
-    What a process that was killed meanwhile left beside it is removed. Raises `WorkdirError` where the file cannot be
-    written.
+    A reader sees the old file or the new one, also after a power loss. Temporary files that killed processes left
+    beside it are removed. Raises `WorkdirError` where the file cannot be written.
     """
-    # Beside its destination, since a rename is atomic only within a file system.
+    # In the folder of `path`: a rename is atomic only within a file system.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with _errors_of_user(path, "written"):
+    with _as_workdir_error(path, "written"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in path.parent.glob(f".{path.name}.*.tmp"):
-            if not _is_running(leftover.suffixes[-2]):
-                leftover.unlink(missing_ok=True)
+        _remove_leftovers(path)
         try:
-            temporary.write_bytes(content)
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+        _sync_folder(path.parent)
 
 
 def append(path: Path, content: bytes) -> None:
-    """Adds `content` to the file `path`, by one write that is on the disk when this returns.
+    """Appends `content` to the file `path` in one write that is on disk when this returns.
 
-    A process killed meanwhile leaves a part of it. Raises `WorkdirError` where it cannot be written.
+    A process killed meanwhile can leave a part of it. Raises `WorkdirError` where the file cannot be written.
     """
-    with _errors_of_user(path, "written"), path.open("ab", buffering=0) as file:
-        file.write(content)
-        os.fsync(file.fileno())
+    with _as_workdir_error(path, "written"):
+        is_new = not path.exists()
+        with path.open("ab", buffering=0) as file:
+            file.write(content)
+            os.fsync(file.fileno())
+        if is_new:
+            _sync_folder(path.parent)
 
 
 def truncate(path: Path, size: int) -> None:
-    """Shortens the file `path` to its first `size` bytes; raises `WorkdirError` where that cannot be."""
-    with _errors_of_user(path, "shortened"):
+    """Shortens the file `path` to its first `size` bytes; raises `WorkdirError` where it cannot be shortened."""
+    with _as_workdir_error(path, "shortened"):
         os.truncate(path, size)
 
 
 def remove(path: Path) -> None:
-    """Removes the file `path` where there is one; raises `WorkdirError` where it cannot be removed."""
-    with _errors_of_user(path, "removed"):
+    """Removes the file `path` if it exists; raises `WorkdirError` where it cannot be removed."""
+    with _as_workdir_error(path, "removed"):
         path.unlink(missing_ok=True)
 
 
-def _is_running(suffix: str) -> bool:
+def _sync_folder(folder: Path) -> None:
+    """Makes the names in a folder durable: a rename or a new file can otherwise be lost in a power loss."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.kill(int(suffix.removeprefix(".")), 0)
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that cannot sync folders
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _remove_leftovers(path: Path) -> None:
+    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+        if not _may_be_running(leftover.suffixes[-2].removeprefix(".")):
+            leftover.unlink(missing_ok=True)
+
+
+def _may_be_running(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
     except ProcessLookupError:
         return False
     except (OSError, ValueError, OverflowError):
-        return True  # or it is not known
+        return True  # unknown
     return True
 
 
 @contextlib.contextmanager
-def _errors_of_user(path: Path, done: str) -> Iterator[None]:
+def _as_workdir_error(path: Path, action: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         reason = error.strerror or error
-        raise WorkdirError(f"{path} cannot be {done} ({reason}); make its folder writable and free space") from None
+        raise WorkdirError(f"{path} cannot be {action} ({reason}); make its folder writable and free space") from None
