@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 from study_files import STEPS, Simulated, final_scores, read_lines, write_lines, write_study
 
-from fmnist_jax.compare.analysis.analyse import Analysis, analyse, plain
-from fmnist_jax.compare.analysis.reading import read_study
+from fmnist_jax.compare.analysis.analyse import Analysis, analyse, to_jsonable
+from fmnist_jax.compare.analysis.study import read_study
 from fmnist_jax.train.writers import finite
 
 FOUR = {"sgd": 0.86, "rmsprop": 0.911, "adam": 0.9145, "nadam": 0.9142}
@@ -80,7 +80,7 @@ def test_leads_are_over_each_arm_that_is_beaten(tmp_path):
     seeds = {"seeds": 9, "sd": 0.0015}
     workload = analysed(tmp_path, Simulated({"sgd": 0.86, "a": 0.9, "b": 0.9, "rmsprop": 0.88}, **seeds)).workloads[0]
     assert set(workload.comparison.verdict.best) == {"a", "b"}
-    leads = {lead.over: lead for lead in workload.leads}
+    leads = {lead.loser: lead for lead in workload.leads}
     assert set(leads) == {"sgd", "rmsprop"}
     assert set(leads["sgd"].group) == {"a", "b"}
     a, b, sgd = (final_scores(tmp_path, arm) for arm in ("a", "b", "sgd"))
@@ -215,19 +215,19 @@ def test_a_single_seed_has_estimates_without_intervals(tmp_path):
 
 def test_profiles_are_over_the_workloads_that_every_arm_has(tmp_path):
     several = Simulated({"adam": 0.9, "sgd": 0.85}, models=("model1", "model3"), easier={"model1": -0.02}, seeds=3)
-    found = analysed(tmp_path / "a", several).across
+    found = analysed(tmp_path / "a", several).profiles
     assert list(found.workloads) == ["model1, 5 epochs, constant", "model3, 5 epochs, constant"]
     assert found.error.shares["adam"][0] == 1
     assert found.error.ratios["sgd"][1] == pytest.approx(0.15 / 0.1, rel=0.05)
     # Both targets on both workloads.
     assert found.steps.ratios["adam"].shape == (4,)
-    assert analysed(tmp_path / "b", Simulated({"adam": 0.9}, seeds=3)).across is None
+    assert analysed(tmp_path / "b", Simulated({"adam": 0.9}, seeds=3)).profiles is None
     lacking = Simulated({"adam": 0.9, "sgd": 0.8}, models=("model1", "model3"), missing=frozenset({"sgd"}))
-    assert analysed(tmp_path / "c", lacking).across is None
+    assert analysed(tmp_path / "c", lacking).profiles is None
 
 
 def test_all_figures_can_be_written_as_json(tuned):
-    text = json.dumps(finite(plain(tuned[1])), allow_nan=False)
+    text = json.dumps(finite(to_jsonable(tuned[1])), allow_nan=False)
     found = json.loads(text)["workloads"][0]
     assert found["arms"][3]["mean"] == {
         "value": pytest.approx(0.82, abs=0.01),

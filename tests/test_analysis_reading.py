@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from study_files import Simulated, read_lines, write_lines, write_study
 
-from fmnist_jax.compare.analysis.reading import read_study
+from fmnist_jax.compare.analysis.study import read_study
 from fmnist_jax.errors import WorkdirError
 
 TWO = Simulated({"rmsprop": 0.91, "adam": 0.912}, seeds=3, epochs=(4,))
@@ -33,11 +33,11 @@ def test_reads_what_was_written(workdir):
         False,
         (0.85, 0.9),
     )
-    assert [(cell.arm, len(cell.finals), len(cell.trials)) for cell in workload.cells] == [
+    assert [(cell.arm, len(cell.finals), len(cell.trials)) for cell in workload.arms] == [
         ("rmsprop", 3, 0),
         ("adam", 3, 0),
     ]
-    member = workload.cells[1].finals[2]
+    member = workload.arms[1].finals[2]
     lines = [line for line in read_lines(workdir) if line["arm"] == "adam" and line["seed"] == 2]
     assert (member.seed, member.diverged, member.hyperparameters) == (2, False, {"learning_rate": 1e-3})
     assert list(member.curve.val_accuracy) == [line["val_accuracy"] for line in lines]
@@ -52,12 +52,12 @@ def test_workloads_are_the_product_of_models_budgets_and_schedules(tmp_path):
     study = read_study(write_study(tmp_path, simulated))
     assert len(study.workloads) == 8
     assert study.workloads[1].name == "model1, 1 epoch, cosine"
-    assert all(len(workload.cells[0].finals) == 1 for workload in study.workloads)
+    assert all(len(workload.arms[0].finals) == 1 for workload in study.workloads)
 
 
 def test_a_tuned_study_has_trials_and_what_was_searched(tmp_path):
     study = read_study(write_study(tmp_path, Simulated({"adam": 0.9}, mode="tuned", trials=4, seeds=2)))
-    cell = study.workloads[0].cells[0]
+    cell = study.workloads[0].arms[0]
     assert [member.trial for member in cell.trials] == [0, 1, 2, 3]
     assert {member.seed for member in cell.trials}.isdisjoint(member.seed for member in cell.finals)
     assert study.spaces["adam"]["learning_rate"].high == 1.0
@@ -65,7 +65,7 @@ def test_a_tuned_study_has_trials_and_what_was_searched(tmp_path):
 
 def test_a_diverged_run_counts_as_a_guess_and_ends_early(tmp_path):
     simulated = Simulated({"adam": 0.9}, seeds=2, score_test=True, diverged=frozenset({("adam", 1)}))
-    sound, lost = read_study(write_study(tmp_path, simulated)).workloads[0].cells[0].finals
+    sound, lost = read_study(write_study(tmp_path, simulated)).workloads[0].arms[0].finals
     assert (sound.diverged, lost.diverged) == (False, True)
     assert (lost.final_val_accuracy, lost.final_test_accuracy) == (0.1, 0.1)
     assert sound.final_test_accuracy == pytest.approx(sound.final_val_accuracy - 0.003)
@@ -76,7 +76,7 @@ def test_a_diverged_run_counts_as_a_guess_and_ends_early(tmp_path):
 def test_a_chunk_that_was_cut_short_is_left_out(workdir, cut):
     results = workdir / "results.jsonl"
     results.write_bytes(results.read_bytes()[:-cut])
-    rmsprop, adam = read_study(workdir).workloads[0].cells
+    rmsprop, adam = read_study(workdir).workloads[0].arms
     # The last run of the file has lost its last line, or more; what was written to its end stays.
     assert (len(rmsprop.finals), len(adam.finals)) == (3, 2)
     assert adam.planned_finals == 3
@@ -86,7 +86,7 @@ def test_a_study_of_which_nothing_is_trained_yet_has_its_plan(workdir):
     (workdir / "results.jsonl").unlink()
     (workdir / "chunks.jsonl").unlink()
     study = read_study(workdir)
-    assert [(len(cell.finals), cell.planned_finals) for cell in study.workloads[0].cells] == [(0, 3), (0, 3)]
+    assert [(len(cell.finals), cell.planned_finals) for cell in study.workloads[0].arms] == [(0, 3), (0, 3)]
     assert study.chunks == {}
 
 

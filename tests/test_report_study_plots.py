@@ -9,7 +9,7 @@ from PIL import Image
 from study_files import Simulated, write_study
 
 from fmnist_jax.compare.analysis.analyse import analyse
-from fmnist_jax.compare.analysis.reading import read_study
+from fmnist_jax.compare.analysis.study import read_study
 from fmnist_jax.report.page import Picture
 from fmnist_jax.report.study.context import Context
 from fmnist_jax.report.study.pictures import draw_study

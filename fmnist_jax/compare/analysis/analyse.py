@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from fmnist_jax.compare.analysis.across import Across, across
 from fmnist_jax.compare.analysis.study import Study
 from fmnist_jax.compare.analysis.workload import WorkloadFigures, workload_figures
+from fmnist_jax.compare.statistics.profiles import Profile, performance_profile
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,14 +36,14 @@ class Totals:
 
 @dataclasses.dataclass(frozen=True)
 class Analysis:
-    """The figures of a study: of each workload, in the order of the plan, and `across` them, where there are several.
+    """The figures of a study: of each workload, in the order of the plan, and `profiles` over several workloads.
 
     `score` is what the arms are compared by: `"test_accuracy"` or `"val_accuracy"`, after the last epoch.
     """
 
     score: str
     workloads: Sequence[WorkloadFigures]
-    across: Across | None
+    profiles: PerformanceProfiles | None
     totals: Totals
 
     @property
@@ -60,7 +60,7 @@ def analyse(study: Study) -> Analysis:
 
 
 def _totals(study: Study) -> Totals:
-    cells = [cell for workload in study.workloads for cell in workload.cells]
+    cells = [cell for workload in study.workloads for cell in workload.arms]
     trials = [member.diverged for cell in cells for member in cell.trials]
     finals = [member.diverged for cell in cells for member in cell.finals]
     chunks = study.chunks.values()
@@ -77,14 +77,53 @@ def _totals(study: Study) -> Totals:
     )
 
 
-def plain(value: Any) -> Any:
+def to_jsonable(value: Any) -> Any:
     """Returns figures as what JSON knows: dicts, lists, strings and numbers, those that are not finite among them."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: to_jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_jsonable(item) for key, item in value.items()}
     if hasattr(value, "_asdict"):
-        return plain(value._asdict())
+        return to_jsonable(value._asdict())
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
-    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+    return [to_jsonable(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+@dataclasses.dataclass(frozen=True)
+class PerformanceProfiles:
+    """Profiles over the workloads of which every arm has final runs.
+
+    **Attributes:**
+
+    - `workloads`: their names, two or more.
+    - `error`: by the mean error rate, which is one minus the score.
+    - `steps`: by the median number of steps to each target on each of the workloads; `None` without targets.
+    """
+
+    workloads: Sequence[str]
+    error: Profile
+    steps: Profile | None
+
+
+def across(workloads: Sequence[WorkloadFigures], arms: Sequence[str]) -> PerformanceProfiles | None:
+    """Returns the profiles, `None` where there are not two workloads of which every arm has final runs."""
+    whole = [workload for workload in workloads if len(workload.arms) == len(arms)]
+    if len(whole) < 2:
+        return None
+    return PerformanceProfiles([workload.name for workload in whole], _error(whole, arms), _steps(whole, arms))
+
+
+def _error(workloads: Sequence[WorkloadFigures], arms: Sequence[str]) -> Profile:
+    # An accuracy of 1 would make any other infinitely worse.
+    return performance_profile({a: [max(1 - w.arm(a).mean.value, 1e-9) for w in workloads] for a in arms})
+
+
+def _steps(workloads: Sequence[WorkloadFigures], arms: Sequence[str]) -> Profile | None:
+    costs = {
+        arm: [
+            found.steps.median for w in workloads for target in w.targets for found in target.arms if found.arm == arm
+        ]
+        for arm in arms
+    }
+    return performance_profile(costs) if any(costs.values()) else None

@@ -9,10 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from fmnist_jax.compare.analysis.study import Cell, Chunk, Design, Member, Study
+from fmnist_jax.compare.analysis.study import ArmRuns, Chunk, Design, SearchRange, Study, TrainedRun
 from fmnist_jax.compare.statistics import estimates
+from fmnist_jax.compare.statistics.boundary import AtEdge, at_edges
 from fmnist_jax.compare.statistics.estimates import Estimate
 from fmnist_jax.compare.statistics.sampling import sampling_uncertainty
+from fmnist_jax.compare.statistics.sensitivity import Sensitivity, learning_rate_sensitivity
+from fmnist_jax.compare.statistics.tuning import TuningCurve, expected_best
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,14 +66,14 @@ class ArmFigures:
     cost: Cost
 
 
-def score_of(design: Design) -> Callable[[Member], float]:
+def score_of(design: Design) -> Callable[[TrainedRun], float]:
     """Returns the function from a final run to its score: test accuracy where the study scores it, else validation."""
     if design.score_test:
         return lambda member: member.final_test_accuracy
     return lambda member: member.final_val_accuracy
 
 
-def arm_figures(cell: Cell, study: Study) -> ArmFigures:
+def arm_figures(cell: ArmRuns, study: Study) -> ArmFigures:
     """Returns the figures of a cell that has final runs."""
     level, members, examples = study.design.confidence, cell.finals, study.scored_examples
     scores = [score_of(study.design)(member) for member in members]
@@ -103,7 +106,7 @@ def _mean_or_nan(values: Sequence[float]) -> float:
     return statistics.fmean(values) if values else math.nan
 
 
-def _cost(members: Sequence[Member], kept: Sequence[Member], chunks: Mapping[int, Chunk]) -> Cost:
+def _cost(members: Sequence[TrainedRun], kept: Sequence[TrainedRun], chunks: Mapping[int, Chunk]) -> Cost:
     compilation = [chunks[n].compile_seconds if n in chunks else math.nan for n in {m.chunk for m in members}]
     return Cost(
         train=_median_or_nan([float(np.sum(member.curve.train_seconds)) for member in kept]),
@@ -114,3 +117,76 @@ def _cost(members: Sequence[Member], kept: Sequence[Member], chunks: Mapping[int
 
 def _median_or_nan(values: Sequence[float]) -> float:
     return statistics.median(values) if values else math.nan
+
+
+RATE = "learning_rate"
+
+
+@dataclasses.dataclass(frozen=True)
+class TuningFigures:
+    """The trials of an arm, each scored by its validation accuracy, that of chance where it diverged.
+
+    **Attributes:**
+
+    - `trials`, `failures`: how many there are, and how many of them diverged.
+    - `defaults`: the score of trial 0, `None` where it is not there yet.
+    - `best_trial`, `best`: number and score of the best trial; `hyperparameters` are its.
+    - `edges`: those of them near the bound of their range.
+    - `curve`: the expected best score by number of trials, of which the first is trial 0.
+    - `sensitivity`: to the learning rate, `None` where it was not searched.
+    """
+
+    arm: str
+    trials: int
+    failures: int
+    defaults: float | None
+    best_trial: int
+    best: float
+    hyperparameters: Mapping[str, float]
+    edges: Sequence[AtEdge]
+    curve: TuningCurve
+    sensitivity: Sensitivity | None
+
+
+def tuning_figures(cell: ArmRuns, ranges: Mapping[str, SearchRange], level: float) -> TuningFigures:
+    """Returns the figures of a cell that has trials."""
+    best = winner(cell.trials)
+    defaults = next((member.final_val_accuracy for member in cell.trials if member.trial == 0), None)
+    return TuningFigures(
+        arm=cell.arm,
+        trials=len(cell.trials),
+        failures=sum(member.diverged for member in cell.trials),
+        defaults=defaults,
+        best_trial=best.trial,
+        best=best.final_val_accuracy,
+        hyperparameters=best.hyperparameters,
+        edges=() if best.diverged else at_edges(best.hyperparameters, ranges),
+        curve=_curve(cell.trials, defaults, level),
+        sensitivity=_sensitivity(cell.trials, ranges.get(RATE)),
+    )
+
+
+def winner(trials: Sequence[TrainedRun]) -> TrainedRun:
+    """Returns the trial that the study chooses, of one or more; the first where all diverged.
+
+    It has the highest validation accuracy after the last epoch; of equals the lowest loss, of these the lowest number.
+    """
+    kept = [member for member in trials if not member.diverged] or list(trials[:1])
+    return min(kept, key=lambda m: (-m.final_val_accuracy, float(m.curve.val_loss[-1]), m.trial))
+
+
+def _curve(trials: Sequence[TrainedRun], defaults: float | None, level: float) -> TuningCurve:
+    searched = [member.final_val_accuracy for member in trials if member.trial != 0 or defaults is None]
+    if not searched:
+        return expected_best([member.final_val_accuracy for member in trials], level=level)
+    return expected_best(searched, defaults, level)
+
+
+def _sensitivity(trials: Sequence[TrainedRun], range_: SearchRange | None) -> Sensitivity | None:
+    rates = [member.hyperparameters.get(RATE, 0.0) for member in trials]
+    if min(rates) <= 0 or min(rates) == max(rates):
+        return None
+    # The defaults, which are a trial too, may lie outside what is searched.
+    low = min(*rates, range_.low) if range_ else min(rates)
+    high = max(*rates, range_.high) if range_ else max(rates)
+    return learning_rate_sensitivity(rates, [member.final_val_accuracy for member in trials], low, high)

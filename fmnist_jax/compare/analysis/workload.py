@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from fmnist_jax.compare.analysis.arms import ArmFigures, arm_figures
-from fmnist_jax.compare.analysis.power import Power, power
-from fmnist_jax.compare.analysis.study import Cell, Study, Workload
-from fmnist_jax.compare.analysis.targets import TargetFigures, target_figures
-from fmnist_jax.compare.analysis.tuning import TuningFigures, tuning_figures
+from fmnist_jax.compare.analysis.arms import ArmFigures, TuningFigures, arm_figures, tuning_figures
+from fmnist_jax.compare.analysis.study import ArmRuns, Study, WorkloadRuns
+from fmnist_jax.compare.analysis.times import TargetFigures, target_figures
 from fmnist_jax.compare.statistics.comparison import Comparison, PairedComparison, compare_arms
 from fmnist_jax.compare.statistics.estimates import Estimate, without_interval
 from fmnist_jax.compare.statistics.pairs import aligned, paired_difference
+from fmnist_jax.compare.statistics.permutation import smallest_p
+from fmnist_jax.compare.statistics.power import seeds_needed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,13 +29,13 @@ class Missing:
 
 @dataclasses.dataclass(frozen=True)
 class Lead:
-    """That each arm of `group` beats the arm `over`, and by how much the mean of their scores lies above its.
+    """That each arm of `group` beats the arm `loser`, and by how much the mean of their scores lies above its.
 
     The difference is seed by seed, without an interval where one of the runs failed.
     """
 
     group: Sequence[str]
-    over: str
+    loser: str
     difference: Estimate
 
 
@@ -71,10 +71,10 @@ class WorkloadFigures:
         return next(figures for figures in self.arms if figures.arm == name)
 
 
-def workload_figures(workload: Workload, study: Study) -> WorkloadFigures:
+def workload_figures(workload: WorkloadRuns, study: Study) -> WorkloadFigures:
     """Returns the figures of a workload, as far as it has been trained."""
     design, level = study.design, study.design.confidence
-    trained = [cell for cell in workload.cells if cell.finals]
+    trained = [cell for cell in workload.arms if cell.finals]
     # Of equal means in the order of the config, as in the comparison.
     arms = sorted((arm_figures(cell, study) for cell in trained), key=lambda figures: -figures.mean.value)
     comparison = _comparison(arms, level)
@@ -87,8 +87,8 @@ def workload_figures(workload: Workload, study: Study) -> WorkloadFigures:
         comparison=comparison,
         power=power(comparison) if comparison else None,
         leads=_leads(arms, comparison) if comparison else [],
-        missing=_missing(workload.cells),
-        tuning=[tuning_figures(c, study.spaces.get(c.arm, {}), level) for c in workload.cells if c.trials],
+        missing=_missing(workload.arms),
+        tuning=[tuning_figures(c, study.spaces.get(c.arm, {}), level) for c in workload.arms if c.trials],
         targets=[target_figures(trained, workload.epochs, t, level) for t in design.targets if trained],
     )
 
@@ -127,6 +127,43 @@ def _leads(arms: Sequence[ArmFigures], comparison: Comparison) -> list[Lead]:
     return leads
 
 
-def _missing(cells: Sequence[Cell]) -> list[Missing]:
+def _missing(cells: Sequence[ArmRuns]) -> list[Missing]:
     found = [Missing(c.arm, c.planned_finals - len(c.finals), c.planned_trials - len(c.trials)) for c in cells]
     return [missing for missing in found if missing.finals or missing.trials]
+
+
+SMALL, LARGE = 0.001, 0.002  # a tenth and two tenths of a point of accuracy
+
+
+@dataclasses.dataclass(frozen=True)
+class Power:
+    """What the test can find at the level of the verdict, which is over all pairs.
+
+    **Attributes:**
+
+    - `deviation`: the standard deviation of the differences over seeds, of the pair for which it is the median.
+    - `detectable`: the true difference of such a pair that is found four times of five.
+    - `seeds_for`: a difference -> the seeds with which it would be found as often.
+    - `smallest_p`: the smallest p-value that the test can give for a single pair.
+    """
+
+    deviation: float
+    detectable: Estimate
+    seeds_for: Mapping[float, int]
+    smallest_p: float
+
+
+def power(comparison: Comparison) -> Power | None:
+    """Returns what the seeds of the comparison can find, `None` for a single seed, which tells nothing of scatter."""
+    if len(comparison.seeds) < 2:
+        return None
+    # A pair with a run that failed, whose detectable difference is infinite, comes last.
+    by_deviation = sorted(comparison.pairs, key=lambda pair: (pair.detectable.value == math.inf, pair.deviation))
+    typical = by_deviation[(len(by_deviation) - 1) // 2]
+    alpha = comparison.alpha / len(comparison.pairs)
+    return Power(
+        typical.deviation,
+        typical.detectable,
+        {size: seeds_needed(typical.deviation, size, alpha) for size in (SMALL, LARGE)},
+        smallest_p(len(comparison.seeds)),
+    )

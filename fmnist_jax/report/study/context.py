@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from fmnist_jax.compare.analysis.analyse import Analysis
-from fmnist_jax.compare.analysis.study import Study, Workload
+from fmnist_jax.compare.analysis.study import Study, WorkloadRuns
 from fmnist_jax.compare.analysis.workload import WorkloadFigures
 from fmnist_jax.report.study.plots.arm_style import ArmStyle, arm_styles
 from fmnist_jax.report.style import Subject
@@ -60,13 +60,13 @@ class Context:
         seeds = counted(design.seeds, "seed") + (", the same for all" if len(design.arms) > 1 else "")
         return f"{who} {tuned} run on {seeds}. Data set {self.study.data}, {self.images} accuracy."
 
-    def subject(self, workload: Workload | WorkloadFigures) -> Subject:
+    def subject(self, workload: WorkloadRuns | WorkloadFigures) -> Subject:
         """Returns what a plot of the workload is of."""
         seeds = counted(self.study.design.seeds, "seed")
         missing = "" if self.analysis.complete else "; INCOMPLETE"
         return Subject(f"{workload.name}; {seeds}{missing}", self.synthetic)
 
-    def prefix(self, workload: Workload | WorkloadFigures) -> str:
+    def prefix(self, workload: WorkloadRuns | WorkloadFigures) -> str:
         """Returns how the names of the workload's files begin; with nothing where it is the only one."""
         if len(self.study.workloads) == 1:
             return ""

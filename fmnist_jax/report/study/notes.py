@@ -50,7 +50,7 @@ def _unequal(context: Context) -> Iterator[str]:
     for workload in study.workloads:
         ways = {
             frozenset((study.chunks[m.chunk].executor, study.chunks[m.chunk].members) for m in cell.finals)
-            for cell in workload.cells
+            for cell in workload.arms
             if cell.finals
         }
         if len(ways) > 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fmnist_jax.compare.analysis.study import Workload
+from fmnist_jax.compare.analysis.study import WorkloadRuns
 from fmnist_jax.compare.analysis.workload import WorkloadFigures
 from fmnist_jax.compare.statistics.profiles import Profile
 from fmnist_jax.report.page import Picture
@@ -41,22 +41,22 @@ def draw_study(context: Context) -> dict[str, Picture]:
     return drawn | {picture.name: picture for picture in _across(context)}
 
 
-def _of_workload(context: Context, workload: Workload, figures: WorkloadFigures) -> Iterator[Picture]:
+def _of_workload(context: Context, workload: WorkloadRuns, figures: WorkloadFigures) -> Iterator[Picture]:
     if figures.arms:
         yield _curves(context, workload, figures)
     if figures.comparison is not None:
         yield _differences(context, figures)
     if figures.tuning:
         yield _tuning(context, figures)
-    if any(searched_rate(cell) for cell in workload.cells):
+    if any(searched_rate(cell) for cell in workload.arms):
         yield _sensitivity(context, workload, figures)
     for unit in ("steps", "seconds") if figures.targets else ():
         yield _targets(context, figures, unit)
-    if any(member.diverged for cell in workload.cells for member in (*cell.trials, *cell.finals)):
+    if any(member.diverged for cell in workload.arms for member in (*cell.trials, *cell.finals)):
         yield _failures(context, workload)
 
 
-def _curves(context: Context, workload: Workload, figures: WorkloadFigures) -> Picture:
+def _curves(context: Context, workload: WorkloadRuns, figures: WorkloadFigures) -> Picture:
     ends = listed([f"{arm.arm} {percent(arm.validation.value)}" for arm in figures.arms])
     return Picture(
         f"{context.prefix(workload)}learning_curves",
@@ -93,8 +93,8 @@ def _tuning(context: Context, figures: WorkloadFigures) -> Picture:
     )
 
 
-def _sensitivity(context: Context, workload: Workload, figures: WorkloadFigures) -> Picture:
-    arms = listed([cell.arm for cell in workload.cells if searched_rate(cell)])
+def _sensitivity(context: Context, workload: WorkloadRuns, figures: WorkloadFigures) -> Picture:
+    arms = listed([cell.arm for cell in workload.arms if searched_rate(cell)])
     return Picture(
         f"{context.prefix(workload)}rate_sensitivity",
         rate_sensitivity(workload, figures.tuning, context.styles, context.subject(workload)),
@@ -120,8 +120,8 @@ def _targets(context: Context, figures: WorkloadFigures, unit: str) -> Picture:
     )
 
 
-def _failures(context: Context, workload: Workload) -> Picture:
-    lost = {cell.arm: sum(member.diverged for member in (*cell.trials, *cell.finals)) for cell in workload.cells}
+def _failures(context: Context, workload: WorkloadRuns) -> Picture:
+    lost = {cell.arm: sum(member.diverged for member in (*cell.trials, *cell.finals)) for cell in workload.arms}
     who = listed([f"{arm} {number}" for arm, number in lost.items() if number])
     return Picture(
         f"{context.prefix(workload)}failures",
@@ -132,7 +132,7 @@ def _failures(context: Context, workload: Workload) -> Picture:
 
 
 def _across(context: Context) -> Iterator[Picture]:
-    found = context.analysis.across
+    found = context.analysis.profiles
     if found is None:
         return
     subject = Subject(f"over {counted(len(found.workloads), 'workload')}", context.synthetic)

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from fmnist_jax.compare.analysis.analyse import analyse, plain
-from fmnist_jax.compare.analysis.reading import read_study
+from fmnist_jax.compare.analysis.analyse import analyse, to_jsonable
+from fmnist_jax.compare.analysis.study import read_study
 from fmnist_jax.files.atomic import write_atomically
 from fmnist_jax.report.study.context import Context
 from fmnist_jax.report.study.markdown import study_markdown
@@ -39,7 +39,7 @@ def write_study_report(workdir: str | os.PathLike[str]) -> Path:
 
 def _summary(context: Context) -> dict[str, Any]:
     study, analysis = context.study, context.analysis
-    figures = plain(analysis)
+    figures = to_jsonable(analysis)
     for workload, own in zip(figures["workloads"], analysis.workloads, strict=True):
         workload["verdict"] = verdict(own)
     about = {

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from fmnist_jax.compare.analysis.power import Power
-from fmnist_jax.compare.analysis.study import Workload
-from fmnist_jax.compare.analysis.targets import TargetFigures
-from fmnist_jax.compare.analysis.tuning import TuningFigures
-from fmnist_jax.compare.analysis.workload import WorkloadFigures
+from fmnist_jax.compare.analysis.arms import TuningFigures
+from fmnist_jax.compare.analysis.study import WorkloadRuns
+from fmnist_jax.compare.analysis.times import TargetFigures
+from fmnist_jax.compare.analysis.workload import Power, WorkloadFigures
 from fmnist_jax.compare.statistics.comparison import Comparison
 from fmnist_jax.report.page import Figure, Picture
 from fmnist_jax.report.study import tables
@@ -130,7 +129,9 @@ def _failed(context: Context) -> Iterator[Notice]:
         yield Notice("note", f"{totals.failed_trials} of {counted(totals.trials, 'tuning trial')} diverged.", text)
 
 
-def _of_workload(context: Context, workload: Workload, figures: WorkloadFigures, pictures: Pictures) -> Iterator[Part]:
+def _of_workload(
+    context: Context, workload: WorkloadRuns, figures: WorkloadFigures, pictures: Pictures
+) -> Iterator[Part]:
     prefix = context.prefix(workload)
     shown = {name.removeprefix(prefix): picture for name, picture in pictures.items() if name.startswith(prefix)}
     if figures.arms:

@@ -7,10 +7,9 @@ import math
 import string
 from collections.abc import Mapping
 
-from fmnist_jax.compare.analysis.arms import ArmFigures
-from fmnist_jax.compare.analysis.study import Workload
-from fmnist_jax.compare.analysis.targets import ArmAtTarget, TargetFigures
-from fmnist_jax.compare.analysis.tuning import TuningFigures
+from fmnist_jax.compare.analysis.arms import ArmFigures, TuningFigures
+from fmnist_jax.compare.analysis.study import WorkloadRuns
+from fmnist_jax.compare.analysis.times import ArmAtTarget, TargetFigures
 from fmnist_jax.compare.analysis.workload import WorkloadFigures
 from fmnist_jax.compare.statistics.comparison import Comparison, PairedComparison
 from fmnist_jax.compare.statistics.estimates import Estimate
@@ -54,10 +53,10 @@ def costs_table(workload: WorkloadFigures) -> Table:
     return Table("Seconds that each arm took", header, rows)
 
 
-def failures_table(workload: Workload) -> Table:
+def failures_table(workload: WorkloadRuns) -> Table:
     """Returns a row for each run that diverged."""
     rows = []
-    for cell in workload.cells:
+    for cell in workload.arms:
         phases = (("trial", cell.trials, "trial"), ("final run, seed", cell.finals, "seed"))
         for kind, members, number in phases:
             lost = [member for member in members if member.diverged]

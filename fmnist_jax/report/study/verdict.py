@@ -96,20 +96,20 @@ def _winners(workload: WorkloadFigures, comparison: Comparison) -> Iterator[str]
         verb = "beats" if len(lead.group) == 1 else "beat"
         others = [arm for arm in best if arm not in lead.group]
         but = f", but not {listed(others)}," if others and len(others) < len(best) else ""
-        yield f"{listed(lead.group)}{but} {verb} {lead.over} by {_by(lead.difference)}."
+        yield f"{listed(lead.group)}{but} {verb} {lead.loser} by {_by(lead.difference)}."
     if len(partial) > _PARTIAL:
         yield f"Some of the best beat {counted(len(partial) - _PARTIAL, 'more arm')}: see the pairs."
 
 
 def _beaten(workload: WorkloadFigures, leads: Sequence[Lead]) -> str:
     """Names the arms that are beaten and by how much, but for those of which a run failed: their mean says little."""
-    sound = [lead for lead in leads if not workload.arm(lead.over).failures]
-    failed = [f"{lead.over}, of which runs diverged" for lead in leads if lead not in sound]
+    sound = [lead for lead in leads if not workload.arm(lead.loser).failures]
+    failed = [f"{lead.loser}, of which runs diverged" for lead in leads if lead not in sound]
     if len(sound) <= _LISTED:
-        return listed([f"{lead.over} by {_by(lead.difference)}" for lead in sound] + failed)
+        return listed([f"{lead.loser} by {_by(lead.difference)}" for lead in sound] + failed)
     least, *_, most = sound
     low, high = least.difference, most.difference
-    span = f"{points_between(low.value, low.low, low.high)} ({least.over}) to {_by(high)} ({most.over})"
+    span = f"{points_between(low.value, low.low, low.high)} ({least.loser}) to {_by(high)} ({most.loser})"
     return listed([f"{len(sound)} others, by {span}", *failed])
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from fmnist_jax.compare.analysis.study import Cell, Workload
+from fmnist_jax.compare.analysis.study import ArmRuns, WorkloadRuns
 from fmnist_jax.report.study.plots.accuracy_axis import accuracy_axis
 from fmnist_jax.report.study.plots.arm_style import ArmStyle, arm_legend, legend_rows
 from fmnist_jax.report.style import Subject, new_figure, plot_style, to_png
@@ -18,12 +18,12 @@ from fmnist_jax.report.style import Subject, new_figure, plot_style, to_png
 _LOG_FROM = 5  # where the largest loss is that many times the smallest, the axis is logarithmic
 
 
-def learning_curves(workload: Workload, styles: Mapping[str, ArmStyle], subject: Subject) -> bytes:
+def learning_curves(workload: WorkloadRuns, styles: Mapping[str, ArmStyle], subject: Subject) -> bytes:
     """Draws validation accuracy and training loss of the final runs against epochs.
 
     Lines are means over the seeds that had not diverged by then, bands reach from the lowest to the highest of them.
     """
-    cells = sorted((cell for cell in workload.cells if cell.finals), key=_mean_accuracy, reverse=True)
+    cells = sorted((cell for cell in workload.arms if cell.finals), key=_mean_accuracy, reverse=True)
     with plot_style():
         height = 6.6 + 0.2 * legend_rows([styles[cell.arm] for cell in cells])
         figure = new_figure(height, "Learning curves", subject)
@@ -40,7 +40,7 @@ def learning_curves(workload: Workload, styles: Mapping[str, ArmStyle], subject:
         return to_png(figure, many_colours=True)
 
 
-def seeds_by_epoch(cell: Cell, epochs: int, name: str) -> np.ndarray:
+def seeds_by_epoch(cell: ArmRuns, epochs: int, name: str) -> np.ndarray:
     """Returns the figure `name` of the curves of the cell's final runs, `float64[seeds, epochs]`.
 
     NaN from the epoch on in which a run diverged.
@@ -52,11 +52,11 @@ def seeds_by_epoch(cell: Cell, epochs: int, name: str) -> np.ndarray:
     return values
 
 
-def _mean_accuracy(cell: Cell) -> float:
+def _mean_accuracy(cell: ArmRuns) -> float:
     return statistics.fmean(member.final_val_accuracy for member in cell.finals)
 
 
-def _draw(axes: Axes, cells: Sequence[Cell], styles: Mapping[str, ArmStyle], epochs: int, name: str) -> np.ndarray:
+def _draw(axes: Axes, cells: Sequence[ArmRuns], styles: Mapping[str, ArmStyle], epochs: int, name: str) -> np.ndarray:
     """Draws line and band of each cell; returns all the values that they show."""
     x, drawn = np.arange(1, epochs + 1), [np.zeros(0)]
     for cell in cells:

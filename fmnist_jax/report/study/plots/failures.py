@@ -6,20 +6,20 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
-from fmnist_jax.compare.analysis.study import Cell, Member, Workload
+from fmnist_jax.compare.analysis.study import ArmRuns, TrainedRun, WorkloadRuns
 from fmnist_jax.report.study.plots.arm_style import ArmStyle
 from fmnist_jax.report.style import HEAD, Subject, new_figure, plot_style, share_axis, to_png
 
 _BAR = 0.3  # inches an arm
 
 
-def failures(workload: Workload, styles: Mapping[str, ArmStyle], subject: Subject) -> bytes:
+def failures(workload: WorkloadRuns, styles: Mapping[str, ArmStyle], subject: Subject) -> bytes:
     """Draws for each arm the share of its trials, where there are any, and of its final runs that diverged."""
     phases = {"tuning trials": "trials", "final runs": "finals"}
     shown = {
-        title: [cell for cell in workload.cells if getattr(cell, name)]
+        title: [cell for cell in workload.arms if getattr(cell, name)]
         for title, name in phases.items()
-        if any(getattr(cell, name) for cell in workload.cells)
+        if any(getattr(cell, name) for cell in workload.arms)
     }
     most = max(map(len, shown.values()))
     with plot_style():
@@ -33,8 +33,8 @@ def failures(workload: Workload, styles: Mapping[str, ArmStyle], subject: Subjec
         return to_png(figure)
 
 
-def _bars(axes: Axes, cells: Sequence[Cell], name: str, styles: Mapping[str, ArmStyle]) -> None:
-    members: list[Sequence[Member]] = [getattr(cell, name) for cell in cells]
+def _bars(axes: Axes, cells: Sequence[ArmRuns], name: str, styles: Mapping[str, ArmStyle]) -> None:
+    members: list[Sequence[TrainedRun]] = [getattr(cell, name) for cell in cells]
     lost = [sum(member.diverged for member in found) for found in members]
     shares = [number / len(found) for number, found in zip(lost, members, strict=True)]
     axes.barh(range(len(cells)), shares, height=0.62, color=[styles[cell.arm].colour for cell in cells])

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from fmnist_jax.compare.analysis.study import CHANCE, Cell, Member, Workload
-from fmnist_jax.compare.analysis.tuning import RATE, TuningFigures, best_trial
+from fmnist_jax.compare.analysis.arms import RATE, TuningFigures, winner
+from fmnist_jax.compare.analysis.study import CHANCE, ArmRuns, TrainedRun, WorkloadRuns
 from fmnist_jax.report.study.plots.accuracy_axis import accuracy_axis
 from fmnist_jax.report.study.plots.arm_style import ArmStyle
 from fmnist_jax.report.style import HEAD, INK, MUTED, Subject, new_figure, plot_style, to_png
@@ -21,20 +21,20 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _KEY = 0.3  # inches, of the key to the marks
 
 
-def searched_rate(cell: Cell) -> bool:
+def searched_rate(cell: ArmRuns) -> bool:
     """Returns whether the trials of a cell differ in their learning rate."""
     return len({member.hyperparameters.get(RATE) for member in cell.trials}) > 1
 
 
 def rate_sensitivity(
-    workload: Workload, tuning: Sequence[TuningFigures], styles: Mapping[str, ArmStyle], subject: Subject
+    workload: WorkloadRuns, tuning: Sequence[TuningFigures], styles: Mapping[str, ArmStyle], subject: Subject
 ) -> bytes:
     """Draws validation accuracy after the last epoch of each trial against its learning rate, on a logarithmic scale.
 
     A ring marks the best trial of an arm, a diamond its defaults, a cross at the foot one that diverged; the line is
     the sensitivity in `tuning`. At least one cell has to have `searched_rate`; the others are left out.
     """
-    cells = [cell for cell in workload.cells if searched_rate(cell)]
+    cells = [cell for cell in workload.arms if searched_rate(cell)]
     columns = 2 if len(cells) <= 4 else 3
     rows = math.ceil(len(cells) / columns)
     height = HEAD + _KEY + 0.5 + (3.6 / columns) * rows
@@ -66,7 +66,7 @@ def _curve(axes: Axes, figures: TuningFigures, style: ArmStyle) -> None:
         axes.plot(figures.sensitivity.rates, scores, color=style.colour, alpha=0.35, linewidth=1.4)
 
 
-def _panel(axes: Axes, cell: Cell, style: ArmStyle) -> None:
+def _panel(axes: Axes, cell: ArmRuns, style: ArmStyle) -> None:
     axes.set_title(style.label, fontsize=9.5, loc="left", color=INK, pad=4)
     kept = [member for member in cell.trials if not member.diverged]
     lost = [member for member in cell.trials if member.diverged]
@@ -77,13 +77,13 @@ def _panel(axes: Axes, cell: Cell, style: ArmStyle) -> None:
     for member in kept:
         if member.trial == 0:
             axes.plot(_rates([member]), [member.final_val_accuracy], "D", mfc="white", mec=style.colour, mew=1.5)
-    best = best_trial(cell.trials)
+    best = winner(cell.trials)
     if not best.diverged:
         place = _rates([best]), [best.final_val_accuracy]
         axes.plot(*place, "o", markersize=10, mfc="none", mec=INK, mew=1.4, clip_on=False)
 
 
-def _rates(members: Sequence[Member]) -> list[float]:
+def _rates(members: Sequence[TrainedRun]) -> list[float]:
     return [member.hyperparameters[RATE] for member in members]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from fmnist_jax.compare.analysis.targets import Reached, TargetFigures
+from fmnist_jax.compare.analysis.times import Reached, TargetFigures
 from fmnist_jax.report.study.plots.arm_style import ArmStyle, arm_legend, legend_rows
 from fmnist_jax.report.style import Subject, new_figure, plot_style, share_axis, to_png
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from fmnist_jax.compare.analysis.tuning import TuningFigures
+from fmnist_jax.compare.analysis.arms import TuningFigures
 from fmnist_jax.report.study.plots.accuracy_axis import accuracy_axis
 from fmnist_jax.report.study.plots.arm_style import ArmStyle, arm_legend, legend_rows
 from fmnist_jax.report.style import Subject, new_figure, plot_style, to_png

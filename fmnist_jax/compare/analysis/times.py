@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from fmnist_jax.compare.analysis.study import Cell, Member
+from fmnist_jax.compare.analysis.study import ArmRuns, TrainedRun
 from fmnist_jax.compare.statistics.estimates import Estimate
 from fmnist_jax.compare.statistics.survival import (
     ReachedCurve,
@@ -57,10 +57,10 @@ class TargetFigures:
     arms: Sequence[ArmAtTarget]
 
 
-_Clock = Callable[[Member], np.ndarray]  # when each of a member's evaluations was
+_Clock = Callable[[TrainedRun], np.ndarray]  # when each of a member's evaluations was
 
 
-def target_figures(cells: Sequence[Cell], epochs: int, target: float, level: float) -> TargetFigures:
+def target_figures(cells: Sequence[ArmRuns], epochs: int, target: float, level: float) -> TargetFigures:
     """Returns the figures of a target for the cells, each with final runs, of one workload of so many `epochs`."""
     steps, seconds = (
         min(_budget(clock(member), epochs) for cell in cells for member in cell.finals) for clock in (_steps, _seconds)
@@ -74,7 +74,7 @@ def target_figures(cells: Sequence[Cell], epochs: int, target: float, level: flo
     return TargetFigures(target, steps, seconds, arms)
 
 
-def _times(members: Sequence[Member], clock: _Clock, epochs: int, target: float) -> Times:
+def _times(members: Sequence[TrainedRun], clock: _Clock, epochs: int, target: float) -> Times:
     found = [time_to_target(clock(member), member.curve.val_accuracy, target) for member in members]
     # A run that diverged would not have reached it by the end of its budget either.
     times = [
@@ -88,11 +88,11 @@ def _reached(runs: Times, horizon: float, level: float) -> Reached:
     return Reached(kaplan_meier(runs, level), median_time(runs), restricted_mean(runs, horizon, level))
 
 
-def _steps(member: Member) -> np.ndarray:
+def _steps(member: TrainedRun) -> np.ndarray:
     return member.curve.step
 
 
-def _seconds(member: Member) -> np.ndarray:
+def _seconds(member: TrainedRun) -> np.ndarray:
     """Of training alone: the clock stands still while a run is evaluated."""
     return np.cumsum(member.curve.train_seconds)
 
