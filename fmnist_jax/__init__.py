@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from fmnist_jax.config.schema import default_config
     from fmnist_jax.data import load as load_data
     from fmnist_jax.models import register as register_model
-    from fmnist_jax.optim.optimizers import Hyperparameter, Optimizer
-    from fmnist_jax.optim.optimizers import register as register_optimizer
+    from fmnist_jax.optim import Hyperparameter, Optimizer
+    from fmnist_jax.optim import register as register_optimizer
     from fmnist_jax.report import write_run_report, write_study_report
     from fmnist_jax.runtime.devices import use_all_cores
     from fmnist_jax.train.loop import train as train_network
@@ -42,16 +42,16 @@ __all__ = [
 
 # Imported when they are asked for: what makes a report from files needs no jax.
 _HOMES = {
-    "Hyperparameter": "fmnist_jax.optim.optimizers",
+    "Hyperparameter": "fmnist_jax.optim",
     "Member": "fmnist_jax.train.state",
-    "Optimizer": "fmnist_jax.optim.optimizers",
+    "Optimizer": "fmnist_jax.optim",
     "compare_optimizers": "fmnist_jax.compare.runner:compare",
     "default_config": "fmnist_jax.config",
     "load_data": "fmnist_jax.data:load",
     "make_run": "fmnist_jax.train.run",
     "member_of": "fmnist_jax.train.state",
     "register_model": "fmnist_jax.models:register",
-    "register_optimizer": "fmnist_jax.optim.optimizers:register",
+    "register_optimizer": "fmnist_jax.optim:register",
     "study_config": "fmnist_jax.compare.config",
     "train_network": "fmnist_jax.train.loop:train",
     "use_all_cores": "fmnist_jax.runtime.devices",

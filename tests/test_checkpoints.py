@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import toy
 
+from fmnist_jax import optim
 from fmnist_jax.errors import WorkdirError
-from fmnist_jax.optim import optimizers
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
 from fmnist_jax.train.run import make_run
 from fmnist_jax.train.state import TrainState, member_of
@@ -61,7 +61,7 @@ def _assert_equal(a: TrainState, b: TrainState) -> None:
         assert np.asarray(left).tobytes() == np.asarray(right).tobytes()
 
 
-@pytest.mark.parametrize("name", optimizers.names())
+@pytest.mark.parametrize("name", optim.names())
 def test_round_trip_of_the_state_of_each_optimizer(tmp_path, name):
     config = toy.toy_config(model__name="toy-batchnorm", optimizer__name=name, train__ema_decay=0.9)
     template = jax.eval_shape(make_run(config, toy.TRAIN).init, member_of(config))

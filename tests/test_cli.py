@@ -74,6 +74,10 @@ def contents(folder: Path) -> dict[str, bytes]:
         ),
         ([SMOKE, "--config.train.epochs=2.5"], "--config.train.epochs must be an integer, not '2.5'"),
         ([SMOKE, "--config.train.epochs="], "--config.train.epochs must be an integer, not ''"),
+        (
+            [SMOKE, "--config.optimizer.name=schedule-free-adamw", "--config.optimizer.b1=0"],
+            "config.optimizer.b1 of schedule-free-adamw must be at least 0.001, not 0.0",
+        ),
         ([SMOKE, "--config.optimizer.eps=tiny"], "--config.optimizer.eps must be a number, not 'tiny'"),
         ([SMOKE, "--config.optimizer.eps"], "Missing value for flag --config.optimizer.eps"),
         ([SMOKE, "--config.train.score_test=maybe"], "--config.train.score_test must be true or false, not 'maybe'"),
@@ -116,6 +120,11 @@ STUDY = "--config=configs/compare_quick.py"
             "compare",
             [STUDY, "--config.study.optimizers=adam:b3=0.9,eps=1,sgd"],
             "config.study.optimizers: arm 'adam:b3=0.9,eps=1' sets 'b3', but adam does not take it; it takes .*",
+        ),
+        (
+            "compare",
+            [STUDY, "--config.study.optimizers=schedule-free-adamw:b1=0"],
+            "config.study.optimizers: b1 of arm 'schedule-free-adamw:b1=0' must be at least 0.001, not 0.0",
         ),
         (
             "compare",

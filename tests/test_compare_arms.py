@@ -2,17 +2,17 @@ from __future__ import annotations
 
 import pytest
 
+from fmnist_jax import optim
 from fmnist_jax.compare.arms import parse_arms
 from fmnist_jax.errors import ConfigError
-from fmnist_jax.optim import optimizers
 
 
 def test_an_arm_is_an_optimizer_at_its_defaults_but_for_what_is_fixed():
     plain, fixed = parse_arms(["adam", "adam:learning_rate=3e-4, b1=0.8"], tuned=False)
-    assert plain.defaults() == optimizers.resolve("adam", {})
+    assert plain.defaults() == optim.resolve("adam", {})
     assert fixed.name == "adam:learning_rate=3e-4, b1=0.8"
     assert fixed.optimizer == "adam"
-    assert fixed.defaults() == optimizers.resolve("adam", {"learning_rate": 3e-4, "b1": 0.8})
+    assert fixed.defaults() == optim.resolve("adam", {"learning_rate": 3e-4, "b1": 0.8})
 
 
 def test_what_is_fixed_is_not_searched():
@@ -42,6 +42,10 @@ def test_what_every_optimizer_takes_can_be_set():
         ("adam:b1=0.8,b1=0.9", "arm 'adam:b1=0.8,b1=0.9' has b1 twice"),
         ("adam:b1=high", "b1 of arm 'adam:b1=high' must be a number, not 'high'"),
         ("adam:b1=1", "b1 of arm 'adam:b1=1' must be below 1, not 1.0"),
+        (
+            "schedule-free-adamw:b1=0",
+            "b1 of arm 'schedule-free-adamw:b1=0' must be at least 0.001, not 0.0",
+        ),
         ("adam:learning_rate=-1", "learning_rate of arm 'adam:learning_rate=-1' must be above 0, not -1.0"),
         ("adam:learning_rate=nan", "learning_rate of arm 'adam:learning_rate=nan' must be a finite number, not nan"),
     ],

@@ -9,12 +9,12 @@ from typing import Any
 import optax
 import pytest
 
+from fmnist_jax import optim
 from fmnist_jax.compare.arms import parse_arms
 from fmnist_jax.compare.config import study_config
 from fmnist_jax.compare.plan import Division, Plan, final_seeds, make_plan, read_plan, tuning_seeds, write_plan
 from fmnist_jax.errors import WorkdirError
-from fmnist_jax.optim import optimizers
-from fmnist_jax.optim.optimizers import Hyperparameter, Optimizer
+from fmnist_jax.optim import Hyperparameter, Optimizer
 
 
 def _plan(max_concurrent: int = 2, **study: Any) -> Plan:
@@ -59,7 +59,7 @@ def test_a_tuned_study_tries_each_arm_as_often_then_leaves_its_final_runs_to_the
         assert [chunk.chunk for chunk in tune] < [chunk.chunk for chunk in final]
         trials = [member for chunk in tune for member in chunk.members]
         assert [(member.trial, member.seed) for member in trials] == [(i, 1_000_000 + i) for i in range(3)]
-        assert trials[0].hyperparameters == optimizers.resolve(arm, {})
+        assert trials[0].hyperparameters == optim.resolve(arm, {})
         assert [(m.trial, m.hyperparameters, m.seed) for c in final for m in c.members] == [
             (None, None, seed) for seed in range(4)
         ]
@@ -97,13 +97,13 @@ def test_a_program_is_compiled_for_both_phases_unless_one_would_leave_most_of_it
 
 
 def test_runs_that_no_one_program_can_train_are_in_chunks_of_their_own(monkeypatch):
-    monkeypatch.setattr(optimizers, "_TABLE", dict(optimizers._TABLE))
+    monkeypatch.setattr(optim.OPTIMIZERS, "entries", dict(optim.OPTIMIZERS.entries))
     space = {
         "learning_rate": Hyperparameter(1e-3, 1e-5, 1e-1),
         # Its default leaves it out.
         "weight_decay": Hyperparameter(0.0, 1e-5, 1e-1),
     }
-    optimizers.register("mine", Optimizer(lambda rate, weight_decay: optax.identity(), space, "nothing"))
+    optim.register("mine", Optimizer(lambda rate, weight_decay: optax.identity(), space, "nothing"))
     plan = _plan(50, mode="tuned", optimizers=("mine",), trials=6)
     trials = [[sorted(m.hyperparameters) for m in c.members] for c in plan.chunks if c.phase == "tune"]
     assert trials == [[["learning_rate"]], [["learning_rate", "weight_decay"]] * 5]

@@ -12,10 +12,10 @@ import pytest
 from kill_and_resume import kill_and_resume, study, study_differences
 from run_script import ROOT, Forked, run_script, study_arguments, write_data
 
+from fmnist_jax import optim
 from fmnist_jax.compare.config import SCHEMA
 from fmnist_jax.config import schema as config_schema
 from fmnist_jax.config.python_file import read_config_file
-from fmnist_jax.optim import optimizers
 
 EXAMPLES = ROOT / "docs" / "examples"
 MY_OPTIMIZER = EXAMPLES / "my_optimizer.py"
@@ -95,7 +95,7 @@ def test_an_optimizer_of_ones_own_is_compared(tmp_path: Path):
 
 
 def test_the_file_of_ones_own_optimizer_can_be_read_again(monkeypatch):
-    monkeypatch.setattr(optimizers, "_TABLE", dict(optimizers._TABLE))
+    monkeypatch.setattr(optim.OPTIMIZERS, "entries", dict(optim.OPTIMIZERS.entries))
     for _ in range(2):
         config = read_config_file(MY_OPTIMIZER, SCHEMA)
     assert config.study.optimizers == ("my_optimizer", "adam")
@@ -122,7 +122,7 @@ def test_the_example_for_notebooks_runs(toy_data: Path, tmp_path: Path, monkeypa
         assert given in code
         code = code.replace(given, smaller)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(optimizers, "_TABLE", dict(optimizers._TABLE))
+    monkeypatch.setattr(optim.OPTIMIZERS, "entries", dict(optim.OPTIMIZERS.entries))
     exec(compile(code, "study_in_a_notebook.py", "exec"), {})
     printed = capsys.readouterr().out
     assert "{'runs': 12, 'diverged': 0}\nreport: runs/notebook/report.html\n" in printed

@@ -4,10 +4,10 @@ import numpy as np
 import optax
 import pytest
 
+from fmnist_jax import optim
 from fmnist_jax.compare.arms import Arm, parse_arms
 from fmnist_jax.compare.search import trial_settings
-from fmnist_jax.optim import optimizers
-from fmnist_jax.optim.optimizers import Hyperparameter, Optimizer
+from fmnist_jax.optim import Hyperparameter, Optimizer
 
 
 def _arm(name: str) -> Arm:
@@ -21,7 +21,7 @@ def test_the_first_trial_is_the_defaults_and_the_others_are_in_the_space(search,
     arm = _arm("adam:b1=0.8")
     settings = trial_settings(arm, trials, search, 0)
     assert len(settings) == trials
-    assert settings[0] == optimizers.resolve("adam", {"b1": 0.8})
+    assert settings[0] == optim.resolve("adam", {"b1": 0.8})
     for setting in settings[1:]:
         assert list(setting) == list(settings[0])
         assert setting["b1"] == 0.8
@@ -40,14 +40,14 @@ def test_trials_are_drawn_by_the_seed(search):
 
 @pytest.mark.parametrize("search", ["halton", "sobol"])
 def test_values_are_spread_evenly_on_their_scale(search, monkeypatch):
-    monkeypatch.setattr(optimizers, "_TABLE", dict(optimizers._TABLE))
+    monkeypatch.setattr(optim.OPTIMIZERS, "entries", dict(optim.OPTIMIZERS.entries))
     space = {
         "learning_rate": Hyperparameter(1e-3, 1e-5, 1e-1),
         "b": Hyperparameter(0.9, 0.5, 0.9995, "log1m"),
         "c": Hyperparameter(0.0, -1.0, 3.0, "linear"),
         "d": Hyperparameter(7.0, 7.0, 7.0, "linear"),
     }
-    optimizers.register("mine", Optimizer(lambda rate, weight_decay, b, c, d: optax.identity(), space, "nothing"))
+    optim.register("mine", Optimizer(lambda rate, weight_decay, b, c, d: optax.identity(), space, "nothing"))
     settings = trial_settings(_arm("mine"), 257, search, 0)[1:]
     shares = {
         "learning_rate": [np.log10(setting["learning_rate"] / 1e-5) / 4 for setting in settings],

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from fmnist_jax import optim
 from fmnist_jax.compare.arms import parse_arms
 from fmnist_jax.compare.config import SCHEMA, validate
 from fmnist_jax.config.python_file import read_config_file
 from fmnist_jax.config.schema import flatten
-from fmnist_jax.optim import optimizers
 from fmnist_jax.train.run import make_run
 from fmnist_jax.train.state import member_of
 
@@ -30,7 +30,7 @@ def resolved(name: str) -> dict[str, Any]:
     config = dict(flatten(read_config_file(FOLDER / f"{name}.py")))
     given = {key.removeprefix("optimizer."): config.pop(key) for key in list(config) if key.startswith("optimizer.")}
     optimizer = given.pop("name")
-    numbers = optimizers.resolve(optimizer, given)
+    numbers = optim.resolve(optimizer, given)
     config |= {"optimizer.name": optimizer} | {f"optimizer.{key}": value for key, value in numbers.items()}
     return dict(sorted(config.items()))
 

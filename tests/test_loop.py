@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 import toy
 
-from fmnist_jax import data
+from fmnist_jax import data, optim
 from fmnist_jax.errors import DataError, UserError, WorkdirError
-from fmnist_jax.optim import optimizers
 from fmnist_jax.report import write_run_report
 from fmnist_jax.train import loop
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
@@ -80,7 +79,7 @@ def _train_one_epoch_only(config, workdir: Path) -> None:
 
 
 RESUMED = [
-    *(pytest.param({"model__name": "linear", "optimizer__name": name}, id=name) for name in optimizers.names()),
+    *(pytest.param({"model__name": "linear", "optimizer__name": name}, id=name) for name in optim.names()),
     pytest.param({}, id="dropout"),
     pytest.param({"model__name": "toy-batchnorm"}, id="batchnorm"),
     pytest.param(

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import toy
 
+from fmnist_jax import optim
 from fmnist_jax.data import Split, device
 from fmnist_jax.errors import ConfigError
-from fmnist_jax.optim import optimizers
 from fmnist_jax.train import batches
 from fmnist_jax.train.run import make_run
 from fmnist_jax.train.state import Member, member_of
@@ -178,7 +178,7 @@ def test_a_schedule_free_run_is_evaluated_at_its_average():
     started = _Started(model__name="linear", optimizer__name="schedule-free-adamw")
     plain = _Started(model__name="linear")
     started.epoch()
-    average = optimizers.eval_params("schedule-free-adamw", started.state.opt_state, started.state.params)
+    average = optim.eval_params("schedule-free-adamw", started.state.opt_state, started.state.params)
     at_average, at_trained = (plain.predict(plain.state._replace(params=p)) for p in (average, started.state.params))
     np.testing.assert_allclose(started.predict(), at_average, rtol=1e-5)
     assert not np.allclose(at_average, at_trained, rtol=1e-3)
@@ -234,9 +234,7 @@ def _population(model: str, optimizer: str) -> list[Member]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("model", "optimizer"), [("toy", "rmsprop"), *(("linear", name) for name in optimizers.names())]
-)
+@pytest.mark.parametrize(("model", "optimizer"), [("toy", "rmsprop"), *(("linear", name) for name in optim.names())])
 def test_members_of_a_population_are_the_runs_alone(model, optimizer):
     alone, members = _Started(model__name=model, optimizer__name=optimizer), _population(model, optimizer)
     run, train = alone.run, alone.train

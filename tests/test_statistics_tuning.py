@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from fmnist_jax import optim
 from fmnist_jax.compare.statistics import AtEdge, at_edges, expected_best, learning_rate_sensitivity, mean
 from fmnist_jax.compare.statistics.tuning import BANDS
-from fmnist_jax.optim import optimizers
 
 scores = st.lists(st.integers(0, 100).map(lambda k: k / 100), min_size=1, max_size=7)
 each_band = pytest.mark.parametrize("method", BANDS)
@@ -138,7 +138,7 @@ def test_a_value_is_told_if_it_is_within_the_share_of_a_bound(place, share):
 
 
 def test_the_optimizers_own_spaces_are_understood():
-    spaces = optimizers.get("adam").hyperparameters
+    spaces = optim.get("adam").hyperparameters
     best = {name: space.high for name, space in spaces.items()}
     assert {found.name for found in at_edges(best, spaces)} == {n for n, s in spaces.items() if s.low < s.high}
 

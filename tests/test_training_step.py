@@ -14,11 +14,10 @@ import pytest
 import toy
 from flax import nnx
 
-from fmnist_jax import models
+from fmnist_jax import models, optim
 from fmnist_jax.data import device
 from fmnist_jax.data.dataset import Split
 from fmnist_jax.models.keras_cnn import KerasCNN
-from fmnist_jax.optim import optimizers
 from fmnist_jax.train import batches
 from fmnist_jax.train.run import make_run
 from fmnist_jax.train.state import TrainState, member_of
@@ -78,7 +77,7 @@ def _begin(model: str, optimizer: str, examples: int):
     run, member = make_run(config, examples), member_of(config)
     shapes = jax.eval_shape(run.init, member)
     params, others = _drawn(shapes.params), jax.tree.map(jnp.zeros_like, shapes.model_state)
-    opt_state = optimizers.build(optimizer, member.hyperparameters, lambda step: 1.0).init(params)
+    opt_state = optim.build(optimizer, member.hyperparameters, lambda step: 1.0).init(params)
     state = TrainState(jnp.int32(0), jax.random.key_data(jax.random.key(0)), params, others, opt_state, None)
     epoch = jax.jit(run.epoch)
     rule = OPTIMIZERS[optimizer](**{name: float(value) for name, value in member.hyperparameters.items()})

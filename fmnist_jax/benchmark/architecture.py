@@ -87,7 +87,7 @@ class Problem:
 
     - `model`: the name of our network in `fmnist_jax.models`; empty where it is not there, but as `architecture` says.
     - `architecture`: the same network, for the others.
-    - `optimizer`: `"rmsprop"` or `"adam"`, with the constants of `fmnist_jax.optim.optimizers`.
+    - `optimizer`: `"rmsprop"` or `"adam"`, with the constants of `fmnist_jax.optim`.
     - `precision`: of our products: `"float32"` exact, `"tf32"`, `"bfloat16"`, or empty: float32 as fast as the backend
       does it unasked, as everyone else's.
     - `algorithm`: of our convolutions, as `config.model.conv_algorithm`.

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 
+from fmnist_jax import optim
 from fmnist_jax.config import schema as config_schema
-from fmnist_jax.errors import ConfigError, did_you_mean, unknown_name
-from fmnist_jax.optim import optimizers
-from fmnist_jax.optim.optimizers import Hyperparameter
+from fmnist_jax.errors import ConfigError, did_you_mean
+from fmnist_jax.optim import Hyperparameter
 
 _KEY = "config.study.optimizers"
 
@@ -31,11 +30,11 @@ class Arm:
 
     def defaults(self) -> dict[str, float]:
         """Returns the hyperparameters: what is fixed, else the optimizer's default."""
-        return optimizers.resolve(self.optimizer, self.fixed)
+        return optim.resolve(self.optimizer, self.fixed)
 
     def space(self) -> dict[str, Hyperparameter]:
         """Returns what tuning searches: the optimizer's hyperparameters that are not fixed and have a range."""
-        table = optimizers.get(self.optimizer).hyperparameters
+        table = optim.get(self.optimizer).hyperparameters
         return {key: entry for key, entry in table.items() if key not in self.fixed and entry.low < entry.high}
 
 
@@ -62,8 +61,7 @@ def _is_the_same(arm: Arm, other: Arm, *, tuned: bool) -> bool:
 
 def _parse(name: str) -> Arm:
     optimizer, colon, settings = (part.strip() for part in name.partition(":"))
-    if optimizer not in optimizers.names():
-        raise unknown_name(f"{_KEY}: the optimizer of arm {name!r}", optimizer, optimizers.names())
+    optim.get(optimizer, f"{_KEY}: the optimizer of arm {name!r}")
     arm = Arm(name, optimizer, {})
     if not colon:
         return arm
@@ -82,8 +80,7 @@ def _setting(arm: Arm, setting: str) -> tuple[str, float]:
         raise ConfigError(
             f"{_KEY}: arm {arm.name!r} has {setting!r} where key=value is wanted, e.g. learning_rate=3e-4"
         )
-    # What every optimizer takes is not in the table's entry.
-    known = dict.fromkeys([*optimizers.get(arm.optimizer).hyperparameters, "weight_decay", "clip_norm"])
+    known = optim.hyperparameters_of(arm.optimizer)
     if key not in known:
         raise ConfigError(
             f"{_KEY}: arm {arm.name!r} sets {key!r}, but {arm.optimizer} does not take it; "
@@ -98,7 +95,7 @@ def _number(arm: Arm, key: str, text: str) -> float:
     except ValueError:
         raise ConfigError(f"{_KEY}: {key} of arm {arm.name!r} must be a number, not {text!r}") from None
     field = config_schema.SCHEMA.get(f"optimizer.{key}")
-    problem = field.problem(value) if field else None if math.isfinite(value) else f"must be finite, not {text!r}"
-    if problem:
+    problem = field.problem(value) if field else None
+    if problem := problem or optim.hyperparameters_of(arm.optimizer)[key].problem(value):
         raise ConfigError(f"{_KEY}: {key} of arm {arm.name!r} {problem}")
     return value

@@ -130,7 +130,7 @@ def make_plan(config: ConfigDict, arms: Sequence[Arm], divide: Callable[[Workloa
             how = (part.phase, division.executor, _padded_size(part, parts))
             chunks.append(PlannedChunk(next(numbers), *workload, arm.name, arm.optimizer, *how, numbered))
     tuned = config.study.mode == "tuned"
-    spaces = {arm.name: {key: dataclasses.asdict(entry) for key, entry in arm.space().items()} for arm in arms}
+    spaces = {arm.name: {key: entry.search_space() for key, entry in arm.space().items()} for arm in arms}
     return Plan(chunks, spaces if tuned else {})
 
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.stats import qmc
 
+from fmnist_jax import optim
 from fmnist_jax.compare.arms import Arm
-from fmnist_jax.optim import optimizers
-from fmnist_jax.optim.optimizers import Hyperparameter
+from fmnist_jax.optim import Hyperparameter
 
 
 def trial_settings(arm: Arm, trials: int, search: str, seed: int) -> list[dict[str, float]]:
@@ -43,7 +43,7 @@ def _points(search: str, dimensions: int, count: int, seed: int) -> np.ndarray:
 
 def _setting(arm: Arm, space: Mapping[str, Hyperparameter], point: np.ndarray) -> dict[str, float]:
     found = {key: _value(entry, float(share)) for (key, entry), share in zip(space.items(), point, strict=True)}
-    return optimizers.resolve(arm.optimizer, {**arm.fixed, **found})
+    return optim.resolve(arm.optimizer, {**arm.fixed, **found})
 
 
 def _value(entry: Hyperparameter, share: float) -> float:

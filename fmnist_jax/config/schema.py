@@ -34,7 +34,7 @@ SCHEMA: Schema = {
     "model.conv_algorithm": Field(
         "auto", "how convolutions are computed; auto chooses by backend", choices=CONV_ALGORITHMS
     ),
-    "optimizer.name": Field("rmsprop", "the optimizer; see fmnist_jax.optim.optimizers"),
+    "optimizer.name": Field("rmsprop", "the optimizer; see fmnist_jax.optim"),
     "optimizer.learning_rate": Field(float, "peak learning rate; unset: the optimizer's default", gt=0),
     "optimizer.weight_decay": Field(float, "decoupled decay of the kernels, times the learning rate", 0),
     "optimizer.momentum": Field(float, "of sgd-like optimizers", 0, lt=1),

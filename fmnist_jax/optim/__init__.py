@@ -1,1 +1,30 @@
-"""The registry of optimizers, their update rules, and learning-rate schedules."""
+"""Optimizers and learning-rate schedules, by name."""
+
+from fmnist_jax.optim import rules, schedules
+from fmnist_jax.optim.registry import (
+    OPTIMIZERS,
+    Hyperparameter,
+    Optimizer,
+    build,
+    eval_params,
+    get,
+    hyperparameters_of,
+    names,
+    register,
+    resolve,
+)
+
+__all__ = [
+    "OPTIMIZERS",
+    "Hyperparameter",
+    "Optimizer",
+    "build",
+    "eval_params",
+    "get",
+    "hyperparameters_of",
+    "names",
+    "register",
+    "resolve",
+    "rules",
+    "schedules",
+]

@@ -1,7 +1,4 @@
-"""The learning rate's shape over a run: name -> scale in [0, 1] of the peak, as a function of the step.
-
-Every function works on traced steps. Durations are texts: `"500 steps"`, `"2 epochs"` or `"10%"` of the run.
-"""
+"""Learning-rate schedules by name, as a factor in [0, 1] of the peak rate; all of them work on traced steps."""
 
 from __future__ import annotations
 
@@ -10,11 +7,9 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from fmnist_jax.errors import ConfigError, unknown_name
-
-Scale = Callable[[jax.Array], jax.Array]
-Decay = Callable[[jax.Array], jax.Array]
 
 _ONE_CYCLE_WARMUP = 0.3
 _DURATION = re.compile(r"(?P<number>\d+(\.\d+)?) ?(?P<unit>steps?|epochs?|%)")
@@ -33,9 +28,9 @@ def _cosine(progress: jax.Array) -> jax.Array:
     return 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
 
 
-# Each maps the share of the decay that is over, in [0, 1], to the share of the way from the final scale to the peak.
-# "one-cycle" (Smith & Topin 2017) is a long linear warm-up and a cosine down.
-_DECAYS: dict[str, Decay] = {"constant": _constant, "linear": _linear, "cosine": _cosine, "one-cycle": _cosine}
+# Each maps the progress of the decay, 0 to 1, to a factor that falls from 1 to 0 (or stays 1).
+# "one-cycle" (Smith & Topin 2017) is a long linear warm-up, then a cosine decay.
+_DECAYS = {"constant": _constant, "linear": _linear, "cosine": _cosine, "one-cycle": _cosine}
 
 
 def names() -> tuple[str, ...]:
@@ -44,7 +39,10 @@ def names() -> tuple[str, ...]:
 
 
 def steps_of(duration: str, total_steps: int, steps_per_epoch: int) -> int:
-    """Returns how many steps `duration` is, rounded; raises `ConfigError` where it is no duration within the run."""
+    """Returns `duration`, such as `"500 steps"`, `"2 epochs"` or `"10%"` of the run, in steps, rounded.
+
+    **Raises:** `ConfigError` where it cannot be parsed, or is longer than the run.
+    """
     match = _DURATION.fullmatch(duration.strip())
     if not match:
         raise ConfigError(f"a duration must be like '500 steps', '2 epochs' or '10%', not {duration!r}")
@@ -55,11 +53,11 @@ def steps_of(duration: str, total_steps: int, steps_per_epoch: int) -> int:
     return steps
 
 
-def make(name: str, *, warmup: str, final_scale: float, total_steps: int, steps_per_epoch: int) -> Scale:
-    """Returns the schedule: `scale(step)` for the 0-based step, float32.
+def make(name: str, *, warmup: str, final_scale: float, total_steps: int, steps_per_epoch: int) -> optax.Schedule:
+    """Returns the schedule, from the 0-based step to a factor, float32.
 
-    Over the warm-up of `w` steps the scale rises linearly, `(step + 1) / w`; over the rest it falls from 1 to
-    `final_scale` (which a constant schedule ignores). "one-cycle" warms up over 30 % of the run unless told otherwise.
+    Over a warm-up of `w` steps the factor rises linearly, `(step + 1) / w`; then it falls from 1 to
+    `final_scale` (ignored by a constant schedule). "one-cycle" warms up over 30 % of the run unless `warmup` is set.
 
     **Raises:** `ConfigError` for an unknown name or a bad duration, naming the key.
     """
@@ -74,11 +72,13 @@ def make(name: str, *, warmup: str, final_scale: float, total_steps: int, steps_
     return _with_warmup(_DECAYS[name], warmup_steps, total_steps, final_scale)
 
 
-def _with_warmup(decay: Decay, warmup_steps: int, total_steps: int, final_scale: float) -> Scale:
-    def scale(step: jax.Array) -> jax.Array:
+def _with_warmup(
+    decay: Callable[[jax.Array], jax.Array], warmup_steps: int, total_steps: int, final_scale: float
+) -> optax.Schedule:
+    def schedule(step: jax.Array) -> jax.Array:
         rising = (step + 1) / max(warmup_steps, 1)
         progress = (step - warmup_steps) / max(total_steps - warmup_steps, 1)
         falling = final_scale + (1 - final_scale) * decay(jnp.clip(progress, 0.0, 1.0))
         return jnp.where(step < warmup_steps, rising, falling).astype(jnp.float32)
 
-    return scale
+    return schedule

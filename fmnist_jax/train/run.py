@@ -18,10 +18,10 @@ from flax import nnx
 from jax import lax
 from ml_collections import ConfigDict
 
-from fmnist_jax import models
+from fmnist_jax import models, optim
 from fmnist_jax.data.device import DeviceSplit, normalise
 from fmnist_jax.errors import ConfigError
-from fmnist_jax.optim import optimizers, schedules
+from fmnist_jax.optim import schedules
 from fmnist_jax.runtime import batch_sharding
 from fmnist_jax.train import batches
 from fmnist_jax.train.metrics import MetricSums, batch_metrics, merge
@@ -77,7 +77,7 @@ class _Heart:
 
     def __init__(self, config: ConfigDict, train_examples: int):
         models.check(config.model.name)
-        optimizers.get(config.optimizer.name)
+        optim.get(config.optimizer.name)
         self.config = config
         self.steps_per_epoch = batches.steps(train_examples, config.train.batch_size)
         self.total_steps = self.steps_per_epoch * config.train.epochs
@@ -159,13 +159,13 @@ class _Heart:
         if state.ema is None:
             return None
         decay = jnp.minimum(self.config.train.ema_decay, (1.0 + state.step) / (10.0 + state.step))
-        newest = optimizers.eval_params(self.config.optimizer.name, state.opt_state, state.params)
+        newest = optim.eval_params(self.config.optimizer.name, state.opt_state, state.params)
         return jax.tree.map(lambda old, new: decay * old + (1.0 - decay) * new, state.ema, newest)
 
     def _logits(self, state: TrainState, images: jax.Array) -> jax.Array:
         params = state.ema
         if params is None:
-            params = optimizers.eval_params(self.config.optimizer.name, state.opt_state, state.params)
+            params = optim.eval_params(self.config.optimizer.name, state.opt_state, state.params)
         model = nnx.merge(self.structure, params, state.model_state)
         return model(normalise(images), train=False).astype(jnp.float32)
 
@@ -176,7 +176,7 @@ class _Heart:
         return models.create(self.config.model.name, nnx.Rngs(params=key), self.compute)
 
     def _optimizer(self, member: Member) -> optax.GradientTransformation:
-        return optimizers.build(self.config.optimizer.name, member.hyperparameters, self.scale)
+        return optim.build(self.config.optimizer.name, member.hyperparameters, self.scale)
 
     def _eval_batch(self, rows: jax.Array) -> int:
         wanted, parts = min(self.config.train.eval_batch_size, rows.shape[0]), batch_sharding.num_shards()

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from fmnist_jax.optim import optimizers
+from fmnist_jax import optim
 
 
 class Member(NamedTuple):
@@ -17,7 +17,7 @@ class Member(NamedTuple):
     **Attributes:**
 
     - `seed`: `uint32[]`, from which initialisation, data order and dropout derive.
-    - `hyperparameters`: name -> `float32[]`, as `optimizers.resolve` names them.
+    - `hyperparameters`: name -> `float32[]`, as `optim.resolve` names them.
     """
 
     seed: jax.Array
@@ -48,5 +48,5 @@ class TrainState(NamedTuple):
 def member_of(config: ConfigDict) -> Member:
     """Returns the member that the config describes; raises `ConfigError` for hyperparameters that do not fit."""
     given = {key: value for key, value in config.optimizer.items() if key != "name"}
-    numbers = optimizers.resolve(config.optimizer.name, given)
+    numbers = optim.resolve(config.optimizer.name, given)
     return Member(jnp.uint32(config.seed), {key: jnp.float32(value) for key, value in numbers.items()})

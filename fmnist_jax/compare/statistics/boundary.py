@@ -11,7 +11,7 @@ SHARE = 0.05
 
 
 class Space(Protocol):
-    """A hyperparameter's range and how it is sampled, as `fmnist_jax.optim.optimizers.Hyperparameter` has them."""
+    """A hyperparameter's range and how it is sampled, as `fmnist_jax.optim.Hyperparameter` has them."""
 
     @property
     def low(self) -> float: ...

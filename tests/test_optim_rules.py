@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import dataclasses
 import itertools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,14 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-import toy
 
-from fmnist_jax.data import device
-from fmnist_jax.errors import ConfigError
-from fmnist_jax.optim import optimizers
-from fmnist_jax.optim.optimizers import Hyperparameter, Optimizer
-from fmnist_jax.train.run import make_run
-from fmnist_jax.train.state import member_of
+from fmnist_jax import optim
 
 STEPS = 6
 RATE = 0.1
@@ -42,19 +34,19 @@ def _gradients() -> dict[str, np.ndarray]:
 
 def _resolved(name: str, **given: float) -> dict[str, jax.Array]:
     """Hyperparameters as a run passes them: as float32."""
-    resolved = optimizers.resolve(name, {"learning_rate": RATE} | given)
+    resolved = optim.resolve(name, {"learning_rate": RATE} | given)
     return {key: jnp.float32(value) for key, value in resolved.items()}
 
 
 def _trained(name: str, scale: Callable = lambda step: 1.0, **given: float):
     """Parameters and evaluated parameters after each of the given gradients."""
-    transformation = optimizers.build(name, _resolved(name, **given), scale)
+    transformation = optim.build(name, _resolved(name, **given), scale)
 
     def step(carry, gradients):
         params, state = carry
         updates, state = transformation.update(gradients, state, params)
         params = optax.apply_updates(params, updates)
-        return (params, state), (params, optimizers.eval_params(name, state, params))
+        return (params, state), (params, optim.eval_params(name, state, params))
 
     params = _params()
     return jax.jit(lambda: jax.lax.scan(step, (params, transformation.init(params)), _gradients())[1])()
@@ -172,7 +164,7 @@ def test_updates_are_those_of_the_definition_in_float64(name):
 
 
 def test_every_optimizer_but_muon_has_its_rule_checked():
-    assert set(RULES) == set(optimizers.names()) - {"muon"}
+    assert set(RULES) == set(optim.names()) - {"muon"}
 
 
 @pytest.mark.parametrize(("b1", "b2"), [(0.0, 0.999), (0.9, 0.0), (0.0, 0.0), (0.999, 0.9999)])
@@ -189,7 +181,7 @@ def test_muon_orthogonalises_a_convolution_kernel_as_a_matrix():
     rng = np.random.default_rng(0)
     params = {"kernel": jnp.zeros((3, 3, 4, 8)), "bias": jnp.zeros(8)}
     gradients = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), jnp.float32), params)
-    transformation = optimizers.build("muon", _resolved("muon"), lambda step: 1.0)
+    transformation = optim.build("muon", _resolved("muon"), lambda step: 1.0)
     updates, _ = transformation.update(gradients, transformation.init(params), params)
     u, _, v = np.linalg.svd(gradients["kernel"].reshape(36, 8), full_matrices=False)
     update = -np.asarray(updates["kernel"]).reshape(36, 8) / (RATE * 0.2 * np.sqrt(36))
@@ -201,12 +193,12 @@ def test_muon_orthogonalises_a_convolution_kernel_as_a_matrix():
     np.testing.assert_allclose(updates["bias"], -RATE * (1 + 0.9 / 1.9) * np.sign(gradients["bias"]), rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", optimizers.names())
+@pytest.mark.parametrize("name", optim.names())
 def test_every_optimizer_descends(name):
     def loss(params):
         return 0.5 * sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(params))
 
-    transformation = optimizers.build(name, _resolved(name), lambda step: 1.0)
+    transformation = optim.build(name, _resolved(name), lambda step: 1.0)
 
     def step(carry, _):
         params, state = carry
@@ -216,18 +208,18 @@ def test_every_optimizer_descends(name):
     @jax.jit
     def descended(params):
         (params, state), _ = jax.lax.scan(step, (params, transformation.init(params)), length=60)
-        return loss(optimizers.eval_params(name, state, params))
+        return loss(optim.eval_params(name, state, params))
 
     assert descended(_params()) < 0.2 * loss(_params())
 
 
 def _first_update(name: str, **given: Any):
-    transformation = optimizers.build(name, _resolved(name) | given, lambda step: 1.0)
+    transformation = optim.build(name, _resolved(name) | given, lambda step: 1.0)
     gradients = {part: leaf[0] for part, leaf in _gradients().items()}
     return transformation.update(gradients, transformation.init(_params()), _params())[0]
 
 
-@pytest.mark.parametrize("name", optimizers.names())
+@pytest.mark.parametrize("name", optim.names())
 def test_weight_decay_is_decoupled_and_of_kernels_only(name):
     def updates(decay):
         return _first_update(name, weight_decay=decay)
@@ -238,7 +230,7 @@ def test_weight_decay_is_decoupled_and_of_kernels_only(name):
         np.testing.assert_allclose(with_decay[part] - without[part], value, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", optimizers.names())
+@pytest.mark.parametrize("name", optim.names())
 def test_hyperparameters_may_be_traced_and_mapped(name):
     resolved = _resolved(name, weight_decay=0.01, clip_norm=1.0)
 
@@ -256,7 +248,7 @@ def test_hyperparameters_may_be_traced_and_mapped(name):
 @pytest.mark.parametrize(("clip_norm", "factor"), [(1.0, 0.2), (100.0, 1.0)])
 def test_gradients_are_clipped_to_the_global_norm(clip_norm, factor):
     gradients = {"kernel": jnp.full((1, 1), 3.0), "bias": jnp.full(1, 4.0)}
-    transformation = optimizers.build("sgd", _resolved("sgd", clip_norm=clip_norm), lambda step: 1.0)
+    transformation = optim.build("sgd", _resolved("sgd", clip_norm=clip_norm), lambda step: 1.0)
     updates, _ = transformation.update(gradients, transformation.init(gradients), gradients)
     for part, gradient in gradients.items():
         np.testing.assert_allclose(updates[part], -RATE * factor * gradient, rtol=1e-6)
@@ -280,93 +272,3 @@ def test_the_schedule_scales_the_rate_from_the_first_step_on(name):
     late, _ = _trained(name, scale=lambda step: jnp.where(step == 2, 1.0, 0.0))
     moved = [np.abs(a - b).max() > 0.1 * RATE for a, b in itertools.pairwise([_params()["kernel"], *late["kernel"]])]
     assert moved[:3] == [False, False, True]
-
-
-def test_defaults_are_filled_in():
-    assert optimizers.resolve("rmsprop", {}) == {"learning_rate": 1e-3, "decay": 0.9, "eps": 1e-7}
-    given = {"learning_rate": None, "b1": 0.8, "weight_decay": None, "clip_norm": 0.0}
-    assert optimizers.resolve("adam", given) == {"learning_rate": 1e-3, "b1": 0.8, "b2": 0.999, "eps": 1e-7}
-
-
-def test_what_is_zero_for_every_optimizer_is_left_out():
-    assert optimizers.resolve("adamw", {})["weight_decay"] == 0.01
-    assert "weight_decay" not in optimizers.resolve("adamw", {"weight_decay": 0.0})
-    assert (
-        optimizers.resolve("sgd", {"weight_decay": 0.1, "clip_norm": 2}).items()
-        >= {"weight_decay": 0.1, "clip_norm": 2.0}.items()
-    )
-    assert optimizers.resolve("momentum", {"momentum": 0.0})["momentum"] == 0.0
-
-
-def test_a_hyperparameter_that_the_optimizer_lacks_is_refused():
-    message = r"config\.optimizer\.b1 is set, but sgd does not take it; it takes weight_decay, clip_norm, learning_rate"
-    with pytest.raises(ConfigError, match=message):
-        optimizers.resolve("sgd", {"b1": 0.9})
-
-
-def test_an_unknown_optimizer_is_refused_with_the_nearest():
-    with pytest.raises(ConfigError, match=r"config\.optimizer\.name must be one of sgd, .*did you mean 'adamw'\?"):
-        optimizers.get("adamww")
-
-
-@pytest.mark.parametrize("name", optimizers.names())
-def test_search_spaces_hold_their_defaults(name):
-    entry = optimizers.get(name)
-    assert next(iter(entry.hyperparameters)) == "learning_rate"
-    assert entry.summary
-    for space in entry.hyperparameters.values():
-        assert 0 < space.low <= space.default <= space.high
-        assert space.high < 1 or space.scale != "log1m"
-
-
-@pytest.fixture
-def own(monkeypatch) -> str:
-    """The name of an optimizer that a user registered."""
-    monkeypatch.setattr(optimizers, "_TABLE", dict(optimizers._TABLE))
-
-    def make(rate, weight_decay, strength):
-        return optax.chain(
-            optax.stateless(lambda g, _: jax.tree.map(lambda leaf: strength * jnp.tanh(leaf), g)),
-            weight_decay,
-            optax.scale_by_learning_rate(rate),
-        )
-
-    numbers = {"learning_rate": Hyperparameter(0.1, 1e-3, 1.0), "strength": Hyperparameter(2.0, 0.1, 10.0)}
-    optimizers.register("squashed", Optimizer(make, numbers, "w -= rate strength tanh(g)"))
-    return "squashed"
-
-
-def test_an_optimizer_of_ones_own_trains(own):
-    config = toy.toy_config(model__name="linear", optimizer__name=own, optimizer__weight_decay=0.01)
-    run, member, train = make_run(config, toy.TRAIN), member_of(config), device.put(toy.split(toy.TRAIN))
-    state = jax.jit(run.init)(member)
-    epoch = jax.jit(run.epoch)
-    losses = []
-    for _ in range(5):
-        state, counts = epoch(state, member, train)
-        losses.append(counts.means()["loss"])
-    assert losses[-1] < 0.8 * losses[0]
-
-
-def test_the_names_of_the_table_are_taken_ones_own_are_not(own):
-    with pytest.raises(ValueError, match="registered as 'sgd' already"):
-        optimizers.register("sgd", optimizers.get(own))
-    again = dataclasses.replace(optimizers.get(own), summary="again")
-    optimizers.register(own, again)
-    assert optimizers.get(own) is again
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "scale"),
-    [
-        (1.0, 0.5, "linear"),
-        (0.0, 1.0, "log"),
-        (0.5, 1.0, "log1m"),
-        (0.0, math.nan, "linear"),
-        (1.0, math.inf, "log"),
-        (0.1, 1.0, "logg"),
-    ],
-)
-def test_a_search_space_that_cannot_be_is_refused(low, high, scale):
-    with pytest.raises(ValueError, match="no search space"):
-        Hyperparameter(0.7, low, high, scale)

@@ -1,0 +1,161 @@
+"""Optimizers by name: their hyperparameters, defaults and search spaces, and the optax transformations made of them.
+
+Hyperparameters may be traced numbers, so that one compiled program serves every setting of an optimizer.
+Weight decay is decoupled for all of them (Loshchilov & Hutter 2019): the update is
+`-rate * (direction + weight_decay * w)`, for kernels only, never for biases.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import jax
+import optax
+
+from fmnist_jax.config.field import Field
+from fmnist_jax.config.registry import Registry
+from fmnist_jax.errors import ConfigError
+
+# Each scale is defined for values strictly between these.
+_SCALE_DOMAINS = {"log": (0.0, math.inf), "log1m": (-math.inf, 1.0), "linear": (-math.inf, math.inf)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Hyperparameter:
+    """A number that an optimizer takes.
+
+    **Attributes:**
+
+    - `default`: the published or customary value.
+    - `low`, `high`: its search space; equal where it is not searched.
+    - `scale`: how the space is sampled: `"log"` of the value, `"log1m"`: log of one minus the value, or `"linear"`.
+    - `ge`, `le`: inclusive bounds of the values that the optimizer works with; `gt`, `lt`: exclusive bounds.
+
+    **Raises:** `ValueError` where the space is empty, its scale has no such values, or a value is out of bounds.
+    """
+
+    default: float
+    low: float
+    high: float
+    scale: Literal["log", "log1m", "linear"] = "log"
+    ge: float | None = None
+    le: float | None = None
+    gt: float | None = None
+    lt: float | None = None
+
+    def __post_init__(self) -> None:
+        above, below = _SCALE_DOMAINS.get(self.scale, (math.nan, math.nan))
+        if not above < self.low <= self.high < below:
+            raise ValueError(f"no search space: from {self.low:g} to {self.high:g} on the scale {self.scale!r}")
+        for name in ("default", "low", "high"):
+            if problem := self.problem(getattr(self, name)):
+                raise ValueError(f"{name} {problem}")
+
+    def search_space(self) -> dict[str, float | str]:
+        """Returns `default`, `low`, `high` and `scale` by name, for JSON."""
+        return {"default": self.default, "low": self.low, "high": self.high, "scale": self.scale}
+
+    def problem(self, value: float) -> str | None:
+        """Returns what is wrong with `value` and what is allowed; `None` where nothing is wrong."""
+        return Field(float, "", self.ge, self.le, self.gt, self.lt).problem(value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """An entry of the registry.
+
+    **Attributes:**
+
+    - `make`: `make(rate, weight_decay, **hyperparameters)` returns the transformation from gradients to updates. `rate`
+      is the learning rate as a function of the step; `weight_decay` is a transformation too, to be applied to the
+      direction before it is scaled by the rate.
+    - `hyperparameters`: those it takes, `learning_rate` first.
+    - `summary`: its update rule or source.
+    - `eval_params`: the parameters to evaluate, from the optimizer's state and the trained ones.
+
+    **Raises:** `ValueError` where it takes no `learning_rate`.
+    """
+
+    make: Callable[..., optax.GradientTransformation]
+    hyperparameters: Mapping[str, Hyperparameter]
+    summary: str
+    eval_params: Callable[[Any, Any], Any] = lambda state, params: params
+
+    def __post_init__(self) -> None:
+        if "learning_rate" not in self.hyperparameters:
+            raise ValueError("an optimizer needs a hyperparameter learning_rate")
+
+
+OPTIMIZERS: Registry[Optimizer] = Registry("an optimizer", "config.optimizer.name")
+register, names, get = OPTIMIZERS.register, OPTIMIZERS.names, OPTIMIZERS.get
+
+# What every optimizer takes; 0 switches it off.
+_COMMON = {name: Hyperparameter(0.0, 0.0, 0.0, "linear", ge=0.0) for name in ("weight_decay", "clip_norm")}
+
+
+def hyperparameters_of(name: str) -> dict[str, Hyperparameter]:
+    """Returns all that the optimizer takes, its own first, then `weight_decay` and `clip_norm` unless it has its own.
+
+    **Raises:** `ConfigError` for an unknown name.
+    """
+    own = get(name).hyperparameters
+    return {**own, **{key: entry for key, entry in _COMMON.items() if key not in own}}
+
+
+def resolve(name: str, given: Mapping[str, float | None]) -> dict[str, float]:
+    """Returns the hyperparameters with defaults filled in, without a `weight_decay` or `clip_norm` of 0.
+
+    **Arguments:**
+
+    - `given`: name -> value, `None` for the default.
+
+    **Raises:** `ConfigError` where the optimizer does not take one that is given, or does not work with its value.
+    """
+    known = hyperparameters_of(name)
+    resolved = {key: entry.default for key, entry in known.items()}
+    for key, value in given.items():
+        if value is None:
+            continue
+        if key not in known:
+            raise ConfigError(
+                f"config.optimizer.{key} is set, but {name} does not take it; it takes {', '.join(known)}"
+            )
+        if problem := known[key].problem(value):
+            raise ConfigError(f"config.optimizer.{key} of {name} {problem}")
+        resolved[key] = float(value)
+    return {key: value for key, value in resolved.items() if value != 0 or key not in _COMMON}
+
+
+def build(
+    name: str, hyperparameters: Mapping[str, float | jax.Array], schedule: optax.Schedule
+) -> optax.GradientTransformation:
+    """Returns the optimizer's transformation, with gradient clipping before it and weight decay in it where given.
+
+    **Arguments:**
+
+    - `hyperparameters`: what `resolve` returns; values may be traced, keys are not.
+    - `schedule`: the learning rate is `learning_rate * schedule(step)`.
+    """
+    numbers = dict(hyperparameters)
+    peak = numbers.pop("learning_rate")
+    clip_norm, factor = numbers.pop("clip_norm", None), numbers.pop("weight_decay", None)
+    weight_decay = optax.identity() if factor is None else optax.add_decayed_weights(factor, _is_kernel)
+    transformation = get(name).make(lambda step: peak * schedule(step), weight_decay, **numbers)
+    if clip_norm is None:
+        return transformation
+    return optax.chain(optax.clip_by_global_norm(clip_norm), transformation)
+
+
+def eval_params(name: str, state: Any, params: Any) -> Any:
+    """Returns the parameters to evaluate: for a schedule-free method its average, else `params` themselves.
+
+    `state` is that of `build`'s transformation, clipped or not.
+    """
+    return get(name).eval_params(state, params)
+
+
+def _is_kernel(params: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
