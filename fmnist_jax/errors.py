@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+# How messages call the types of values.
+TYPE_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
+
 
 class UserError(Exception):
     """Something the user gave is wrong; the message names the culprit and the way out, in one line."""

@@ -24,12 +24,12 @@ def main(arguments: Sequence[str]) -> None:
     """Trains what is left of the study, writes its report, and prints its verdict."""
     app.known_flags_only(arguments)
     from fmnist_jax.compare.runner import compare
+    from fmnist_jax.files.reader import WorkdirReader
     from fmnist_jax.report import write_study_report
-    from fmnist_jax.train.writers import read_json
 
     summary = compare(_CONFIG.value, _WORKDIR.value)
     report = write_study_report(_WORKDIR.value)
-    for workload in read_json(report.with_name("summary.json"))["workloads"]:
+    for workload in WorkdirReader(report.parent, "run the command again").object("summary.json")["workloads"]:
         print(f"{workload['name']}: {' '.join(workload['verdict'])}")
     print(f"finished: {summary['runs']} runs, {summary['diverged']} of them diverged; report: {report}")
 

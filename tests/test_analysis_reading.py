@@ -131,7 +131,7 @@ def test_a_damaged_plan_or_config_is_named(workdir, name, change, problem):
     [
         ({"epoch": 3}, "does not count the epochs of member 0"),
         ({"seed": 9}, "different runs as member 0"),
-        ({"val_accuracy": 1.2}, "no share between 0 and 1"),
+        ({"val_accuracy": 1.2}, "not between 0 and 1"),
         ({"hyperparameters": {"eps": None}}, "not name: number"),
         ({"train_loss": None}, "goes on after member 0 diverged"),
         ({"train_seconds": "3"}, "train_seconds"),

@@ -262,7 +262,7 @@ def test_a_workdir_that_is_a_file(data: Path, tmp_path: Path):
     assert message(run_script("train", *train_arguments(file, data))) == f"{file} is a file; take another --workdir"
     found = message(run_script("train", *train_arguments(file / "run", data)))
     assert found == f"{file}/run cannot be used as a workdir (Not a directory); take another --workdir"
-    assert message(run_script("evaluate", f"--workdir={file}")).startswith(f"{file}/config.json cannot be read")
+    assert message(run_script("evaluate", f"--workdir={file}")).startswith(f"{file} holds no run (no config.json)")
     assert file.read_text() == "mine"
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ def test_the_default_is_valid_locked_and_survives_json():
     assert config.is_locked
     changed = _with(study__optimizers=("adam:b1=0.8", "sgd"), study__targets=(0.5,), study__epochs=(1, 2))
     for each in (config, changed):
-        read = config_schema.from_json(config_schema.to_json(each), SCHEMA)
+        read = config_schema.from_dict(json.loads(json.dumps(each.to_dict())), SCHEMA)
         assert config_schema.differences(read, each) == []
         assert read.is_locked
 

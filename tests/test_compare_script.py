@@ -40,7 +40,7 @@ def test_a_study_leaves_what_is_promised(finished: Path):
     assert names | {"summary.json", "plots", "report.html", "report.md"} <= {path.name for path in finished.iterdir()}
     command = json.loads((finished / "manifest.json").read_text())["command"]
     assert command.startswith("python scripts/compare.py --workdir=")
-    config = config_schema.from_json((finished / "config.json").read_text(), SCHEMA)
+    config = config_schema.from_dict(json.loads((finished / "config.json").read_text()), SCHEMA)
     assert config.study.optimizers == ("rmsprop", "adam:eps=1e-8,b1=0.8")
     assert config.study.targets == (0.1, 0.2)
 

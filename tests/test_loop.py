@@ -387,5 +387,5 @@ def test_a_damaged_config_is_an_error_that_says_so(tmp_path, toy_data):
     config = toy.toy_config(toy_data, model__name="linear")
     _train_one_epoch_only(config, tmp_path)
     (tmp_path / "config.json").write_text('{"seed": ')
-    with pytest.raises(WorkdirError, match=r"config\.json cannot be read"):
+    with pytest.raises(WorkdirError, match=r"config\.json is not JSON"):
         train(config, tmp_path)

@@ -32,7 +32,7 @@ def write_run(folder: Path, *, epochs: int = 10, examples: int = 10_000, **chang
     records = epoch_records(epochs)
     records[-1]["val_accuracy"] = write_predictions(folder, examples)
     summary = run_summary(records, examples) | changes
-    (folder / "config.json").write_text(schema.to_json(schema.default_config()))
+    write_json(folder / "config.json", schema.default_config().to_dict())
     write_json(folder / "manifest.json", manifest())
     write_json(folder / "summary.json", summary)
     write_metrics(folder, records)

@@ -7,13 +7,13 @@ all its lines are in `results.jsonl`. What a killed process left of an unfinishe
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from fmnist_jax.compare.plan import Plan, PlannedChunk
 from fmnist_jax.files.atomic import append, truncate
+from fmnist_jax.files.json_files import json_lines
 from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.train.epoch_record import diverged
 from fmnist_jax.train.population import Outcome
@@ -46,8 +46,8 @@ class Results:
 
     def add(self, took: Line, lines: Sequence[Line]) -> None:
         """Adds a finished chunk: what it took, and the lines of its runs."""
-        append(self._path / CHUNKS, _as_text([took]))
-        append(self._path / RESULTS, _as_text(lines))
+        append(self._path / CHUNKS, json_lines([took]))
+        append(self._path / RESULTS, json_lines(lines))
         self.chunks.append(took)
         self.lines.append(list(lines))
 
@@ -132,7 +132,3 @@ def _is_whole(lines: Sequence[Line], chunk: PlannedChunk) -> bool:
         )
     except (KeyError, TypeError):
         return False
-
-
-def _as_text(lines: Iterable[Line]) -> bytes:
-    return "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines).encode()

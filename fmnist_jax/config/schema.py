@@ -9,7 +9,6 @@ which anyone may add to.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -126,20 +125,11 @@ def flatten(config: ml_collections.ConfigDict) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def to_json(config: ml_collections.ConfigDict) -> str:
-    """Returns the config as JSON text, keys sorted; `from_json` is its inverse."""
-    return json.dumps(config.to_dict(), indent=2, sort_keys=True) + "\n"
+def from_dict(values: Mapping[str, Any], schema: Schema = SCHEMA) -> ml_collections.ConfigDict:
+    """Returns the locked config whose `to_dict()` is `values`, also after JSON turned its tuples into lists.
 
-
-def from_json(text: str, schema: Schema = SCHEMA) -> ml_collections.ConfigDict:
-    """Returns the locked config that `to_json` wrote; raises `ConfigError` where `text` is not such a config."""
-    try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"the saved config is not JSON ({error})") from None
-    if not isinstance(values, dict):
-        raise ConfigError("the saved config is not a JSON object")
-    # JSON has no tuples, a config no lists.
+    **Raises:** `ConfigError` where `values` is no such config.
+    """
     saved = ml_collections.ConfigDict(_with_tuples(values))
     validate(saved, schema)
     config = default_config(schema)

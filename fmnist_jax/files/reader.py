@@ -1,4 +1,4 @@
-"""Reading single files of a folder, strictly: a `WorkdirError` names the file, what is wrong and the way out."""
+"""Reads the files of a workdir strictly: a `WorkdirError` names the file, what is wrong and the way out."""
 
 from __future__ import annotations
 
@@ -15,18 +15,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fmnist_jax.errors import WorkdirError
+from fmnist_jax.errors import TYPE_NAMES, WorkdirError
 
 Record = TypeVar("Record")
-_KINDS = {bool: "true or false", int: "a whole number", float: "a number or null", str: "a string"}
-
-# What a program can have counted or measured; JSON itself has no limit, and `1e999` reads as infinity.
+# Larger than any count or measurement; JSON itself has no limit, and reads `1e999` as infinity.
 _LIMITS = {int: 2**53, float: 1e100}
 
 
 @dataclasses.dataclass(frozen=True)
 class WorkdirReader:
-    """A folder of files; `remedy` is what the user can do where one of them is missing or damaged."""
+    """A folder of files; `remedy` is what the user can do where a file is missing or damaged."""
 
     path: Path
     remedy: str
@@ -40,7 +38,7 @@ class WorkdirReader:
         try:
             return (self.path / name).exists()
         except OSError as error:
-            raise self.error(name, f"cannot be looked for ({error.strerror})") from None
+            raise self.error(name, f"cannot be read ({error.strerror})") from None
 
     def text(self, name: str) -> str:
         """Returns the text of the file `name`."""
@@ -60,7 +58,7 @@ class WorkdirReader:
     def objects(self, name: str, allow_partial_tail: bool = False) -> list[dict[str, Any]]:
         """Returns the JSON objects that the file `name` holds, one a line.
 
-        With `allow_partial_tail`, an incomplete last line, which a killed process left, is ignored.
+        With `allow_partial_tail`, an incomplete last line, as a killed process leaves, is ignored.
         """
         text = self.text(name)
         lines = (text[: text.rfind("\n") + 1] if allow_partial_tail else text).splitlines()
@@ -81,7 +79,7 @@ class WorkdirReader:
         """Returns the dataclass `kind` of the JSON object `values`, which came from the file `name`.
 
         A field of type `float` takes `null` as NaN, one with a default may be absent, one named `accuracy` or
-        `*_accuracy` is a share in [0, 1]; other keys of `values` are ignored.
+        `*_accuracy` is in [0, 1]; other keys of `values` are ignored.
         """
         fields, hints = dataclasses.fields(typing.cast(Any, kind)), _hints(typing.cast(Any, kind))
         found = {f.name: self._value(f.name, hints[f.name], values, name) for f in fields if f.name in values}
@@ -96,9 +94,10 @@ class WorkdirReader:
             return math.nan
         allowed = (int, float) if kind is float else (kind,)
         if type(value) not in allowed or (kind in (int, float) and not abs(value) < _LIMITS[kind]):
-            raise self.error(name, f"has {key} = {value!r:.40}, which is not {_KINDS[kind]}")
+            or_null = " or null" if kind is float else ""
+            raise self.error(name, f"has {key} = {value!r:.40}, which is not {TYPE_NAMES[kind]}{or_null}")
         if key.endswith("accuracy") and not 0 <= value <= 1:
-            raise self.error(name, f"has {key} = {value!r}, which is no share between 0 and 1")
+            raise self.error(name, f"has {key} = {value!r}, which is not between 0 and 1")
         return value
 
     def _parse(self, name: str, text: str, where: str) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from fmnist_jax.files.json_files import finite
 from fmnist_jax.train.metrics import MetricSums
-from fmnist_jax.train.writers import finite
 
 
 def epoch_record(

@@ -14,6 +14,8 @@ from ml_collections import ConfigDict
 
 from fmnist_jax import data
 from fmnist_jax.config import schema as config_schema
+from fmnist_jax.files.json_files import finite, write_json
+from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.models import overview
 from fmnist_jax.runtime import devices
 from fmnist_jax.train import writers
@@ -75,8 +77,8 @@ class _Session:
 
     def finished(self) -> dict[str, Any] | None:
         """The summary, where an earlier process wrote it, the last thing that a run does; else `None`."""
-        file = self.folder / "summary.json"
-        return writers.read_json(file) if file.exists() else None
+        reader = WorkdirReader(self.folder, "delete it and run the command again")
+        return reader.object("summary.json") if reader.has("summary.json") else None
 
     def train(self, checkpoints: Checkpoints) -> Checkpoint:
         """Trains the epochs that are left and returns the last one's checkpoint."""
@@ -117,8 +119,8 @@ class _Session:
             at.history[-1].update(test_loss=scores["loss"], test_accuracy=scores["accuracy"])
             writers.write_metrics(self.folder / "metrics.jsonl", at.history)
         summary = self._summary(at, split)
-        writers.write_json(self.folder / "summary.json", summary)
-        return writers.finite(summary)
+        write_json(self.folder / "summary.json", summary)
+        return finite(summary)
 
     def _over(self, at: Checkpoint) -> bool:
         return at.epoch >= self.config.train.epochs or self._diverged(at)

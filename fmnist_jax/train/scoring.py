@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from fmnist_jax import data
 from fmnist_jax.data import Split, device
 from fmnist_jax.errors import WorkdirError, unknown_name
+from fmnist_jax.files.json_files import finite, write_json
 from fmnist_jax.runtime import devices
 from fmnist_jax.train import writers
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
@@ -75,8 +76,8 @@ def evaluate(workdir: str | os.PathLike[str], split: str) -> dict[str, Any]:
         "optimizer": trained.config.optimizer.name,
         "seed": trained.config.seed,
     }
-    writers.write_json(folder / "evaluations" / split / "summary.json", summary)
-    return dict(writers.finite(summary))
+    write_json(folder / "evaluations" / split / "summary.json", summary)
+    return dict(finite(summary))
 
 
 def predict(workdir: str | os.PathLike[str], images: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,8 +13,8 @@ from fmnist_jax.config import schema as config_schema
 from fmnist_jax.config.schema import SCHEMA, Schema, WrongKindError
 from fmnist_jax.data import Dataset
 from fmnist_jax.errors import ConfigError, DataError, WorkdirError
-from fmnist_jax.files.atomic import write_atomically
-from fmnist_jax.train.writers import write_json
+from fmnist_jax.files.json_files import write_json
+from fmnist_jax.files.reader import WorkdirReader
 
 _SHOWN = 5
 
@@ -63,7 +62,7 @@ class Workdir:
         """
         if not (self.path / "config.json").exists():
             write_json(self.path / "manifest.json", manifest)
-            write_atomically(self.path / "config.json", config_schema.to_json(config).encode())
+            write_json(self.path / "config.json", config.to_dict())
             return
         changed = config_schema.differences(read_config(self.path, self._schema), config)
         if changed:
@@ -81,29 +80,33 @@ class Workdir:
 
 
 def read_config(workdir: Path, schema: Schema = SCHEMA) -> ConfigDict:
-    """Returns the config of what is in `workdir`; raises `WorkdirError` where there is none or it is damaged."""
-    file = workdir / "config.json"
+    """Returns the config of the run or study in `workdir`; raises `WorkdirError` where it is missing or damaged."""
+    reader = _reader(workdir)
+    if not reader.has("config.json"):
+        raise WorkdirError(f"{workdir} holds no run (no config.json); train one: scripts/train.py --workdir=...")
     try:
-        return config_schema.from_json(file.read_text(), schema)
+        return config_schema.from_dict(reader.object("config.json"), schema)
     except WrongKindError as error:
-        raise WorkdirError(f"{file} is not for this script: {error}, or take another workdir") from None
-    except FileNotFoundError:
         raise WorkdirError(
-            f"{workdir} holds no run (no config.json); train one: scripts/train.py --workdir=..."
+            f"{workdir / 'config.json'} is not for this script: {error}, or take another workdir"
         ) from None
-    except (OSError, UnicodeDecodeError, ConfigError) as error:
-        raise WorkdirError(f"{file} cannot be read ({error}); restore it or take another workdir") from None
+    except ConfigError as error:
+        raise reader.error("config.json", f"is not a valid config ({error})") from None
 
 
 def read_manifest(workdir: Path) -> dict[str, Any]:
     """Returns the manifest of the run in `workdir`; raises `WorkdirError` where it is missing or damaged."""
-    file = workdir / "manifest.json"
+    reader = _reader(workdir)
+    found = reader.object("manifest.json")
     try:
-        found = json.loads(file.read_text())
         found["data"]["name"], found["data"]["digests"], found["data"]["examples"]["train"]
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError):
-        raise WorkdirError(f"{file} is missing or damaged; restore it or take another workdir") from None
-    return dict(found)
+    except (KeyError, TypeError):
+        raise reader.error("manifest.json", "does not describe the data of a run") from None
+    return found
+
+
+def _reader(workdir: Path) -> WorkdirReader:
+    return WorkdirReader(workdir, "restore it or take another workdir")
 
 
 def check_data(workdir: Path, dataset: Dataset) -> None:

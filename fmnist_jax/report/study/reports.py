@@ -9,6 +9,7 @@ from typing import Any
 from fmnist_jax.compare.analysis.analyse import analyse, to_jsonable
 from fmnist_jax.compare.analysis.study import read_study
 from fmnist_jax.files.atomic import write_atomically
+from fmnist_jax.files.json_files import write_json
 from fmnist_jax.report.study.context import Context
 from fmnist_jax.report.study.markdown import study_markdown
 from fmnist_jax.report.study.pictures import KINDS, draw_study
@@ -16,7 +17,6 @@ from fmnist_jax.report.study.study_page import study_page
 from fmnist_jax.report.study.table_csv import study_csv
 from fmnist_jax.report.study.verdict import verdict
 from fmnist_jax.report.writing import write_page, write_plots
-from fmnist_jax.train.writers import write_json
 
 
 def write_study_report(workdir: str | os.PathLike[str]) -> Path:

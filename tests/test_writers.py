@@ -5,68 +5,19 @@ import json
 import math
 
 import numpy as np
-import pytest
 import toy
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fmnist_jax.data import CLASS_NAMES
-from fmnist_jax.errors import WorkdirError
+from fmnist_jax.files.json_files import finite
 from fmnist_jax.train import writers
-
-_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-@given(value=_VALUES)
-def test_json_reads_back_with_null_for_what_is_not_finite(tmp_path_factory, value):
-    path = tmp_path_factory.getbasetemp() / "value.json"
-    writers.write_json(path, value)
-
-    def refuse(constant: str):
-        raise AssertionError(f"{constant} is not JSON")
-
-    expected = writers.finite(value)
-    assert json.loads(path.read_text(), parse_constant=refuse) == expected
-    assert writers.read_json(path) == expected
-
-
-def test_finite_replaces_only_what_is_not():
-    value = {"a": [1.5, math.nan, {"b": math.inf}], "c": (-math.inf, None, "nan", True), "d": np.float64("nan")}
-    assert writers.finite(value) == {"a": [1.5, None, {"b": None}], "c": [None, None, "nan", True], "d": None}
-
-
-@pytest.mark.parametrize("content", [b"", b'{"a": ', b"\xff\xfe"])
-def test_damaged_json_is_an_error_with_the_way_out(tmp_path, content):
-    (tmp_path / "summary.json").write_bytes(content)
-    with pytest.raises(WorkdirError, match=r"summary\.json cannot be read .*; delete it and run the command again"):
-        writers.read_json(tmp_path / "summary.json")
 
 
 def test_metrics_are_a_line_an_epoch_and_written_anew(tmp_path):
     path = tmp_path / "metrics.jsonl"
     for history in ([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.4}], [{"epoch": 1, "loss": math.nan}], []):
         writers.write_metrics(path, history)
-        assert [json.loads(line) for line in path.read_text().splitlines()] == writers.finite(history)
+        assert [json.loads(line) for line in path.read_text().splitlines()] == finite(history)
     assert [file.name for file in tmp_path.iterdir()] == ["metrics.jsonl"]
-
-
-def test_a_write_that_fails_leaves_the_file_as_it_was_and_nothing_else(tmp_path):
-    path = tmp_path / "summary.json"
-    writers.write_json(path, {"a": 1})
-    with pytest.raises(TypeError):
-        writers.write_json(path, {"a": object()})
-    assert writers.read_json(path) == {"a": 1}
-    assert [file.name for file in tmp_path.iterdir()] == ["summary.json"]
-
-
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(WorkdirError, match=r"file/summary\.json cannot be written"):
-        writers.write_json(tmp_path / "file" / "summary.json", {})
 
 
 def test_the_confusion_matrix_is_a_table_with_the_classes_names(tmp_path):
