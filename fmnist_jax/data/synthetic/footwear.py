@@ -4,111 +4,115 @@ from __future__ import annotations
 
 import numpy as np
 
-from fmnist_jax.data.synthetic.cloth import CLOTH
-from fmnist_jax.data.synthetic.pose import POSE
-from fmnist_jax.data.synthetic.sampling import Parameters, Wardrobe, maybe, mix, span
-from fmnist_jax.data.synthetic.shapes import (
+from fmnist_jax.data.synthetic.drawing import (
+    CLOTH,
+    POSE,
     Drawing,
-    blend,
+    Parameters,
+    Ranges,
     coverage,
     ellipse,
+    if_present,
     intersection,
     line,
-    only,
+    maybe,
+    mixture,
     profile,
+    smooth_union,
     strip,
+    uniform,
     union,
 )
 
-FOOTWEAR: Wardrobe = (
+FOOTWEAR: Ranges = (
     POSE
     | CLOTH
     | {
-        "brightness": mix((0.7, 0.62, 0.95), (0.3, 0.35, 0.62)),
-        "pinstripes": span(0.0, 0.0),
+        "brightness": mixture((0.7, 0.62, 0.95), (0.3, 0.35, 0.62)),
+        "pinstripes": uniform(0.0, 0.0),
         "stripes": maybe(0.05, 0.05, 0.15),
         "speckle": maybe(0.08, 0.1, 0.3),
-        "block": span(0.0, 0.0),
-        "axis": span(14.0, 14.0),
-        "turn": span(-0.03, 0.03),
-        "scale_x": span(0.96, 1.02),
-        "scale_y": span(0.94, 1.06),
-        "lift": span(-0.8, 1.2),
-        "sole": span(1.2, 3.0),
-        "heel_lift": span(0.0, 0.8),
-        "heel_width": span(6.0, 9.0),
-        "wedge": span(1.0, 1.0),
-        "toe_spring": span(0.0, 1.2),
-        "sole_tone": mix((0.5, -0.4, -0.1), (0.5, 0.05, 0.35)),
-        "welt": span(0.0, 0.5),
+        "block": uniform(0.0, 0.0),
+        "axis": uniform(14.0, 14.0),
+        "turn": uniform(-0.03, 0.03),
+        "scale_x": uniform(0.96, 1.02),
+        "scale_y": uniform(0.94, 1.06),
+        "lift": uniform(-0.8, 1.2),
+        "sole": uniform(1.2, 3.0),
+        "heel_lift": uniform(0.0, 0.8),
+        "heel_width": uniform(6.0, 9.0),
+        "wedge": uniform(1.0, 1.0),
+        "toe_spring": uniform(0.0, 1.2),
+        "sole_tone": mixture((0.5, -0.4, -0.1), (0.5, 0.05, 0.35)),
+        "welt": uniform(0.0, 0.5),
     }
 )
 
-CLOSED_SHOE: Wardrobe = FOOTWEAR | {
-    "toe": span(2.2, 4.0),
-    "vamp": span(3.5, 5.5),
-    "tongue": span(5.5, 8.0),
-    "throat_at": span(12.5, 16.0),
-    "mouth_at": span(19.5, 22.5),
-    "mouth": span(0.3, 1.6),
-    "mouth_shade": span(0.0, 0.4),
-    "collar": span(3.8, 6.0),
-    "counter": span(5.8, 8.5),
-    "shaft": span(0.0, 0.0),
-    "shaft_width": span(4.5, 6.0),
-    "shaft_top": span(0.85, 1.1),
-    "shaft_lean": span(-0.05, 0.08),
-    "stripe": mix((0.6, -0.45, 0.4), (0.4, 0.0, 0.0)),
-    "stripe_at": span(13.0, 18.0),
-    "stripe_slant": span(-1.0, 1.0),
-    "stripe_width": span(0.5, 2.5),
-    "laces": mix((0.4, -0.45, -0.15), (0.3, 0.1, 0.3), (0.3, 0.0, 0.0)),
+CLOSED_SHOE: Ranges = FOOTWEAR | {
+    "toe": uniform(2.2, 4.0),
+    "vamp": uniform(3.5, 5.5),
+    "tongue": uniform(5.5, 8.0),
+    "throat_at": uniform(12.5, 16.0),
+    "mouth_at": uniform(19.5, 22.5),
+    "mouth": uniform(0.3, 1.6),
+    "mouth_shade": uniform(0.0, 0.4),
+    "collar": uniform(3.8, 6.0),
+    "counter": uniform(5.8, 8.5),
+    "shaft": uniform(0.0, 0.0),
+    "shaft_width": uniform(4.5, 6.0),
+    "shaft_top": uniform(0.85, 1.1),
+    "shaft_lean": uniform(-0.05, 0.08),
+    "stripe": mixture((0.6, -0.45, 0.4), (0.4, 0.0, 0.0)),
+    "stripe_at": uniform(13.0, 18.0),
+    "stripe_slant": uniform(-1.0, 1.0),
+    "stripe_width": uniform(0.5, 2.5),
+    "laces": mixture((0.4, -0.45, -0.15), (0.3, 0.1, 0.3), (0.3, 0.0, 0.0)),
 }
 
-SNEAKER: Wardrobe = CLOSED_SHOE | {
-    "stripe_width": mix((0.8, 0.5, 2.5), (0.2, 2.5, 5.0)),
-    "stripe": mix((0.6, -0.45, 0.4), (0.15, -0.95, -0.6), (0.25, 0.0, 0.0)),
+SNEAKER: Ranges = CLOSED_SHOE | {
+    "stripe_width": mixture((0.8, 0.5, 2.5), (0.2, 2.5, 5.0)),
+    "stripe": mixture((0.6, -0.45, 0.4), (0.15, -0.95, -0.6), (0.25, 0.0, 0.0)),
     "shaft": maybe(0.15, 0.5, 5.0),
-    "collar": mix((0.88, 3.8, 6.0), (0.12, 0.5, 3.8)),
+    "collar": mixture((0.88, 3.8, 6.0), (0.12, 0.5, 3.8)),
 }
 
-BOOT: Wardrobe = CLOSED_SHOE | {
-    "sole": span(1.0, 2.6),
-    "heel_lift": mix((0.6, 0.3, 2.5), (0.4, 2.5, 8.0)),
-    "heel_width": mix((0.7, 5.0, 9.0), (0.3, 2.0, 5.0)),
-    "wedge": mix((0.3, 1.0, 1.0), (0.7, 0.0, 0.2)),
-    "toe": span(2.4, 4.4),
-    "vamp": span(3.8, 6.0),
-    "tongue": span(7.5, 11.5),
-    "throat_at": span(15.0, 18.0),
-    "shaft_width": span(4.2, 5.6),
-    "shaft_top": span(0.8, 1.15),
-    "shaft_lean": span(-0.05, 0.05),
-    "shaft": mix((0.12, 2.0, 5.0), (0.88, 5.0, 13.0)),
-    "mouth": span(0.0, 1.0),
+BOOT: Ranges = CLOSED_SHOE | {
+    "sole": uniform(1.0, 2.6),
+    "heel_lift": mixture((0.6, 0.3, 2.5), (0.4, 2.5, 8.0)),
+    "heel_width": mixture((0.7, 5.0, 9.0), (0.3, 2.0, 5.0)),
+    "wedge": mixture((0.3, 1.0, 1.0), (0.7, 0.0, 0.2)),
+    "toe": uniform(2.4, 4.4),
+    "vamp": uniform(3.8, 6.0),
+    "tongue": uniform(7.5, 11.5),
+    "throat_at": uniform(15.0, 18.0),
+    "shaft_width": uniform(4.2, 5.6),
+    "shaft_top": uniform(0.8, 1.15),
+    "shaft_lean": uniform(-0.05, 0.05),
+    "shaft": mixture((0.12, 2.0, 5.0), (0.88, 5.0, 13.0)),
+    "mouth": uniform(0.0, 1.0),
     "stripe": maybe(0.3, -0.4, 0.3),
     "laces": maybe(0.3, -0.4, 0.2),
 }
 
-SANDAL: Wardrobe = FOOTWEAR | {
-    "sole": span(0.8, 2.8),
-    "heel_lift": mix((0.5, 0.0, 1.0), (0.25, 1.0, 4.0), (0.25, 4.0, 11.0)),
-    "heel_width": mix((0.5, 1.2, 2.5), (0.5, 2.5, 8.0)),
-    "wedge": mix((0.55, 0.0, 0.1), (0.45, 0.9, 1.0)),
-    "strap_width": span(0.35, 0.8),
-    "arch_at": span(5.5, 9.5),
-    "arch_width": mix((0.8, 2.5, 6.0), (0.2, 6.5, 11.0)),
-    "arch_height": span(2.0, 5.5),
+SANDAL: Ranges = FOOTWEAR | {
+    "sole": uniform(0.8, 2.8),
+    "heel_lift": mixture((0.5, 0.0, 1.0), (0.25, 1.0, 4.0), (0.25, 4.0, 11.0)),
+    "heel_width": mixture((0.5, 1.2, 2.5), (0.5, 2.5, 8.0)),
+    "wedge": mixture((0.55, 0.0, 0.1), (0.45, 0.9, 1.0)),
+    "strap_width": uniform(0.35, 0.8),
+    "arch_at": uniform(5.5, 9.5),
+    "arch_width": mixture((0.8, 2.5, 6.0), (0.2, 6.5, 11.0)),
+    "arch_height": uniform(2.0, 5.5),
     "arch_filled": maybe(0.4, 1.0, 1.0),
-    "cross": span(0.0, 1.0),
-    "cross_lean": span(-1.2, 1.2),
+    "cross": uniform(0.0, 1.0),
+    "cross_lean": uniform(-1.2, 1.2),
     "ankle_height": maybe(0.75, 2.5, 9.0),
-    "ankle_width": span(1.6, 3.0),
-    "loop_height": span(0.9, 2.2),
-    "back_lean": span(-0.35, 0.05),
-    "counter_width": mix((0.65, 0.4, 1.4), (0.25, 1.4, 3.0), (0.1, 3.0, 6.0)),
-    "sling": span(0.0, 1.0),
-    "sling_lean": span(0.3, 1.6),
+    "ankle_width": uniform(1.6, 3.0),
+    "loop_height": uniform(0.9, 2.2),
+    "back_lean": uniform(-0.35, 0.05),
+    "counter_width": mixture((0.65, 0.4, 1.4), (0.25, 1.4, 3.0), (0.1, 3.0, 6.0)),
+    "sling": uniform(0.0, 1.0),
+    "sling_lean": uniform(0.3, 1.6),
 }
 
 
@@ -125,7 +129,7 @@ def draw_closed_shoe(u: np.ndarray, v: np.ndarray, p: Parameters) -> Drawing:
     panel = intersection(upper, _stripe(u, height - bed, p))
     laces = ellipse(u - p["throat_at"] + 2.0, height - bed - p["vamp"], 3.2, 1.4)
     tone = p["stripe"] * coverage(panel) + p["laces"] * coverage(laces) - p["mouth_shade"] * coverage(mouth)
-    return coverage(union(sole, blend(upper, shaft, 5.0))), tone + _sole_tone(height - bed, p)
+    return coverage(union(sole, smooth_union(upper, shaft, 5.0))), tone + _sole_tone(height - bed, p)
 
 
 def draw_sandal(u: np.ndarray, v: np.ndarray, p: Parameters) -> Drawing:
@@ -167,7 +171,7 @@ def _shaft(u: np.ndarray, height: np.ndarray, bed: np.ndarray, p: Parameters) ->
     width, reach = p["shaft_width"], p["shaft"] + p["collar"]
     above = height - p["heel_lift"] - p["sole"]
     leg = strip(u - 27.0 + width, above, p["shaft_lean"], reach, width, p["shaft_top"] * width)
-    return only(p["shaft"] > 0.0, np.maximum(leg, bed - 1.0 - height))
+    return if_present(p["shaft"] > 0.0, np.maximum(leg, bed - 1.0 - height))
 
 
 def _stripe(u: np.ndarray, above: np.ndarray, p: Parameters) -> np.ndarray:
@@ -177,16 +181,16 @@ def _stripe(u: np.ndarray, above: np.ndarray, p: Parameters) -> np.ndarray:
 def _toe_strap(u: np.ndarray, above: np.ndarray, p: Parameters) -> np.ndarray:
     arch = ellipse(u - p["arch_at"], above, p["arch_width"], p["arch_height"])
     cross = strip(u - p["arch_at"], above, p["cross_lean"], p["arch_height"] + 1.0, p["strap_width"], p["strap_width"])
-    band = union(np.abs(arch) - p["strap_width"], only(p["cross"] > 0.5, cross))
+    band = union(np.abs(arch) - p["strap_width"], if_present(p["cross"] > 0.5, cross))
     return np.maximum(np.where(p["arch_filled"] > 0.5, arch, band), -above)
 
 
 def _ankle_straps(u: np.ndarray, height: np.ndarray, p: Parameters) -> np.ndarray:
-    """A strap up from the heel, the loop that it holds around the ankle, and a sling from there to the forefoot."""
+    """A strap up from the heel, the loop around the ankle, and a sling from the loop to the forefoot."""
     up, reach, width = height - p["sole"] - p["heel_lift"], p["ankle_height"], p["strap_width"]
     back = strip(u - 26.0, up, p["back_lean"], reach, p["counter_width"], width)
     middle = 26.0 + p["back_lean"] * reach - p["ankle_width"]
     loop = np.abs(ellipse(u - middle, up - reach, p["ankle_width"], p["loop_height"])) - width
     sling = strip(u - middle + 0.8 * p["ankle_width"], reach - up, -p["sling_lean"], 28.0, width, width)
     sling = np.maximum(sling, 0.3 * p["heel_lift"] + p["sole"] - height)
-    return only(reach > 0.0, union(back, loop, only(p["sling"] > 0.5, sling)))
+    return if_present(reach > 0.0, union(back, loop, if_present(p["sling"] > 0.5, sling)))
