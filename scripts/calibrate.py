@@ -1,8 +1,8 @@
-"""Measures, by simulation, how often the statistics' tests reject and their intervals cover where the truth is known.
+"""Measures the error rates of the study report's tests and intervals, on simulated studies of known truth.
 
 python scripts/calibrate.py --output=docs/statistics/calibration.json [--studies=20000]
 
-Writes the JSON file and the same as Markdown beside it; needs no data and no device. The default takes five minutes.
+Writes the JSON file and the same as Markdown beside it. The default takes five minutes on a CPU; no data is needed.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from fmnist_jax.cli import app
 from fmnist_jax.errors import ConfigError
 
 _OUTPUT = flags.DEFINE_string("output", "", "The JSON file to write.")
-_STUDIES = flags.DEFINE_integer("studies", 20_000, "How many studies to simulate of each kind.", lower_bound=20)
+_STUDIES = flags.DEFINE_integer("studies", 20_000, "Number of simulated studies per rate.", lower_bound=20)
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Simulates, and writes the tables."""
+    """Runs the simulations and writes the tables."""
     app.known_flags_only(arguments)
-    from fmnist_jax.calibration import calibrate
+    from fmnist_jax.calibration.record import calibrate
 
     output = Path(_OUTPUT.value)
     if output.suffix != ".json":
         raise ConfigError(f"--output must be a .json file, as docs/statistics/calibration.json, not {_OUTPUT.value!r}")
-    calibrate(output, _STUDIES.value, say=lambda text: print(text, file=sys.stderr, flush=True))
+    calibrate(output, _STUDIES.value, log=lambda text: print(text, file=sys.stderr, flush=True))
     print(output.with_suffix(".md"))
 
 

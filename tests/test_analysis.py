@@ -73,13 +73,13 @@ def test_no_interval_for_a_difference_that_a_failed_run_is_part_of(tuned):
     pair = tuned[1].workloads[0].comparison.pair("adam", "nadam")
     assert pair.difference.value > 0.08
     assert math.isnan(pair.difference.low)
-    assert math.isinf(pair.detectable.value)
+    assert math.isinf(pair.minimum_detectable_effect.value)
 
 
 def test_leads_are_over_each_arm_that_is_beaten(tmp_path):
     seeds = {"seeds": 9, "sd": 0.0015}
     workload = analysed(tmp_path, Simulated({"sgd": 0.86, "a": 0.9, "b": 0.9, "rmsprop": 0.88}, **seeds)).workloads[0]
-    assert set(workload.comparison.verdict.best) == {"a", "b"}
+    assert set(workload.comparison.ordering.best) == {"a", "b"}
     leads = {lead.loser: lead for lead in workload.leads}
     assert set(leads) == {"sgd", "rmsprop"}
     assert set(leads["sgd"].group) == {"a", "b"}
@@ -92,7 +92,7 @@ def test_power_is_of_the_pair_that_scatters_in_the_median(tuned):
     workload = tuned[1].workloads[0]
     sound = sorted(pair.deviation for pair in workload.comparison.pairs if "nadam" not in (pair.a, pair.b))
     assert workload.power.deviation in sound
-    assert workload.power.detectable.value > 0
+    assert workload.power.minimum_detectable_effect.value > 0
     assert workload.power.seeds_for[0.001] > workload.power.seeds_for[0.002]
     assert workload.power.smallest_p == 2 / 2**9
 
@@ -236,5 +236,5 @@ def test_all_figures_can_be_written_as_json(tuned):
         "level": 0.95,
         "method": "none",
     }
-    assert found["comparison"]["verdict"]["best"] == ["adam", "nadam"]
+    assert found["comparison"]["ordering"]["best"] == ["adam", "nadam"]
     assert len(found["targets"][0]["arms"][0]["steps"]["curve"]["share"]) > 0

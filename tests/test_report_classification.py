@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from fmnist_jax.report.run.classification import class_scores, confused_pairs, reliability, wilson_interval
+from fmnist_jax.report.run.classification import class_scores, confused_pairs, reliability
 
 MATRICES = hnp.arrays(np.int64, (10, 10), elements=st.integers(0, 50))
 
@@ -45,14 +45,6 @@ def test_confused_pairs_leave_out_nothing_more_frequent(matrix, limit):
     counts = [pair.count for pair in confused_pairs(matrix, limit)]
     wrong = sorted((int(n) for n in matrix[~np.eye(10, dtype=bool)] if n), reverse=True)
     assert counts == wrong[:limit]
-
-
-@pytest.mark.parametrize(
-    ("hits", "total", "low", "high"),
-    [(0, 10, 0.0, 0.2775), (5, 10, 0.2366, 0.7634), (10, 10, 0.7225, 1.0), (9070, 10_000, 0.9012, 0.9125)],
-)
-def test_wilson_interval_agrees_with_published_tables(hits, total, low, high):
-    assert wilson_interval(hits, total) == pytest.approx((low, high), abs=5e-5)
 
 
 def _two_class(confidences):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 import math
 
 import hypothesis.strategies as st
@@ -9,21 +8,29 @@ import pytest
 from hypothesis import given
 from scipy import stats
 
-from fmnist_jax.compare.statistics import iqm, mean, median, sampling_uncertainty
-from fmnist_jax.compare.statistics.estimates import IQM_METHODS, MEAN_METHODS, MEDIAN_METHODS, iqm_of, mean_of
-from fmnist_jax.compare.statistics.intervals import least_for_order_statistics, order_statistics, trimmed_t
-from fmnist_jax.compare.statistics.resampling import bootstrap
+from fmnist_jax.compare.statistics.estimates import iqm, iqm_of, mean, median, sampling_uncertainty
+from fmnist_jax.compare.statistics.intervals import (
+    min_runs_for_order_statistics,
+    order_statistics,
+    price_bonett,
+    student_t,
+    trimmed_t,
+    wilson,
+)
 
 ACCURACIES = (90.83, 91.21, 90.54, 91.02, 90.97, 90.41, 91.33, 90.88)
-ESTIMATORS = {
-    **{("mean", method): mean for method in MEAN_METHODS},
-    **{("median", method): median for method in MEDIAN_METHODS},
-    **{("iqm", method): iqm for method in IQM_METHODS},
-}
 scores = st.lists(st.integers(0, 10_000).map(lambda k: k / 100), min_size=2, max_size=12)
-BY_FORMULA = {key: f for key, f in ESTIMATORS.items() if key[1] not in ("BCa", "percentile")}
-each_estimator = pytest.mark.parametrize(("estimator", "method"), [(f, key[1]) for key, f in ESTIMATORS.items()])
-each_by_formula = pytest.mark.parametrize(("estimator", "method"), [(f, key[1]) for key, f in BY_FORMULA.items()])
+each_estimator = pytest.mark.parametrize("estimator", [mean, median, iqm])
+each_interval = pytest.mark.parametrize(
+    ("center", "interval"),
+    [(np.mean, student_t), (np.median, order_statistics), (np.median, price_bonett), (iqm_of, trimmed_t)],
+    ids=["t", "order-statistics", "price-bonett", "trimmed-t"],
+)
+
+
+def _limits(center, interval, values, level=0.95):
+    sample = np.array(values, dtype=float)
+    return center(sample), *interval(sample, level)
 
 
 @pytest.mark.smoke
@@ -71,6 +78,13 @@ def test_at_an_attainable_level_the_limits_of_the_median_are_order_statistics(n,
 
 
 @pytest.mark.parametrize("n", [6, 9, 10, 20, 41])
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_the_interval_of_the_median_is_scipys(n, level):
+    values = np.random.default_rng(n).normal(size=n)
+    assert order_statistics(values, level) == pytest.approx(stats.mstats.median_cihs(values, 1 - level))
+
+
+@pytest.mark.parametrize("n", [6, 9, 10, 20, 41])
 def test_the_interval_of_the_median_lies_within_the_exact_ones(n):
     """That of the sign test, as scipy has it, which covers more often than asked, and the next narrower one."""
     values = np.random.default_rng(n).normal(size=n)
@@ -84,10 +98,10 @@ def test_the_interval_of_the_median_lies_within_the_exact_ones(n):
 
 
 def test_few_seeds_have_no_interval_of_the_median_free_of_assumptions():
-    assert least_for_order_statistics(0.95) == 6
+    assert min_runs_for_order_statistics(0.95) == 6
     assert [median(ACCURACIES[:n]).method for n in (5, 6)] == ["price-bonett", "order-statistics"]
     # The whole range covers the median of three in 1 - 2 / 8 of cases.
-    assert median(ACCURACIES[:3], method="order-statistics")[1:3] == (90.54, 91.21)
+    assert order_statistics(np.array(ACCURACIES[:3]), 0.95) == (90.54, 91.21)
 
 
 def test_price_and_bonett_by_hand():
@@ -97,61 +111,60 @@ def test_price_and_bonett_by_hand():
     assert (found.value, found.low, found.high) == pytest.approx((3, 3 - half_width, 3 + half_width), abs=1e-5)
 
 
-def test_the_percentile_interval_is_that_of_all_resamples():
-    values = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
-    resampled = [np.mean(drawn) for drawn in itertools.product(values, repeat=5)]
-    found = mean(values, method="percentile")
-    assert (found.low, found.high) == pytest.approx(np.quantile(resampled, [0.025, 0.975]), abs=0.2)
-
-
-def test_bca_is_scipys():
-    expected = stats.bootstrap((ACCURACIES,), np.mean, rng=np.random.default_rng(0)).confidence_interval
-    assert mean(ACCURACIES, method="BCa")[1:3] == pytest.approx((expected.low, expected.high), rel=1e-12)
-
-
-def test_the_bootstrap_of_many_samples_at_once_is_that_of_each(monkeypatch):
-    monkeypatch.setattr("fmnist_jax.compare.statistics.resampling._AT_ONCE", 1000)
-    samples = np.random.default_rng(0).normal(size=(3, 7))
-    low, high = bootstrap((samples,), mean_of, 0.95)
-    for row, limits in zip(samples, zip(low, high, strict=True), strict=True):
-        assert mean(row, method="BCa")[1:3] == pytest.approx(limits, rel=1e-12)
-
-
 @each_estimator
-def test_a_single_run_has_no_interval(estimator, method):
-    found = estimator([0.9], method=method)
+def test_a_single_run_has_no_interval(estimator):
+    found = estimator([0.9])
     assert found.value == 0.9
     assert math.isnan(found.low)
     assert math.isnan(found.high)
     assert found.method == "none"
 
 
+@each_interval
+def test_runs_that_are_all_alike_have_an_interval_of_no_width(center, interval):
+    assert _limits(center, interval, [0.9] * 7) == pytest.approx((0.9, 0.9, 0.9))
+
+
 @each_estimator
-def test_runs_that_are_all_alike_have_an_interval_of_no_width(estimator, method):
-    found = estimator([0.9] * 7, method=method)
-    assert found[:3] == pytest.approx((0.9, 0.9, 0.9))
+@pytest.mark.parametrize("n", [2, 3, 5, 7])
+def test_estimates_of_equal_runs_have_no_width(estimator, n):
+    assert estimator([0.9] * n)[:3] == pytest.approx((0.9, 0.9, 0.9))
 
 
 @given(values=scores, shift=st.integers(-50, 50), seed=st.integers(0, 9))
-@each_by_formula
-def test_estimates_follow_the_scores_and_ignore_the_order_of_the_seeds(estimator, method, values, shift, seed):
-    found = estimator(values, method=method)
+@each_interval
+def test_estimates_follow_the_scores_and_ignore_the_order_of_the_seeds(center, interval, values, shift, seed):
+    found = _limits(center, interval, values)
     moved = [2 * value + shift for value in np.random.default_rng(seed).permutation(values)]
-    assert estimator(moved, method=method)[:3] == pytest.approx([2 * limit + shift for limit in found[:3]], abs=1e-9)
+    assert _limits(center, interval, moved) == pytest.approx([2 * limit + shift for limit in found], abs=1e-9)
 
 
 @given(values=scores)
-@each_by_formula
-def test_intervals_mirror_and_widen_with_the_level(estimator, method, values):
-    found, wider = estimator(values, 0.9, method=method), estimator(values, 0.95, method=method)
+@each_interval
+def test_intervals_mirror_and_widen_with_the_level(center, interval, values):
+    value, low, high = _limits(center, interval, values, 0.9)
+    _, lower, higher = _limits(center, interval, values, 0.95)
     slack = 1e-9
-    assert wider.low - slack <= found.low <= found.value + slack
-    assert found.value - slack <= found.high <= wider.high + slack
-    mirrored = estimator([-value for value in values], 0.9, method=method)
-    assert (-mirrored.high, -mirrored.low) == pytest.approx((found.low, found.high))
+    assert lower - slack <= low <= value + slack
+    assert value - slack <= high <= higher + slack
+    _, mirrored_low, mirrored_high = _limits(center, interval, [-value for value in values], 0.9)
+    assert (-mirrored_high, -mirrored_low) == pytest.approx((low, high))
 
 
-@pytest.mark.parametrize("estimator", [mean, median, iqm])
+@given(values=scores)
+@each_estimator
+def test_an_estimate_has_the_interval_of_its_method(estimator, values):
+    found = estimator(values, 0.9)
+    methods = {
+        "t": student_t,
+        "order-statistics": order_statistics,
+        "price-bonett": price_bonett,
+        "trimmed-t": trimmed_t,
+    }
+    assert (found.low, found.high) == methods[found.method](np.array(values), 0.9)
+
+
+@each_estimator
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -159,7 +172,6 @@ def test_intervals_mirror_and_widen_with_the_level(estimator, method, values):
         (([[0.9, 0.8]],), "one or more numbers"),
         (([0.9, math.nan, math.inf],), "finite numbers; 2 of these are not"),
         (([0.9, 0.8], 1.0), "level must lie strictly between 0 and 1"),
-        (([0.9, 0.8], 0.95, "normal"), "method must be one of .*BCa, percentile, not 'normal'"),
     ],
 )
 def test_what_has_no_estimate_is_the_callers_error(estimator, arguments, message):
@@ -179,3 +191,11 @@ def test_the_sampling_uncertainty_is_wilsons(correct, examples):
 def test_what_is_no_accuracy_has_no_uncertainty(accuracy, examples):
     with pytest.raises(ValueError, match="an accuracy lies between 0 and 1"):
         sampling_uncertainty(accuracy, examples)
+
+
+@pytest.mark.parametrize(
+    ("hits", "total", "low", "high"),
+    [(0, 10, 0.0, 0.2775), (5, 10, 0.2366, 0.7634), (10, 10, 0.7225, 1.0), (9070, 10_000, 0.9012, 0.9125)],
+)
+def test_wilsons_interval_agrees_with_published_tables(hits, total, low, high):
+    assert wilson(hits / total, total, 0.95) == pytest.approx((low, high), abs=5e-5)

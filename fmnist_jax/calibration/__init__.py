@@ -1,9 +1,4 @@
-"""Calibration by simulation: how often the tests reject and the intervals cover, where the truth is known.
+"""Monte Carlo calibration: how often the tests reject and the intervals cover in simulated studies of known truth.
 
-Studies are simulated by the thousand, with noise such as seeds make and without any difference between the arms, and go
-through the very functions that make the report.
+It calls the functions of `fmnist_jax.compare.statistics` that the study report calls.
 """
-
-from fmnist_jax.calibration.record import calibrate
-
-__all__ = ["calibrate"]

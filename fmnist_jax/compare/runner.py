@@ -32,7 +32,7 @@ from fmnist_jax.compare.plan import (
 from fmnist_jax.compare.progress import StudyProgress
 from fmnist_jax.compare.results import Line, Results, by_member, lines_of
 from fmnist_jax.compare.selection import winner
-from fmnist_jax.compare.statistics.permutation import least_pairs
+from fmnist_jax.compare.statistics.hypothesis_tests import min_pairs
 from fmnist_jax.compare.table import write_table
 from fmnist_jax.errors import WorkdirError, unknown_name
 from fmnist_jax.models import overview
@@ -184,7 +184,7 @@ class _Study:
 
     def _warn_of_few_seeds(self) -> None:
         pairs = len(self.arms) * (len(self.arms) - 1) // 2
-        least = least_pairs((1 - self.config.study.confidence) / pairs) if pairs else 0
+        least = min_pairs((1 - self.config.study.confidence) / pairs) if pairs else 0
         if self.config.study.seeds < least:
             print(
                 f"note: config.study.seeds={self.config.study.seeds} cannot show a difference between two of "

@@ -11,11 +11,15 @@ import numpy as np
 
 from fmnist_jax.compare.analysis.study import ArmRuns, Chunk, Design, SearchRange, Study, TrainedRun
 from fmnist_jax.compare.statistics import estimates
-from fmnist_jax.compare.statistics.boundary import AtEdge, at_edges
-from fmnist_jax.compare.statistics.estimates import Estimate
-from fmnist_jax.compare.statistics.sampling import sampling_uncertainty
-from fmnist_jax.compare.statistics.sensitivity import Sensitivity, learning_rate_sensitivity
-from fmnist_jax.compare.statistics.tuning import TuningCurve, expected_best
+from fmnist_jax.compare.statistics.estimates import Estimate, sampling_uncertainty
+from fmnist_jax.compare.statistics.tuning import (
+    AtEdge,
+    Sensitivity,
+    TuningCurve,
+    at_edges,
+    expected_best,
+    learning_rate_sensitivity,
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,11 +11,15 @@ import numpy as np
 from fmnist_jax.compare.analysis.arms import ArmFigures, TuningFigures, arm_figures, tuning_figures
 from fmnist_jax.compare.analysis.study import ArmRuns, Study, WorkloadRuns
 from fmnist_jax.compare.analysis.times import TargetFigures, target_figures
-from fmnist_jax.compare.statistics.comparison import Comparison, PairedComparison, compare_arms
+from fmnist_jax.compare.statistics.comparison import (
+    Comparison,
+    PairedComparison,
+    aligned,
+    compare_arms,
+    paired_difference,
+)
 from fmnist_jax.compare.statistics.estimates import Estimate, without_interval
-from fmnist_jax.compare.statistics.pairs import aligned, paired_difference
-from fmnist_jax.compare.statistics.permutation import smallest_p
-from fmnist_jax.compare.statistics.power import seeds_needed
+from fmnist_jax.compare.statistics.hypothesis_tests import seeds_needed, smallest_p
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,9 +109,9 @@ def _comparison(arms: Sequence[ArmFigures], level: float) -> Comparison | None:
 
 def _without_interval(pair: PairedComparison) -> PairedComparison:
     """Of means that a failed run took with it, no interval holds; the test does."""
-    nothing = without_interval(math.inf, pair.detectable.level)
+    nothing = without_interval(math.inf, pair.minimum_detectable_effect.level)
     mean = without_interval(pair.difference.value, pair.difference.level)
-    return pair._replace(difference=mean, detectable=nothing)
+    return pair._replace(difference=mean, minimum_detectable_effect=nothing)
 
 
 def _leads(arms: Sequence[ArmFigures], comparison: Comparison) -> list[Lead]:
@@ -115,8 +119,8 @@ def _leads(arms: Sequence[ArmFigures], comparison: Comparison) -> list[Lead]:
     failed = {figures.arm for figures in arms if figures.failures}
     leads = []
     for arm in comparison.arms:
-        beating = [other for other in comparison.arms if arm in comparison.verdict.beats[other]]
-        best = [other for other in comparison.verdict.best if other in beating] or beating
+        beating = [other for other in comparison.arms if arm in comparison.ordering.beats[other]]
+        best = [other for other in comparison.ordering.best if other in beating] or beating
         # Of an arm of which a run failed, the mean is no guide to how far ahead the others are.
         if group := [other for other in best if other not in failed] or best:
             mean = np.mean([rows[other] for other in group], axis=0)
@@ -142,13 +146,13 @@ class Power:
     **Attributes:**
 
     - `deviation`: the standard deviation of the differences over seeds, of the pair for which it is the median.
-    - `detectable`: the true difference of such a pair that is found four times of five.
+    - `minimum_detectable_effect`: the true difference of such a pair that is found four times of five.
     - `seeds_for`: a difference -> the seeds with which it would be found as often.
     - `smallest_p`: the smallest p-value that the test can give for a single pair.
     """
 
     deviation: float
-    detectable: Estimate
+    minimum_detectable_effect: Estimate
     seeds_for: Mapping[float, int]
     smallest_p: float
 
@@ -158,12 +162,14 @@ def power(comparison: Comparison) -> Power | None:
     if len(comparison.seeds) < 2:
         return None
     # A pair with a run that failed, whose detectable difference is infinite, comes last.
-    by_deviation = sorted(comparison.pairs, key=lambda pair: (pair.detectable.value == math.inf, pair.deviation))
+    by_deviation = sorted(
+        comparison.pairs, key=lambda pair: (pair.minimum_detectable_effect.value == math.inf, pair.deviation)
+    )
     typical = by_deviation[(len(by_deviation) - 1) // 2]
     alpha = comparison.alpha / len(comparison.pairs)
     return Power(
         typical.deviation,
-        typical.detectable,
+        typical.minimum_detectable_effect,
         {size: seeds_needed(typical.deviation, size, alpha) for size in (SMALL, LARGE)},
         smallest_p(len(comparison.seeds)),
     )

@@ -1,47 +1,63 @@
-"""A family of arms on the same seeds, compared pair by pair, with a verdict that errs at the nominal rate over all."""
+"""Compares arms trained on the same seeds, pair by pair, with the family-wise error rate controlled over all pairs."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from fmnist_jax.compare.statistics.estimates import Estimate
-from fmnist_jax.compare.statistics.multiplicity import holm
-from fmnist_jax.compare.statistics.pairs import aligned, common_seeds, paired_difference
-from fmnist_jax.compare.statistics.permutation import least_pairs, sign_flip_test, smallest_p
-from fmnist_jax.compare.statistics.power import minimum_detectable_difference
-from fmnist_jax.compare.statistics.samples import LEVEL, check_share
-from fmnist_jax.compare.statistics.superiority import paired_probability_of_improvement, probability_of_improvement
-from fmnist_jax.compare.statistics.verdict import Verdict, judge
+from fmnist_jax.compare.statistics.estimates import LEVEL, Estimate, as_pairs, as_sample, check_fraction, mean
+from fmnist_jax.compare.statistics.hypothesis_tests import (
+    holm,
+    min_pairs,
+    minimum_detectable_effect,
+    permutation_test,
+    smallest_p,
+)
+from fmnist_jax.compare.statistics.probability_of_improvement import probability_of_improvement
 
 
-class PairedComparison(NamedTuple):
-    """Arm `a` against arm `b`, of which `a` has the higher mean (or an equal one).
+class SignificantOrdering(NamedTuple):
+    """Which arms differ significantly. Arms are in the order of their mean scores, best first.
 
     **Attributes:**
 
-    - `difference`: the mean of a - b over seeds; its interval is of this pair alone, not adjusted for the others.
-    - `improvement`: P(A > B) over all pairs of their runs; `paired_improvement`: on the same seed.
-    - `p_value`: of the permutation test; `adjusted_p`: after Holm's correction over all pairs.
+    - `best`: the arms that no other beats; none of them beats another.
+    - `groups`: every maximal set of arms without a significant difference, the best arms' first. Groups may overlap,
+      since "no significant difference" is not transitive.
+    - `beats`: for each arm the arms that it beats.
+    """
+
+    best: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
+    beats: Mapping[str, tuple[str, ...]]
+
+
+class PairedComparison(NamedTuple):
+    """Arm `a` against arm `b`, where `a` has the higher mean or an equal one.
+
+    **Attributes:**
+
+    - `difference`: the mean of a - b over seeds; its interval is not adjusted for the number of pairs.
+    - `improvement`: P(A > B) over all pairs of their runs.
+    - `p_value`: of the paired permutation test; `adjusted_p`: Holm-adjusted over all pairs.
     - `significant`: whether `adjusted_p` is at most alpha.
-    - `deviation`: the standard deviation of the differences; `nan` for a single seed.
-    - `detectable`: the minimum detectable difference at `alpha / pairs`, power 0.8.
+    - `deviation`: the standard deviation of the differences; NaN for a single seed.
+    - `minimum_detectable_effect`: at `alpha / pairs` and 80 % power.
     """
 
     a: str
     b: str
     difference: Estimate
     improvement: Estimate
-    paired_improvement: Estimate
     p_value: float
     adjusted_p: float
     significant: bool
     deviation: float
-    detectable: Estimate
+    minimum_detectable_effect: Estimate
 
 
 class Comparison(NamedTuple):
@@ -49,62 +65,112 @@ class Comparison(NamedTuple):
 
     **Attributes:**
 
-    - `arms`: by their mean score, best first.
+    - `arms`: by mean score, best first.
     - `seeds`: those that all arms have.
     - `pairs`: every pair once, in the order of `arms`.
-    - `verdict`: from the significant pairs.
-    - `alpha`: the chance of one or more false differences in the verdict, at most.
-    - `smallest_p`: the smallest adjusted p-value that so few seeds can give; above alpha the verdict could not have
-      been another. `least_seeds`: how many it takes.
+    - `ordering`: from the significant pairs.
+    - `alpha`: the family-wise error rate: the chance of one or more false differences is at most this.
+    - `smallest_p`: the smallest adjusted p-value that so few seeds can give; above alpha no pair can be significant.
+    - `min_seeds`: the smallest number of seeds with which one can.
     """
 
     arms: tuple[str, ...]
     seeds: tuple[int, ...]
     pairs: tuple[PairedComparison, ...]
-    verdict: Verdict
+    ordering: SignificantOrdering
     alpha: float
     smallest_p: float
-    least_seeds: int
+    min_seeds: int
 
     @property
     def conclusive(self) -> bool:
-        """Whether there are seeds enough for any difference to be found."""
+        """Whether there are enough seeds for any difference to be significant."""
         return self.smallest_p <= self.alpha
 
     def pair(self, a: str, b: str) -> PairedComparison:
-        """Returns the comparison of the two arms, named in either order; raises `KeyError` where there is none."""
+        """Returns the comparison of two arms, named in either order; raises `KeyError` for an unknown pair."""
         return {frozenset((pair.a, pair.b)): pair for pair in self.pairs}[frozenset((a, b))]
 
 
 def compare_arms(scores: Mapping[str, Mapping[int, float]], level: float = LEVEL) -> Comparison:
-    """Compares two or more arms, given each arm's score by seed; higher is better, failures included as the caller
-    counts them. What only some arms have a score for is left out.
+    """Compares two or more arms, from each arm's scores by seed, on the seeds that all of them have.
 
-    `level` is that of every interval, and 1 - `level` the verdict's alpha.
+    `level` is that of every interval; alpha is 1 - `level`.
 
-    **Raises:** `ValueError` for fewer than two arms, without a common seed, or where a score is not finite.
+    **Raises:** `ValueError` for fewer than two arms, no common seed, or a score that is not finite.
     """
     if len(scores) < 2:
-        raise ValueError(f"a comparison takes two or more arms, not {len(scores)}")
-    check_share("level", level)
-    samples = aligned(scores)
+        raise ValueError(f"a comparison needs two or more arms, not {len(scores)}")
+    check_fraction("level", level)
+    seeds, samples = common_seeds(scores), aligned(scores)
     arms = sorted(samples, key=lambda arm: -samples[arm].mean())
     couples = list(itertools.combinations(arms, 2))
     alpha = _alpha(level)
-    p_values = [sign_flip_test(samples[a] - samples[b]) for a, b in couples]
+    p_values = [permutation_test(samples[a] - samples[b]) for a, b in couples]
     pairs = tuple(
         _pair(a, b, samples, (p, adjusted), level, len(couples))
         for (a, b), p, adjusted in zip(couples, p_values, holm(p_values).tolist(), strict=True)
     )
-    seeds = common_seeds(scores)
     return Comparison(
         tuple(arms),
         seeds,
         pairs,
-        judge(arms, {(pair.a, pair.b) for pair in pairs if pair.significant}),
+        significant_ordering(arms, {(pair.a, pair.b) for pair in pairs if pair.significant}),
         alpha,
         min(1.0, len(couples) * smallest_p(len(seeds))),
-        least_pairs(alpha / len(couples)),
+        min_pairs(alpha / len(couples)),
+    )
+
+
+def paired_difference(a: Iterable[float], b: Iterable[float], level: float = LEVEL) -> Estimate:
+    """Returns the mean of `a[i] - b[i]` over seeds i, with Student's t interval.
+
+    What a seed (initialisation, data order) does to both arms alike cancels.
+
+    **Raises:** `ValueError` for samples of different lengths, no value, or one that is not finite.
+    """
+    first, second = as_pairs(a, b)
+    return mean(first - second, level)
+
+
+def common_seeds(arms: Mapping[str, Mapping[int, float]]) -> tuple[int, ...]:
+    """Returns the seeds for which every arm has a score, ascending; `arms` maps an arm to its scores by seed.
+
+    **Raises:** `ValueError` for no common seed.
+    """
+    seeds = sorted(set.intersection(*(set(scores) for scores in arms.values()))) if arms else []
+    if not seeds:
+        raise ValueError(f"the arms have no seed in common: {', '.join(arms)}")
+    return tuple(seeds)
+
+
+def aligned(arms: Mapping[str, Mapping[int, float]]) -> dict[str, np.ndarray]:
+    """Returns each arm's scores on the common seeds, `(seeds,)`, ordered by seed.
+
+    **Raises:** `ValueError` for no common seed or a score that is not finite.
+    """
+    seeds = common_seeds(arms)
+    return {arm: as_sample(scores[seed] for seed in seeds) for arm, scores in arms.items()}
+
+
+def significant_ordering(arms: Sequence[str], beats: Collection[tuple[str, str]]) -> SignificantOrdering:
+    """Returns the ordering of arms, given best first, from the pairs `(winner, loser)` that differ significantly.
+
+    **Raises:** `ValueError` for a pair whose winner does not precede its loser.
+    """
+    rank = {arm: place for place, arm in enumerate(arms)}
+    for winner, loser in beats:
+        if not rank.get(winner, len(arms)) < rank.get(loser, -1):
+            raise ValueError(f"{winner} cannot beat {loser}: the arms in order are {', '.join(arms)}")
+    losers = {loser for _, loser in beats}
+    undecided = {
+        arm: {other for other in arms if other != arm and not {(arm, other), (other, arm)} & {*beats}} for arm in arms
+    }
+    groups = sorted(sorted(rank[arm] for arm in group) for group in _cliques(set(), set(arms), set(), undecided))
+    return SignificantOrdering(
+        tuple(arm for arm in arms if arm not in losers),
+        tuple(tuple(arms[place] for place in group) for group in groups),
+        {arm: tuple(other for other in arms if (arm, other) in beats) for arm in arms},
     )
 
 
@@ -119,15 +185,25 @@ def _pair(
         b,
         paired_difference(first, second, level),
         probability_of_improvement(first, second, level),
-        paired_probability_of_improvement(first, second, level),
         p_value,
         adjusted,
         adjusted <= alpha,
         float(differences.std(ddof=1)) if len(differences) > 1 else math.nan,
-        minimum_detectable_difference(differences, alpha=alpha / pairs, level=level),
+        minimum_detectable_effect(differences, alpha=alpha / pairs, level=level),
     )
 
 
 def _alpha(level: float) -> float:
-    """The level's complement without its rounding: 1 - 0.95 is above 0.05."""
+    """1 - level without its rounding error: 1 - 0.95 is above 0.05."""
     return round(1 - level, 12)
+
+
+def _cliques(
+    chosen: set[str], candidates: set[str], done: set[str], neighbours: Mapping[str, set[str]]
+) -> Iterator[set[str]]:
+    """Yields every maximal clique of the graph (Bron & Kerbosch 1973)."""
+    if not candidates and not done:
+        yield chosen
+    for arm in sorted(candidates):
+        yield from _cliques(chosen | {arm}, candidates & neighbours[arm], done & neighbours[arm], neighbours)
+        candidates, done = candidates - {arm}, done | {arm}

@@ -1,7 +1,4 @@
-"""Confidence intervals for the centre of a sample, each over the last axis of an array `(..., n)`, n > 1.
-
-Vectorised over leading axes, so that what the report prints and what the calibration measures is one and the same code.
-"""
+"""Confidence intervals over the last axis of an array `(..., n)`, n > 1; the calibration measures these functions."""
 
 from __future__ import annotations
 
@@ -18,55 +15,53 @@ class Interval(NamedTuple):
     high: np.ndarray
 
 
-def around(center: np.ndarray, half_width: np.ndarray) -> Interval:
-    """Returns the interval `center ± half_width`."""
+def t_interval(center: np.ndarray, standard_error: np.ndarray, level: float, degrees: int) -> Interval:
+    """Returns `center ± t * standard_error`, with Student's t of so many degrees of freedom.
+
+    `scipy.stats.t.interval` is the same, but NaN where the standard error is 0.
+    """
+    half_width = stats.t.isf((1 - level) / 2, degrees) * standard_error
     return Interval(center - half_width, center + half_width)
 
 
-def t_quantile(level: float, degrees: int) -> float:
-    """Returns the quantile of Student's t that leaves `1 - level` in the two tails."""
-    return float(stats.t.isf((1 - level) / 2, degrees))
-
-
 def student_t(values: np.ndarray, level: float) -> Interval:
-    """The mean's (Student 1908): exact for normal values, and of the methods measured the best on few seeds."""
-    n = values.shape[-1]
-    error = values.std(-1, ddof=1) / np.sqrt(n)
-    return around(values.mean(-1), t_quantile(level, n - 1) * error)
+    """Returns the t interval of the mean (Student 1908), exact for normal values."""
+    return t_interval(values.mean(-1), stats.sem(values, axis=-1), level, values.shape[-1] - 1)
 
 
-def trimmed_share(n: int) -> int:
-    """Returns how many of n sorted values the interquartile mean leaves out at each end, as `scipy.stats.trim_mean`."""
+def trimmed_count(n: int) -> int:
+    """Returns how many of n sorted values the interquartile mean cuts at each end, as `scipy.stats.trim_mean`."""
     return n // 4
 
 
 def trimmed_t(values: np.ndarray, level: float) -> Interval:
-    """The interquartile mean's, from the winsorised sum of squares (Tukey & McLaughlin 1963).
+    """Returns the t interval of the interquartile mean (Tukey & McLaughlin 1963), from the winsorised variance.
 
-    Near its level in all that was measured, exact in none; for n < 4, where nothing is trimmed, Student's t itself.
+    Below 4 values nothing is trimmed, and it equals `student_t`.
     """
     n = values.shape[-1]
-    cut = trimmed_share(n)
+    cut = trimmed_count(n)
     kept = n - 2 * cut
     ordered = np.sort(values, axis=-1)
     winsorised = np.clip(ordered, ordered[..., [cut]], ordered[..., [n - 1 - cut]])
     error = np.sqrt(winsorised.var(-1) * n / (kept * (kept - 1)))
-    return around(ordered[..., cut : n - cut].mean(-1), t_quantile(level, kept - 1) * error)
+    return t_interval(ordered[..., cut : n - cut].mean(-1), error, level, kept - 1)
 
 
-def least_for_order_statistics(level: float) -> int:
-    """Returns from how many values on the whole range covers the median at this level: `1 - 2 / 2^n >= level`."""
+def min_runs_for_order_statistics(level: float) -> int:
+    """Returns the smallest n at which the range of n values covers the median at this level: 1 - 2 / 2^n."""
     return int(np.ceil(1 - np.log2(1 - level)))
 
 
 def order_statistics(values: np.ndarray, level: float) -> Interval:
-    """The median's, interpolated between order statistics (Hettmansperger & Sheather 1986): nearly free of assumptions.
+    """Returns the distribution-free interval of the median, interpolated (Hettmansperger & Sheather 1986).
 
-    The whole range, short of its level, where n is below `least_for_order_statistics(level)`.
+    As `scipy.stats.mstats.median_cihs`, but over many samples at once. Below `min_runs_for_order_statistics(level)`
+    values it is the whole range, which covers the median less often than `level`.
     """
     n = values.shape[-1]
     ordered = np.sort(values, axis=-1)
-    # levels[k - 1]: how often the median lies between the k-th value from below and the k-th from above.
+    # levels[k - 1]: how often the median lies between the k-th lowest and the k-th highest value.
     levels = 1 - 2 * stats.binom.cdf(np.arange(n // 2), n, 0.5)
     k = max(1, int(np.sum(levels >= level)))
     inner = 1 - 2 * stats.binom.cdf(k, n, 0.5)
@@ -78,14 +73,27 @@ def order_statistics(values: np.ndarray, level: float) -> Interval:
 
 
 def price_bonett(values: np.ndarray, level: float) -> Interval:
-    """The median's, its standard error from a spacing of order statistics (Price & Bonett 2001).
+    """Returns a t interval of the median, its standard error from a spacing of order statistics (Price & Bonett 2001).
 
-    With Student's t in place of the normal quantile: above its level in all that was measured, where the normal one was
-    below; for so few values that no interval free of assumptions exists.
+    For samples too small for `order_statistics`. With Student's t it covered more often than `level` in every
+    simulation; with the paper's normal quantile, less often.
     """
     n = values.shape[-1]
     ordered = np.sort(values, axis=-1)
     rank = max(1, round((n + 1) / 2 - np.sqrt(n)))
     spacing = 2 * stats.norm.isf(stats.binom.cdf(rank - 1, n, 0.5))
     error = (ordered[..., n - rank] - ordered[..., rank - 1]) / spacing
-    return around(np.median(values, axis=-1), t_quantile(level, n - 1) * error)
+    return t_interval(np.median(values, axis=-1), error, level, n - 1)
+
+
+def wilson(proportion: float | np.ndarray, n: float | np.ndarray, level: float) -> Interval:
+    """Returns the score interval of a probability from the observed proportion in n trials (Wilson 1927).
+
+    Shapes broadcast, and `proportion * n` need not be an integer, as `scipy.stats.binomtest` requires.
+    """
+    z = stats.norm.isf((1 - level) / 2)
+    proportion, n = np.asarray(proportion, dtype=np.float64), np.asarray(n)
+    weight = 1 + z**2 / n
+    center = (proportion + z**2 / (2 * n)) / weight
+    half_width = z * np.sqrt(proportion * (1 - proportion) / n + z**2 / (4 * n**2)) / weight
+    return Interval(np.clip(center - half_width, 0, proportion), np.clip(center + half_width, proportion, 1))

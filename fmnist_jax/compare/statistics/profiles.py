@@ -1,4 +1,4 @@
-"""Performance profiles: over several workloads, how often an arm is within a factor of the best (Dolan & More 2002)."""
+"""Performance profiles over workloads: how often an arm is within a factor of the best (Dolan & More 2002)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Profile(NamedTuple):
 
     **Attributes:**
 
-    - `factors`: `(k,)`: every factor at which a profile rises, ascending, the first 1.
-    - `shares`: by arm, `(k,)`: the share of workloads on which the arm is within this factor of the best.
-    - `ratios`: by arm, `(workloads,)`: its cost over the workload's lowest; infinite where it failed.
+    - `factors`: `(k,)`: every factor at which a profile rises, ascending from 1.
+    - `shares`: by arm, `(k,)`: the share of workloads on which its cost is within this factor of the lowest.
+    - `ratios`: by arm, `(workloads,)`: its cost over the lowest of the workload; infinite where it failed.
     """
 
     factors: np.ndarray
@@ -24,16 +24,15 @@ class Profile(NamedTuple):
 
 
 def performance_profile(costs: Mapping[str, Sequence[float]]) -> Profile:
-    """Returns the profile of arms by their costs on the same workloads, in the same order.
+    """Returns the profiles of arms from their costs on the same workloads, in the same order.
 
-    A cost is a time to a target, or an error rate; a failure costs infinity. A workload on which all failed stays in
-    the count, so that no share is of the easier ones alone.
+    A cost is a time to a target or an error rate; a failure costs infinity. Workloads on which all arms failed count.
 
-    **Raises:** `ValueError` where there is no arm or no workload, their numbers differ, or a cost is not over 0.
+    **Raises:** `ValueError` for no arm, no workload, rows of different lengths, or a cost that is not positive.
     """
     table = np.array([np.asarray(row, dtype=np.float64) for row in costs.values()]) if _is_table(costs) else None
     if table is None or not (table > 0).all():
-        raise ValueError("costs are numbers over 0, as many for each arm as there are workloads")
+        raise ValueError("costs must be positive numbers, as many for each arm as there are workloads")
     best = table.min(axis=0)
     ratios = np.divide(table, best, out=np.full_like(table, np.inf), where=np.isfinite(best))
     factors = np.union1d([1.0], ratios[np.isfinite(ratios)])

@@ -1,9 +1,8 @@
-"""Statistics of a classification: scores of each class, confused pairs, an interval for a share, calibration."""
+"""Statistics of a classification: scores of each class, confused pairs, calibration."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import numpy as np
 
@@ -77,18 +76,6 @@ def confused_pairs(matrix: np.ndarray, limit: int = 8) -> list[ConfusedPair]:
     cells = [divmod(int(index), len(matrix)) for index in order]
     totals = matrix.sum(axis=1)
     return [ConfusedPair(i, j, int(matrix[i, j]), int(totals[i])) for i, j in cells if off_diagonal[i, j] > 0]
-
-
-def wilson_interval(hits: int, total: int, z: float = 1.96) -> tuple[float, float]:
-    """Returns the score interval of a share `hits / total`; 95 % at the default `z`.
-
-    It covers the chance of drawing these images, not of training with another seed. Source: Wilson, "Probable
-    inference, the law of succession, and statistical inference", JASA 22 (1927).
-    """
-    share, weight = hits / total, z * z / total
-    centre = (share + weight / 2) / (1 + weight)
-    half = math.sqrt(share * (1 - share) * weight + weight * weight / 4) / (1 + weight)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> Reliability:

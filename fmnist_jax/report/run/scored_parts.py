@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from fmnist_jax.compare.statistics.estimates import sampling_uncertainty
 from fmnist_jax.data.dataset import CLASS_NAMES
 from fmnist_jax.report.markup import Markup, element, join
 from fmnist_jax.report.page import Figure, Picture, beside, bullets, paragraphs, picture, section, table
@@ -16,7 +17,6 @@ from fmnist_jax.report.run.classification import (
     class_scores,
     confused_pairs,
     reliability,
-    wilson_interval,
 )
 from fmnist_jax.report.run.scored import MATRIX_FILE, PREDICTIONS_FILE, Predictions, Scored
 from fmnist_jax.report.style import Subject
@@ -92,12 +92,12 @@ def confidence_section(split: ScoredSplit, pictures: Mapping[str, Picture]) -> M
 
 
 def accuracy_figure(accuracy: float, examples: int, images: str) -> Figure:
-    """Returns the headline figure of an accuracy, with its 95 % interval."""
+    """Returns the headline figure of an accuracy, with its 95 % CI."""
     label = f"Accuracy on {images}"
     if not 0 <= accuracy <= 1:
         return Figure(label, percent(accuracy))
-    low, high = wilson_interval(round(accuracy * examples), examples)
-    return Figure(label, percent(accuracy), f"95 % interval {percent(low)} to {percent(high)}")
+    interval = sampling_uncertainty(accuracy, examples)
+    return Figure(label, percent(accuracy), f"95 % CI {percent(interval.low)} to {percent(interval.high)}")
 
 
 def calibration_figures(split: ScoredSplit) -> list[Figure]:
@@ -115,7 +115,7 @@ def scored_notes(split: ScoredSplit, epoch: int) -> list[str]:
         f"after epoch {epoch} (with train.ema_decay, their moving average).",
         "Precision: of the images taken for a class, the share that is of it. Recall: of the images of a class, the "
         "share taken for it. F1: their harmonic mean. Support: images of the class.",
-        "The 95 % interval is Wilson's (1927). It covers the chance of drawing these images, not that of training "
+        "The 95 % CI is Wilson's (1927). It covers the chance of drawing these images, not that of training "
         "with another seed.",
         "The expected calibration error (ECE) is that of Guo et al. (2017): the gap between accuracy and mean "
         "confidence in 15 bins of equal width, averaged over the images.",

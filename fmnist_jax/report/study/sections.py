@@ -74,7 +74,7 @@ def _of_one(context: Context) -> list[Figure]:
 
 def _detectable(comparison: Comparison, power: Power) -> Figure:
     needed = listed([f"{seeds} seeds for {points(size, 1)}" for size, seeds in power.seeds_for.items()])
-    value = power.detectable.value
+    value = power.minimum_detectable_effect.value
     if not comparison.conclusive:
         return Figure("Detectable difference", "none", f"too few seeds; it would take {needed}")
     shown = f"{points(value)} points" if math.isfinite(value) else NOTHING
@@ -203,7 +203,7 @@ def _inclusion(workload: WorkloadFigures) -> Iterator[Notice]:
     if comparison is None:
         return
     for better in ("momentum", "nesterov", "sgd"):
-        if better in comparison.arms and "adam" in comparison.verdict.beats.get(better, ()):
+        if better in comparison.arms and "adam" in comparison.ordering.beats.get(better, ()):
             text = "With a large epsilon Adam becomes momentum, so well tuned it cannot be worse (Choi et al. 2019)."
             yield Notice("warning", f"Tuned adam is beaten by {better}: its tuning fell short.", text)
             return

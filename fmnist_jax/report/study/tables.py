@@ -93,7 +93,7 @@ def across_table(context: Context) -> Table:
 
 def groups_of(comparison: Comparison) -> Mapping[str, str]:
     """Returns letters for each arm: two that share one are indistinguishable (Piepho 2004)."""
-    groups = comparison.verdict.groups
+    groups = comparison.ordering.groups
     return {arm: "".join(_letter(i) for i, group in enumerate(groups) if arm in group) for arm in comparison.arms}
 
 
@@ -159,7 +159,7 @@ def _on(workload: WorkloadFigures, arm: str, complete: bool) -> str:
     if figures is None:
         return NOTHING
     comparison = workload.comparison
-    best = comparison is not None and complete and comparison.conclusive and arm in comparison.verdict.best
+    best = comparison is not None and complete and comparison.conclusive and arm in comparison.ordering.best
     return f"{_estimate(figures.mean)}{' *' if best else ''}"
 
 

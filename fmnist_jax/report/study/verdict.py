@@ -9,7 +9,7 @@ from fmnist_jax.compare.analysis.study import CHANCE
 from fmnist_jax.compare.analysis.workload import Lead, WorkloadFigures
 from fmnist_jax.compare.statistics.comparison import Comparison
 from fmnist_jax.compare.statistics.estimates import Estimate
-from fmnist_jax.compare.statistics.permutation import smallest_p
+from fmnist_jax.compare.statistics.hypothesis_tests import smallest_p
 from fmnist_jax.report.wording import counted, listed, p_value, percent, points, points_between
 
 _BOTH = {2: "both", 3: "all three", 4: "all four", 5: "all five"}
@@ -46,7 +46,7 @@ def _too_few(comparison: Comparison) -> str:
     return (
         f"{seeds} seeds cannot show a difference{f' among {len(comparison.arms)} arms' * (pairs > 1)}: the smallest "
         f"p-value that the test can give a pair is {p_value(smallest_p(seeds))}{corrected}, where at most "
-        f"{comparison.alpha:.2g} counts. It takes {comparison.least_seeds} seeds or more."
+        f"{comparison.alpha:.2g} counts. It takes {comparison.min_seeds} seeds or more."
     )
 
 
@@ -80,7 +80,7 @@ def _no_difference(workload: WorkloadFigures, comparison: Comparison) -> str:
 
 def _winners(workload: WorkloadFigures, comparison: Comparison) -> Iterator[str]:
     """Says which arms are best, and over which others they all lead; then over which only some of them do."""
-    best = _sound(workload, comparison.verdict.best)
+    best = _sound(workload, comparison.ordering.best)
     leads = sorted(workload.leads, key=lambda lead: lead.difference.value)
     shared = [lead for lead in leads if set(best) <= set(lead.group)]
     if len(best) == 1:
@@ -114,7 +114,7 @@ def _beaten(workload: WorkloadFigures, leads: Sequence[Lead]) -> str:
 
 
 def _detectable(workload: WorkloadFigures) -> Iterator[str]:
-    found = workload.power.detectable.value if workload.power else math.inf
+    found = workload.power.minimum_detectable_effect.value if workload.power else math.inf
     alike = workload.comparison is not None and any(not pair.significant for pair in workload.comparison.pairs)
     if alike and 0 < found < math.inf:
         yield (
@@ -126,7 +126,7 @@ def _detectable(workload: WorkloadFigures) -> Iterator[str]:
 def _failures(workload: WorkloadFigures) -> Iterator[str]:
     lost = [figures for figures in workload.arms if figures.failures]
     for figures in lost[:_LISTED]:
-        unplaced = workload.comparison is not None and figures.arm in workload.comparison.verdict.best
+        unplaced = workload.comparison is not None and figures.arm in workload.comparison.ordering.best
         yield (
             f"{figures.failures} of {counted(len(figures.scores), 'run')} of {figures.arm} diverged; each counts with "
             f"the accuracy of a guess, {percent(CHANCE, 0)}{', and the test cannot place it' * unplaced}."

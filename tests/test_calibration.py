@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -12,18 +13,22 @@ import pytest
 from run_script import run_script
 from scipy import integrate, stats
 
-from fmnist_jax.calibration.cells import Cell, measure
-from fmnist_jax.calibration.noise import FAILING, HEAVY, NOISES, NORMAL, SKEWED
-from fmnist_jax.calibration.record import cells
-from fmnist_jax.calibration.tables import markdown
-from fmnist_jax.calibration.times import horizon_of, restricted_mean_of, time_of
-from fmnist_jax.compare.statistics.permutation import smallest_p
+from fmnist_jax.calibration import coverage
+from fmnist_jax.calibration.coverage import bootstrap, percentile_band
+from fmnist_jax.calibration.record import cells, markdown
+from fmnist_jax.calibration.simulation import FAILING, HEAVY, NOISES, NORMAL, SKEWED, Cell, measure, time_of
+from fmnist_jax.compare.statistics.estimates import iqm_of
+from fmnist_jax.compare.statistics.hypothesis_tests import smallest_p
+from fmnist_jax.compare.statistics.probability_of_improvement import wins
+from fmnist_jax.compare.statistics.tuning import expected_best
 
 DOCS = Path(__file__).parent.parent / "docs" / "statistics"
 COMMITTED = json.loads((DOCS / "calibration.json").read_text())
 CELLS = list(cells())
 
-# Without any difference sign flips reject 2 * floor(0.05 * 2^n / 2) of 2^n signs.
+ACCURACIES = (90.83, 91.21, 90.54, 91.02, 90.97, 90.41, 91.33, 90.88)
+
+# Without a difference the permutation test rejects for 2 * floor(0.05 * 2^n / 2) of 2^n signs.
 ATTAINABLE = {n: 2 * math.floor(0.05 * 2**n / 2) / 2**n for n in (3, 5, 10, 20)}
 
 
@@ -76,9 +81,9 @@ def test_draws_have_the_moments_that_are_stated(noise):
     assert stats.trim_mean(drawn, 0.25) == pytest.approx(noise.iqm, abs=0.02)
     best = drawn.reshape(-1, 5).max(1)
     assert best.mean() == pytest.approx(noise.best_of(5), abs=5 * best.std() / math.sqrt(best.size))
-    times = np.minimum(time_of(drawn), horizon_of(noise))
-    assert times.mean() == pytest.approx(restricted_mean_of(noise), abs=5 * times.std() / math.sqrt(times.size))
-    assert (times == horizon_of(noise)).mean() == pytest.approx(0.3, abs=0.01)
+    times = np.minimum(time_of(drawn), noise.horizon)
+    assert times.mean() == pytest.approx(noise.restricted_mean, abs=5 * times.std() / math.sqrt(times.size))
+    assert (times == noise.horizon).mean() == pytest.approx(0.3, abs=0.01)
 
 
 def test_failures_are_one_run_in_fifty():
@@ -89,12 +94,12 @@ def test_failures_are_one_run_in_fifty():
 @pytest.mark.smoke
 @pytest.mark.parametrize("noise", ["normal", "skewed", "heavy-tailed", "failing"])
 def test_alike_arms_are_told_apart_at_the_nominal_rate(noise):
-    row = measure(_cell("two arms alike", "sign flips", noise, 10), 2000)
+    row = measure(_cell("two arms alike", "permutation test", noise, 10), 2000)
     assert _errors_off(row["rate"], ATTAINABLE[10], row["studies"]) < 4
 
 
 def test_a_family_of_alike_arms_is_left_alone():
-    row = measure(_cell("4 arms alike, any pair", "sign flips, Holm", "normal", 10), 4000)
+    row = measure(_cell("4 arms alike, any pair", "permutation test, Holm-adjusted", "normal", 10), 4000)
     assert 0.01 < row["rate"] < 0.05 + 4 * math.sqrt(0.05 * 0.95 / row["studies"])
 
 
@@ -148,7 +153,7 @@ def test_the_committed_record_is_that_of_every_cell():
         ("IQM", "trimmed-t", "heavy-tailed", 10),
         ("P(A > B) = 0.5", "newcombe", "normal", 3),
         ("restricted mean time", "greenwood-t", "normal", 5),
-        ("two arms alike", "sign flips", "skewed", 10),
+        ("two arms alike", "permutation test", "skewed", 10),
         ("expected best of 3 trials", "jackknife", "normal", 20),
         ("at the difference that another such study states", "t-test", "normal", 3),
     ],
@@ -164,9 +169,9 @@ def test_the_committed_rates_are_what_the_code_gives(key):
 @pytest.mark.parametrize("noise", ["normal", "skewed", "heavy-tailed", "failing"])
 def test_in_the_committed_record_the_tests_keep_their_rate(noise):
     studies = COMMITTED["studies"]
-    for n, rate in _rates("two arms alike", "sign flips", noise).items():
+    for n, rate in _rates("two arms alike", "permutation test", noise).items():
         assert rate == 0 if smallest_p(n) > 0.05 else _errors_off(rate, ATTAINABLE[n], studies) < 4
-    family = _rates("4 arms alike, any pair", "sign flips, Holm", noise)
+    family = _rates("4 arms alike, any pair", "permutation test, Holm-adjusted", noise)
     assert max(family.values()) < 0.05 + 4 * math.sqrt(0.05 * 0.95 / (studies / 4))
 
 
@@ -244,8 +249,60 @@ def test_a_record_that_cannot_be_written_is_the_users_error(tmp_path):
     assert "cannot be written" in ended.err.splitlines()[-1]
 
 
-def test_the_statistics_need_no_jax():
-    blocked = ["jax", "jaxlib", "flax", "optax", "orbax", "tensorflow_datasets", "matplotlib"]
-    program = f"import sys; sys.modules.update(dict.fromkeys({blocked})); import fmnist_jax.compare.statistics"
+def test_the_percentile_interval_is_that_of_all_resamples():
+    values = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
+    resampled = [np.mean(drawn) for drawn in itertools.product(values, repeat=5)]
+    found = bootstrap((values,), np.mean, "percentile", resamples=9999)
+    assert found == pytest.approx(np.quantile(resampled, [0.025, 0.975]), abs=0.2)
+
+
+def test_bca_is_scipys():
+    expected = stats.bootstrap((ACCURACIES,), np.mean, rng=np.random.default_rng(0)).confidence_interval
+    found = bootstrap((np.array(ACCURACIES),), np.mean, "BCa", resamples=9999)
+    assert found == pytest.approx((expected.low, expected.high), rel=1e-12)
+
+
+def test_the_bootstrap_of_many_samples_is_that_of_each(monkeypatch):
+    monkeypatch.setattr(coverage, "_MAX_VALUES", 1000)
+    samples = np.random.default_rng(0).normal(size=(3, 7))
+    low, high = bootstrap((samples,), np.mean, "BCa", resamples=9999)
+    for row, limits in zip(samples, zip(low, high, strict=True), strict=True):
+        assert bootstrap((row,), np.mean, "BCa", resamples=9999) == pytest.approx(limits, rel=1e-12)
+
+
+@pytest.mark.parametrize("method", coverage.BOOTSTRAP)
+@pytest.mark.parametrize("statistic", [np.mean, np.median, iqm_of])
+def test_the_bootstrap_of_equal_runs_has_no_width(statistic, method):
+    assert bootstrap((np.full(7, 0.9),), statistic, method) == pytest.approx((0.9, 0.9))
+
+
+def test_the_bootstrap_of_p_of_improvement_resamples_seeds():
+    a = np.array([1.0, 2.0, 3.0, 4.0])
+    b = a - 0.5
+    drawn = (list(seeds) for seeds in itertools.product(range(4), repeat=4))
+    resampled = [np.mean(a[seeds, None] > b[seeds]) for seeds in drawn]
+    found = bootstrap((a, b), wins, "percentile", level=0.8, paired=True, resamples=9999)
+    assert found == pytest.approx(np.quantile(resampled, [0.1, 0.9]))
+
+
+def test_the_bootstrap_of_p_of_improvement_of_arms_far_apart_has_no_width():
+    found = bootstrap((np.array([3, 4, 5]), np.array([0, 1, 2])), wins, "percentile", paired=True)
+    assert found == (1.0, 1.0)
+
+
+def test_the_percentile_band_is_that_of_all_resamples():
+    values = [1.0, 2.0, 4.0, 8.0]
+    resampled = [expected_best(drawn).value[1] for drawn in itertools.product(values, repeat=4)]
+    low, high = percentile_band(np.array(values), 0.8)
+    assert (low[1], high[1]) == pytest.approx(np.quantile(resampled, [0.1, 0.9]), abs=0.3)
+
+
+def test_the_statistics_need_neither_jax_nor_their_calibration():
+    blocked = ["jax", "jaxlib", "flax", "optax", "orbax", "tensorflow_datasets", "matplotlib", "fmnist_jax.calibration"]
+    modules = [path.stem for path in (DOCS.parent.parent / "fmnist_jax" / "compare" / "statistics").glob("[!_]*.py")]
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({blocked})); "
+        f"from fmnist_jax.compare.statistics import {', '.join(modules)}"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=DOCS.parent.parent)
     assert done.returncode == 0, done.stderr
