@@ -101,12 +101,12 @@ def test_a_large_kernel_is_shared_out():
 
 
 @pytest.mark.parametrize(
-    ("pool", "lowering"),
+    ("pool", "algorithm"),
     [(True, "patches"), (False, "patches"), (True, "winograd"), (True, "fourier"), (False, "fourier")],
 )
-def test_a_convolution_and_its_gradients(pool, lowering):
+def test_a_convolution_and_its_gradients(pool, algorithm):
     operation = ops.conv_relu_pool if pool else ops.conv2d
-    operation = functools.partial(operation, lowering=lowering, padding="SAME")
+    operation = functools.partial(operation, algorithm=algorithm, padding="SAME")
     keys = jax.random.split(jax.random.key(0), 4)
     x = jax.random.normal(keys[0], (8, 9, 10, 3))
     shared = (jax.random.normal(keys[1], (3, 3, 3, 5)), *([jax.random.normal(keys[2], (5,))] if pool else []))
@@ -127,19 +127,18 @@ class _Started(DataParallelRun):
 
     def __init__(self, number: int, **changes):
         super().__init__(toy.toy_config(**changes), toy.TRAIN, jax.devices()[:number])
-        self.splits = self.data({"train": TRAIN, "test": TEST})
-        self.compiled = self.programs(self.splits)
-        self.state = self.compiled.init(self.member)
+        self.train, self.test = self.put_split(TRAIN), self.put_split(TEST)
+        self.state = self.programs.init()(self.member)
 
     def epoch(self):
-        self.state, counts = self.compiled.epoch(self.state, self.member, self.splits["train"])
+        self.state, counts = self.programs.epoch(self.train)(self.state, self.member, self.train)
         return jax.device_get(counts)
 
     def evaluate(self):
-        return jax.device_get(self.compiled.evaluate("test")(self.state, self.splits["test"]))
+        return jax.device_get(self.programs.evaluate(self.test)(self.state, self.test))
 
     def predict(self):
-        return np.asarray(jax.jit(self.run.predict)(self.state, self.splits["test"].images))
+        return np.asarray(self.programs.predict(self.test.images)(self.state, self.test.images))
 
 
 def _check_counts(found, expected):
@@ -174,12 +173,13 @@ def test_a_run_is_that_on_one_device(changes):
 
 def test_the_state_is_donated_and_nothing_but_counts_touches_the_host():
     started = _Started(4)
-    _ = started.compiled.epoch, started.compiled.evaluate("test")
+    train, test = started.train, started.test
+    epoch, evaluate = started.programs.epoch(train), started.programs.evaluate(test)
     with jax.transfer_guard("disallow"):
-        state, _ = started.compiled.epoch(started.state, started.member, started.splits["train"])
-        jax.block_until_ready(started.compiled.evaluate("test")(state, started.splits["test"]))
+        state, _ = epoch(started.state, started.member, train)
+        jax.block_until_ready(evaluate(state, test))
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
-    assert started.compiled.epoch.memory_analysis().alias_size_in_bytes == size
+    assert epoch.memory_analysis().alias_size_in_bytes == size
 
 
 def _bytes(workdir) -> list[bytes]:

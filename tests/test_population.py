@@ -136,7 +136,7 @@ def test_one_program_serves_all_members_and_touches_the_host_only_for_counts():
         jax.block_until_ready(chunk._state)
     assert [int(counts.examples) for counts in trained.counts().values()] == [toy.TRAIN] * 4
     assert [int(counts.examples) for counts in scored.counts().values()] == [11] * 4
-    analysis = chunk._programs.epoch.memory_analysis()
+    analysis = chunk._programs.epoch(chunk._data["train"]).memory_analysis()
     state = sum(leaf.nbytes for leaf in jax.tree.leaves(chunk._state))
     assert analysis.alias_size_in_bytes == state  # it is donated
 
@@ -156,7 +156,7 @@ def test_chunks_fit_the_memory_and_fill_it():
     def needed(members: int) -> int:
         """What a program takes, by the compiler's own account: all its arguments with the data, and what it makes."""
         chunk = _population("vmap").begin(_members((0.1,) * members))
-        analysis = chunk._programs.epoch.memory_analysis()
+        analysis = chunk._programs.epoch(chunk._data["train"]).memory_analysis()
         scored = (11 + toy.TEST) * (28 * 28 + 4)
         made = analysis.output_size_in_bytes - analysis.alias_size_in_bytes + analysis.temp_size_in_bytes
         return analysis.argument_size_in_bytes + made + scored
@@ -185,7 +185,7 @@ def test_memory_exhausted_in_training_is_a_line_that_names_the_option(executor, 
     def exhausted(*arguments):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes.")
 
-    monkeypatch.setattr(Programs, "epoch", exhausted)
+    monkeypatch.setattr(Programs, "epoch", lambda *_: exhausted)
     with pytest.raises(ConfigError, match=r"set --config\.study\.members_at_once below 4 "):
         _trained(executor, _members())
     with pytest.raises(ConfigError, match=r"set a smaller --config\.train\.batch_size"):
@@ -199,7 +199,7 @@ def test_what_fails_in_a_thread_surfaces(monkeypatch):
     def broken(*arguments):
         raise Broken
 
-    monkeypatch.setattr(Programs, "epoch", broken)
+    monkeypatch.setattr(Programs, "epoch", lambda *_: broken)
     with pytest.raises(Broken):
         _trained("threads", _members())
 
@@ -230,7 +230,7 @@ def test_a_signal_stops_within_an_epoch(monkeypatch, held_back):
         released.wait(60)
         raise AssertionError
 
-    monkeypatch.setattr(Programs, "epoch", lasting)
+    monkeypatch.setattr(Programs, "epoch", lambda *_: lasting)
     try:
         if held_back:
             with Interrupts(finish_epoch=False) as interrupts, pytest.raises(Interrupted):

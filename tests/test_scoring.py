@@ -11,6 +11,7 @@ import toy
 from fmnist_jax import data
 from fmnist_jax.errors import ConfigError, DataError, WorkdirError
 from fmnist_jax.report import write_evaluation_report
+from fmnist_jax.runtime import compiler
 from fmnist_jax.train.loop import train
 from fmnist_jax.train.scoring import evaluate, load_trained, predict
 
@@ -150,3 +151,17 @@ def test_the_checkpoint_of_another_network_is_refused(run):
     (run / "config.json").write_text(config.replace('"toy"', '"toy-batchnorm"'))
     with pytest.raises(WorkdirError, match=r"does not fit this run: .* is .*, expected .*; use a fresh workdir"):
         evaluate(run, "test")
+
+
+def test_scoring_is_compiled_with_the_options_of_training(run, monkeypatch):
+    compiled, compile_lowered = [], compiler.compile_lowered
+
+    def recording(lowered):
+        compiled.append(compile_lowered(lowered))
+        return compiled[-1]
+
+    monkeypatch.setattr(compiler, "compile_lowered", recording)
+    evaluate(run, "test")
+    assert len(compiled) == 2  # evaluate and predict
+    predict(run, np.zeros((1, 28, 28), np.uint8))
+    assert len(compiled) == 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from fmnist_jax.data import Split, device
 from fmnist_jax.data.device import DeviceSplit
 from fmnist_jax.runtime import batch_sharding
-from fmnist_jax.train.programs import Programs, placed
+from fmnist_jax.train.programs import Programs, with_sharding
 from fmnist_jax.train.run import Run, make_run
 from fmnist_jax.train.state import member_of
 
@@ -29,6 +29,7 @@ class DataParallelRun:
     - `everywhere`: where its arrays are: whole on each of the devices.
     - `member`: the config's, there.
     - `template`: the shapes of its state, there.
+    - `programs`: its compiled functions.
 
     **Raises:** `ConfigError` as `make_run` and `member_of` do.
     """
@@ -38,19 +39,16 @@ class DataParallelRun:
         self.everywhere = NamedSharding(mesh, PartitionSpec())
         self.run = _over_batches(make_run(config, train_examples), self.everywhere)
         self.member = self.put(member_of(config))
-        self.template = placed(jax.eval_shape(self.run.init, self.member), self.everywhere)
+        self.template = with_sharding(jax.eval_shape(self.run.init, self.member), self.everywhere)
+        self.programs = Programs(self.run, self.template, self.member)
 
     def put(self, tree: Any) -> Any:
         """Returns the arrays of a tree on the devices."""
         return jax.device_put(tree, self.everywhere)
 
-    def data(self, splits: Mapping[str, Split]) -> dict[str, DeviceSplit]:
-        """Returns the splits on the devices."""
-        return {name: device.put(split, self.everywhere) for name, split in splits.items()}
-
-    def programs(self, data: Mapping[str, DeviceSplit]) -> Programs:
-        """Returns the programs of the run on `data`, of which `"train"` is trained on."""
-        return Programs(self.run, self.template, self.member, data)
+    def put_split(self, split: Split) -> DeviceSplit:
+        """Returns the split on the devices."""
+        return device.put(split, self.everywhere)
 
 
 def _over_batches(run: Run, everywhere: NamedSharding) -> Run:

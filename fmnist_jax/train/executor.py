@@ -15,7 +15,7 @@ from fmnist_jax.data.device import DeviceSplit
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.runtime import memory
 from fmnist_jax.train.metrics import MetricSums
-from fmnist_jax.train.programs import Programs, placed
+from fmnist_jax.train.programs import Programs, with_sharding
 from fmnist_jax.train.run import Run
 from fmnist_jax.train.state import Member
 
@@ -43,7 +43,9 @@ class MemberBatch(abc.ABC):
 
     def prepare(self, splits: Collection[str]) -> None:
         """Compiles what training and scoring these splits need; what is not prepared is compiled when it is needed."""
-        self._programs.prepare(splits)
+        self._programs.epoch(self._data["train"])
+        for split in splits:
+            self._programs.evaluate(self._data[split])
 
     @abc.abstractmethod
     def train(self, alive: Collection[int]) -> PendingMetrics:
@@ -114,7 +116,7 @@ class Executor(abc.ABC):
         """The programs for such a member, an array or the shape of one."""
         key = member.seed.shape, *sorted(member.hyperparameters)
         if key not in self._compiled:
-            self._compiled[key] = Programs(self._run, self._state(member), self._placed(member), self._data)
+            self._compiled[key] = Programs(self._run, self._state(member), self._placed(member))
         return self._compiled[key]
 
     def _state(self, member: Member) -> Any:
@@ -122,12 +124,13 @@ class Executor(abc.ABC):
         return self._placed(jax.eval_shape(self._run.init, member))
 
     def _placed(self, tree: Any) -> Any:
-        return placed(tree, self._of_members)
+        return with_sharding(tree, self._of_members)
 
     def _bytes_each(self, member: Member) -> float:
         """What every member takes on its device, as compiled for such a one: its state, its part of the workspace."""
         programs = self._programs(member)
-        workspace = max(memory.program_nbytes(program) for program in (programs.epoch, programs.evaluate("val")))
+        both = programs.epoch(self._data["train"]), programs.evaluate(self._data["val"])
+        workspace = max(memory.program_nbytes(program) for program in both)
         return self._state_bytes(member) + workspace * self._devices / member.seed.size
 
     def _state_bytes(self, member: Member) -> float:

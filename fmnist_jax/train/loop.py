@@ -84,7 +84,7 @@ class _Session:
         """Trains the epochs that are left and returns the last one's checkpoint."""
         at = checkpoints.restore_newest()
         if at is None:
-            at = Checkpoint(0, jax.jit(self.run.init)(self.alone.member), [])
+            at = Checkpoint(0, self.alone.programs.init()(self.alone.member), [])
         at = at._replace(state=self.alone.put(at.state))
         checkpoints.tidy(at)
         writers.write_metrics(self.folder / "metrics.jsonl", at.history)
@@ -114,7 +114,7 @@ class _Session:
     def finish(self, at: Checkpoint) -> dict[str, Any]:
         """Scores the last epoch's state and writes the summary."""
         split = "test" if self.config.train.score_test else "val"
-        scores = write_scores(self.folder, self.run, at.state, getattr(self.dataset, split))
+        scores = write_scores(self.folder, self.alone.programs, at.state, getattr(self.dataset, split))
         if split == "test":
             at.history[-1].update(test_loss=scores["loss"], test_accuracy=scores["accuracy"])
             writers.write_metrics(self.folder / "metrics.jsonl", at.history)
@@ -184,15 +184,15 @@ class _Epochs:
 
     def __init__(self, session: _Session):
         self._run, self._member = session.run, session.alone.member
-        self._data = session.alone.data({name: getattr(session.dataset, name) for name in ("train", "val")})
-        self._programs = session.alone.programs(self._data)
-        self._programs.prepare(["val"])
+        self._train, self._val = map(session.alone.put_split, (session.dataset.train, session.dataset.val))
+        self._epoch = session.alone.programs.epoch(self._train)
+        self._evaluate = session.alone.programs.evaluate(self._val)
         self._rate = jax.jit(self._run.learning_rate)
 
     def __call__(self, at: Checkpoint, interrupts: Interrupts) -> Checkpoint:
         begun = time.perf_counter()
-        state, trained = self._programs.epoch(at.state, self._member, self._data["train"])
-        scored = self._programs.evaluate("val")(state, self._data["val"])
+        state, trained = self._epoch(at.state, self._member, self._train)
+        scored = self._evaluate(state, self._val)
         interrupts.wait(trained)
         between = time.perf_counter()
         interrupts.wait(scored)

@@ -1,10 +1,8 @@
-"""The functions of a run, compiled for the shapes of its state, its member and its data."""
+"""The run functions, compiled for the shapes of their arguments, all with the same compiler options."""
 
 from __future__ import annotations
 
-import functools
 import time
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -18,52 +16,48 @@ from fmnist_jax.train.state import Member, TrainState
 
 
 class Programs:
-    """Compiles each function when it is first asked for.
+    """Compiles each run function when it is first needed, once for each shape of data.
 
     **Arguments:**
 
-    - `run`: the functions.
-    - `state`, `member`: their arguments, or the shapes of them.
-    - `data`: the splits by name, of which `"train"` is trained on.
+    - `run`: the functions; `state`, `member`: their arguments, or the shapes of them.
 
     **Attributes:**
 
-    - `seconds`: how long it has compiled so far.
+    - `seconds`: compile time so far.
     """
 
-    def __init__(self, run: Run, state: TrainState, member: Member, data: Mapping[str, DeviceSplit]):
-        self._run, self._state, self._member, self._data = run, state, member, data
-        self._evaluate: dict[str, Compiled] = {}
+    def __init__(self, run: Run, state: TrainState, member: Member):
+        self._run, self._state, self._member = run, state, member
+        self._compiled: dict[Any, Compiled] = {}
         self.seconds = 0.0
 
-    @functools.cached_property
     def init(self) -> Compiled:
-        """`init(member) -> state`."""
-        return self._compile(jax.jit(self._run.init), self._member)
+        """Returns `init(member) -> state`."""
+        return self._compile("init", self._member)
 
-    @functools.cached_property
-    def epoch(self) -> Compiled:
-        """`epoch(state, member, train) -> (state, counts)`; the state that is passed in is donated."""
-        epoch = jax.jit(self._run.epoch, donate_argnums=0)
-        return self._compile(epoch, self._state, self._member, self._data["train"])
+    def epoch(self, train: DeviceSplit) -> Compiled:
+        """Returns `epoch(state, member, train) -> (state, sums)`, which donates its state."""
+        return self._compile("epoch", self._state, self._member, train, donate_argnums=0)
 
-    def evaluate(self, split: str) -> Compiled:
-        """Returns `evaluate(state, split) -> counts` for the split of that name."""
-        if split not in self._evaluate:
-            self._evaluate[split] = self._compile(jax.jit(self._run.evaluate), self._state, self._data[split])
-        return self._evaluate[split]
+    def evaluate(self, split: DeviceSplit) -> Compiled:
+        """Returns `evaluate(state, split) -> sums`."""
+        return self._compile("evaluate", self._state, split)
 
-    def prepare(self, splits: Iterable[str]) -> None:
-        """Compiles what training needs, and what scoring the splits of these names does."""
-        _ = self.epoch, [self.evaluate(split) for split in splits]
+    def predict(self, images: jax.Array) -> Compiled:
+        """Returns `predict(state, images) -> probabilities`."""
+        return self._compile("predict", self._state, images)
 
-    def _compile(self, function: Any, *arguments: Any) -> Compiled:
-        begun = time.perf_counter()
-        compiled = compiler.compile_lowered(function.lower(*arguments))
-        self.seconds += time.perf_counter() - begun
-        return compiled
+    def _compile(self, name: str, *arguments: Any, **options: Any) -> Compiled:
+        key = name, *(leaf.shape for leaf in jax.tree.leaves(arguments))
+        if key not in self._compiled:
+            begun = time.perf_counter()
+            lowered = jax.jit(getattr(self._run, name), **options).lower(*arguments)
+            self._compiled[key] = compiler.compile_lowered(lowered)
+            self.seconds += time.perf_counter() - begun
+        return self._compiled[key]
 
 
-def placed(tree: Any, where: Sharding) -> Any:
-    """Returns the shapes of the arrays of a tree, or of the shapes of some, as being at `where`."""
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where), tree)
+def with_sharding(tree: Any, sharding: Sharding) -> Any:
+    """Returns the shapes of the arrays of a tree, with that sharding."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)

@@ -18,7 +18,7 @@ from fmnist_jax.runtime import devices
 from fmnist_jax.train import writers
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
 from fmnist_jax.train.data_parallel import DataParallelRun
-from fmnist_jax.train.run import Run
+from fmnist_jax.train.programs import Programs
 from fmnist_jax.train.state import TrainState
 from fmnist_jax.train.workdir import check_data, read_config, read_manifest
 
@@ -26,10 +26,10 @@ SPLITS = ("train", "val", "test")
 
 
 class Trained(NamedTuple):
-    """A run read back from its workdir: its config, its functions, and its newest checkpoint."""
+    """A run read back from its workdir: its config, its compiled functions, and its newest checkpoint."""
 
     config: ConfigDict
-    run: Run
+    programs: Programs
     checkpoint: Checkpoint
 
 
@@ -45,7 +45,7 @@ def load_trained(workdir: str | os.PathLike[str]) -> Trained:
     checkpoints.close()
     if checkpoint is None:
         raise WorkdirError(f"{folder} has no checkpoint yet; let scripts/train.py finish an epoch first")
-    return Trained(config, alone.run, checkpoint._replace(state=alone.put(checkpoint.state)))
+    return Trained(config, alone.programs, checkpoint._replace(state=alone.put(checkpoint.state)))
 
 
 def evaluate(workdir: str | os.PathLike[str], split: str) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def evaluate(workdir: str | os.PathLike[str], split: str) -> dict[str, Any]:
     trained = load_trained(folder)
     dataset = _dataset_of(folder, trained.config)
     scores = write_scores(
-        folder / "evaluations" / split, trained.run, trained.checkpoint.state, getattr(dataset, split)
+        folder / "evaluations" / split, trained.programs, trained.checkpoint.state, getattr(dataset, split)
     )
     summary = {
         "split": split,
@@ -83,14 +83,16 @@ def evaluate(workdir: str | os.PathLike[str], split: str) -> dict[str, Any]:
 def predict(workdir: str | os.PathLike[str], images: np.ndarray) -> np.ndarray:
     """Returns class probabilities `float32[n, 10]` for `images`, `uint8[n, 28, 28]`, by the run in `workdir`."""
     trained = load_trained(workdir)
-    return np.asarray(jax.jit(trained.run.predict)(trained.checkpoint.state, images))
+    state = trained.checkpoint.state
+    placed = jax.device_put(images, state.step.sharding)
+    return np.asarray(trained.programs.predict(placed)(state, placed))
 
 
-def write_scores(folder: Path, run: Run, state: TrainState, split: Split) -> dict[str, Any]:
+def write_scores(folder: Path, programs: Programs, state: TrainState, split: Split) -> dict[str, Any]:
     """Writes the confusion matrix and the predictions for `split`; returns its `loss`, `accuracy` and `examples`."""
     on_device = device.put(split, state.step.sharding)
-    counts = jax.device_get(jax.jit(run.evaluate)(state, on_device))
-    probabilities = np.asarray(jax.jit(run.predict)(state, on_device.images))
+    counts = jax.device_get(programs.evaluate(on_device)(state, on_device))
+    probabilities = np.asarray(programs.predict(on_device.images)(state, on_device.images))
     writers.write_confusion_matrix(folder / "confusion_matrix.csv", counts.confusion)
     writers.write_predictions(folder / "predictions.npz", split, probabilities)
     return {**counts.means(), "examples": int(counts.examples)}

@@ -42,17 +42,17 @@ class _Separate(MemberBatch):
     def __init__(self, programs: Programs, data: Mapping[str, DeviceSplit], members: Sequence[Member]):
         super().__init__(programs, data)
         self._members = members
-        self._states: list[TrainState] = jax.block_until_ready([programs.init(member) for member in members])
+        self._states: list[TrainState] = jax.block_until_ready([programs.init()(member) for member in members])
         self._trained: dict[int, Future[MetricSums]] = {}
         self._threads = ThreadPoolExecutor(min(len(members), cores()))
 
     def train(self, alive: Collection[int]) -> PendingMetrics:
-        epoch = self._programs.epoch
+        epoch = self._programs.epoch(self._data["train"])
         self._trained = {place: self._threads.submit(self._train, epoch, place) for place in alive}
         return _Futures(self._trained)
 
     def evaluate(self, split: str, alive: Collection[int]) -> PendingMetrics:
-        score = self._programs.evaluate(split)
+        score = self._programs.evaluate(self._data[split])
         return _Futures({place: self._threads.submit(self._evaluate, score, split, place) for place in alive})
 
     def close(self) -> None:

@@ -59,16 +59,18 @@ class _Stack(MemberBatch):
     def __init__(self, programs: Programs, data: Mapping[str, DeviceSplit], members: Member, number: int):
         super().__init__(programs, data)
         self._members, self._number = members, number
-        self._state = jax.block_until_ready(programs.init(members))
+        self._state = jax.block_until_ready(programs.init()(members))
 
     def train(self, alive: Collection[int]) -> PendingMetrics:
         del alive  # the others go along, as numbers that are not finite
-        self._state, counts = self._programs.epoch(self._state, self._members, self._data["train"])
+        train = self._data["train"]
+        self._state, counts = self._programs.epoch(train)(self._state, self._members, train)
         return _Counts(counts, self._number)
 
     def evaluate(self, split: str, alive: Collection[int]) -> PendingMetrics:
         del alive
-        return _Counts(self._programs.evaluate(split)(self._state, self._data[split]), self._number)
+        data = self._data[split]
+        return _Counts(self._programs.evaluate(data)(self._state, data), self._number)
 
     def close(self) -> None:
         """What has begun cannot be stopped."""

@@ -68,24 +68,21 @@ class _Alone:
     def train(self, batches: int) -> Go:
         examples = batches * self._config.train.batch_size
         alone = self._alone(examples)
-        data = alone.data({"train": _split(examples)})
-        programs = alone.programs(data)
-        state = programs.init(alone.member)
+        data = alone.put_split(_split(examples))
+        epoch, state = alone.programs.epoch(data), alone.programs.init()(alone.member)
 
         def go() -> None:
             nonlocal state
-            state, counts = programs.epoch(state, alone.member, data["train"])
+            state, counts = epoch(state, alone.member, data)
             _finish(counts)
 
         return go
 
     def evaluate(self, batches: int) -> Go:
         alone = self._alone(self._config.train.batch_size)
-        data = alone.data({"val": _split(batches * EVAL_BATCH)})
-        programs = alone.programs(data)
-        state = programs.init(alone.member)
-        score = programs.evaluate("val")
-        return lambda: _finish(score(state, data["val"]))
+        data = alone.put_split(_split(batches * EVAL_BATCH))
+        score, state = alone.programs.evaluate(data), alone.programs.init()(alone.member)
+        return lambda: _finish(score(state, data))
 
     def more_tasks(self) -> dict[str, Task]:
         return {RUN: Task(self._run, TRAIN_EXAMPLES, RUN_EPOCHS, whole=True)}
@@ -93,15 +90,14 @@ class _Alone:
     def _run(self, epochs: int) -> Go:
         """A run from its beginning, scored after each epoch, one synchronisation each; nothing is written."""
         alone = self._alone(TRAIN_EXAMPLES)
-        data = alone.data({"train": _split(TRAIN_EXAMPLES), "val": _split(TEST_EXAMPLES)})
-        programs = alone.programs(data)
-        score = programs.evaluate("val")
+        train, val = alone.put_split(_split(TRAIN_EXAMPLES)), alone.put_split(_split(TEST_EXAMPLES))
+        init, epoch, score = alone.programs.init(), alone.programs.epoch(train), alone.programs.evaluate(val)
 
         def go(epochs: int) -> None:
-            state = programs.init(alone.member)
+            state = init(alone.member)
             for _ in range(epochs):
-                state, counts = programs.epoch(state, alone.member, data["train"])
-                _finish((counts, score(state, data["val"])))
+                state, counts = epoch(state, alone.member, train)
+                _finish((counts, score(state, val)))
 
         go(1)
         return functools.partial(go, epochs)
