@@ -23,8 +23,9 @@ from pathlib import Path
 from absl import flags
 
 from fmnist_jax.cli import app
+from fmnist_jax.cli.flags import check_no_arguments, define_workdir
 
-_WORKDIR = app.define_workdir("Folder for the results.")
+_WORKDIR = define_workdir("Folder for the results.")
 _MODELS = flags.DEFINE_list("models", ["model1", "model2", "model3", "model4", "2c2d"], "Which networks.")
 _ALL = ["ours", "flax-loop", "flax-scan", "keras", "keras-jit", "torch", "torch-compile", "torch-channels-last"]
 _CONTENDERS = flags.DEFINE_list("contenders", _ALL, "Who takes part.")
@@ -45,7 +46,7 @@ _TORCH = flags.DEFINE_string("torch_python", "", "The interpreter that has PyTor
 
 def main(arguments: Sequence[str]) -> None:
     """Measures, and prints the tables."""
-    app.known_flags_only(arguments)
+    check_no_arguments(arguments)
     from fmnist_jax.benchmark.growth import AXES
     from fmnist_jax.benchmark.measure import Effort
     from fmnist_jax.benchmark.settings import Settings

@@ -14,6 +14,7 @@ from pathlib import Path
 from absl import flags
 
 from fmnist_jax.cli import app
+from fmnist_jax.cli.flags import check_no_arguments
 from fmnist_jax.errors import ConfigError
 
 _OUTPUT = flags.DEFINE_string("output", "", "The JSON file to write.")
@@ -22,7 +23,7 @@ _STUDIES = flags.DEFINE_integer("studies", 20_000, "Number of simulated studies 
 
 def main(arguments: Sequence[str]) -> None:
     """Runs the simulations and writes the tables."""
-    app.known_flags_only(arguments)
+    check_no_arguments(arguments)
     from fmnist_jax.calibration.record import calibrate
 
     output = Path(_OUTPUT.value)

@@ -11,18 +11,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fmnist_jax.cli import app
+from fmnist_jax.cli.flags import check_no_arguments, define_config, define_workdir
 from fmnist_jax.compare.config import SCHEMA
 from fmnist_jax.config import schema as config_schema
 
 __doc__ += config_schema.describe(SCHEMA)
 
-_CONFIG = app.define_config("configs/compare_quick.py", SCHEMA)
-_WORKDIR = app.define_workdir("Folder of the study; an existing study of the same config is resumed.")
+_CONFIG = define_config("configs/compare_quick.py", SCHEMA)
+_WORKDIR = define_workdir("Folder of the study; an existing study of the same config is resumed.")
 
 
 def main(arguments: Sequence[str]) -> None:
     """Trains what is left of the study, writes its report, and prints its verdict."""
-    app.known_flags_only(arguments)
+    check_no_arguments(arguments)
     from fmnist_jax.compare.runner import compare
     from fmnist_jax.files.reader import WorkdirReader
     from fmnist_jax.report import write_study_report

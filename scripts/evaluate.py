@@ -12,14 +12,15 @@ from collections.abc import Sequence
 from absl import flags
 
 from fmnist_jax.cli import app
+from fmnist_jax.cli.flags import check_no_arguments, define_workdir
 
-_WORKDIR = app.define_workdir("Folder of the run.")
+_WORKDIR = define_workdir("Folder of the run.")
 _SPLIT = flags.DEFINE_string("split", "test", "train, val or test.")
 
 
 def main(arguments: Sequence[str]) -> None:
     """Evaluates, then writes the report."""
-    app.known_flags_only(arguments)
+    check_no_arguments(arguments)
     from fmnist_jax.report import write_evaluation_report
     from fmnist_jax.train.scoring import evaluate
 

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from absl import flags
 
 from fmnist_jax.cli import app
+from fmnist_jax.cli.flags import define_workdir
 
-_WORKDIR = app.define_workdir("Folder of the run.")
+_WORKDIR = define_workdir("Folder of the run.")
 _JSON = flags.DEFINE_bool("json", False, "Print one JSON object per image, with all ten probabilities.")
 
 _TOP = 3

@@ -15,17 +15,18 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from fmnist_jax.cli import app
+from fmnist_jax.cli.flags import check_no_arguments, define_workdir
 from fmnist_jax.config.python_file import read_config_file
 from fmnist_jax.errors import ConfigError, unknown_name
 
-_WORKDIR = app.define_workdir("Folder of the runs, as modelN/seedS in it.")
+_WORKDIR = define_workdir("Folder of the runs, as modelN/seedS in it.")
 _SEEDS = flags.DEFINE_integer("seeds", 5, "How many seeds, from 0, of each network.", lower_bound=2)
 _MODELS = flags.DEFINE_list("models", ["model1", "model2", "model3", "model4"], "Which of the study's networks.")
 
 
 def main(arguments: Sequence[str]) -> None:
     """Trains what is missing, then writes the table of everything that is there."""
-    app.known_flags_only(arguments)
+    check_no_arguments(arguments)
     from fmnist_jax.report.run.reference import write_table
     from fmnist_jax.train.loop import train
 

@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fmnist_jax.cli import app
+from fmnist_jax.cli.flags import check_no_arguments, define_config, define_workdir
 from fmnist_jax.config import schema as config_schema
 
 __doc__ += config_schema.describe()
 
-_CONFIG = app.define_config()
-_WORKDIR = app.define_workdir("Folder of the run; an existing run of the same config is resumed.")
+_CONFIG = define_config()
+_WORKDIR = define_workdir("Folder of the run; an existing run of the same config is resumed.")
 
 
 def main(arguments: Sequence[str]) -> None:
     """Trains, then writes the report."""
-    app.known_flags_only(arguments)
+    check_no_arguments(arguments)
     from fmnist_jax.report import write_run_report
     from fmnist_jax.train.loop import train
 

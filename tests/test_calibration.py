@@ -232,7 +232,7 @@ def test_the_script_writes_the_record_and_its_tables(tmp_path):
         ([], "--output must be a .json file, as docs/statistics/calibration.json, not ''"),
         (["--output=rates.md"], "--output must be a .json file, as docs/statistics/calibration.json, not 'rates.md'"),
         (["--output=a.json", "--studies=3"], "--studies must be"),
-        (["--output=a.json", "more"], "'more' is no flag"),
+        (["--output=a.json", "more"], "'more' is not a flag"),
     ],
 )
 def test_a_wrong_flag_of_the_script_is_told(arguments, message):

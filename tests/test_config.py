@@ -72,22 +72,22 @@ def test_a_whole_number_will_do_for_a_number(key):
     [
         ("seed", -1, "must be at least 0, not -1"),
         ("seed", 2**31, "must be at most 2.14748e+09, not 2147483648"),
-        ("seed", 1.0, "must be a int, not 1.0"),
-        ("seed", True, "must be a int, not True"),
-        ("seed", None, "must be a int, not unset"),
+        ("seed", 1.0, "must be an integer, not 1.0"),
+        ("seed", True, "must be an integer, not True"),
+        ("seed", None, "must be an integer, not unset"),
         ("precision", "bfloat", "must be one of float32, bfloat16, not 'bfloat'; did you mean 'bfloat16'?"),
         ("data.name", "mnist", "must be one of fashion_mnist, csv, synthetic, auto, not 'mnist'"),
-        ("data.dir", 3, "must be a str, not 3"),
+        ("data.dir", 3, "must be a string, not 3"),
         ("optimizer.learning_rate", 0.0, "must be above 0, not 0.0"),
-        ("optimizer.learning_rate", "1e-3", "must be a float, not '1e-3'"),
+        ("optimizer.learning_rate", "1e-3", "must be a number, not '1e-3'"),
         ("optimizer.learning_rate", math.nan, "must be a finite number, not nan"),
         ("optimizer.weight_decay", math.inf, "must be a finite number, not inf"),
         ("optimizer.b1", 1.0, "must be below 1, not 1.0"),
         ("optimizer.b2", -0.1, "must be at least 0, not -0.1"),
-        ("optimizer.clip_norm", None, "must be a float, not unset"),
+        ("optimizer.clip_norm", None, "must be a number, not unset"),
         ("schedule.final_scale", 1.5, "must be at most 1, not 1.5"),
         ("train.epochs", 0, "must be at least 1, not 0"),
-        ("train.score_test", 1, "must be a bool, not 1"),
+        ("train.score_test", 1, "must be true or false, not 1"),
         ("train.ema_decay", 1.0, "must be below 1, not 1.0"),
         ("checkpoint.keep", 0, "must be at least 1, not 0"),
     ],
@@ -109,7 +109,16 @@ def test_a_wrong_value_is_refused_with_what_is_allowed(key, value, problem):
 def test_an_unknown_key_is_refused_with_the_nearest(key, suggestion):
     with pytest.raises(ConfigError) as caught:
         config.validate(_with(key, 1.0))
-    assert str(caught.value) == f"config.{key} is no key of the config{suggestion}"
+    assert str(caught.value) == f"config.{key} is not a config key{suggestion}"
+
+
+def test_a_renamed_key_answers_with_its_new_name():
+    for key, new in config.RENAMED.items():
+        assert key not in SCHEMA
+        assert new in SCHEMA
+        with pytest.raises(ConfigError) as caught:
+            config.validate(_with(key, "xla"))
+        assert str(caught.value) == f"config.{key} is now config.{new}"
 
 
 def test_a_missing_key_is_named():
@@ -124,8 +133,8 @@ def test_a_missing_key_is_named():
     ("values", "message"),
     [
         ({}, "config.seed is missing"),
-        (config.default_config().to_dict() | {"seed": "1"}, "config.seed must be a int, not '1'"),
-        (config.default_config().to_dict() | {"sed": 1}, "config.sed is no key of the config; did you mean"),
+        (config.default_config().to_dict() | {"seed": "1"}, "config.seed must be an integer, not '1'"),
+        (config.default_config().to_dict() | {"sed": 1}, "config.sed is not a config key; did you mean"),
     ],
 )
 def test_what_is_no_saved_config_is_refused(values, message):

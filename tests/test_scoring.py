@@ -114,11 +114,20 @@ def _write(name: str, content: str):
     return change
 
 
+def _rename_key(run: Path, old: str, new: str) -> None:
+    config = (run / "config.json").read_text()
+    (run / "config.json").write_text(config.replace(f'"{old}"', f'"{new}"'))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (shutil.rmtree, r"holds no run \(no config\.json\)"),
         (_remove("config.json"), r"holds no run \(no config\.json\)"),
+        (
+            lambda run: _rename_key(run, "conv_algorithm", "conv_lowering"),
+            r"config\.json is not a valid config \(config\.model\.conv_lowering is now config\.model\.conv_algorithm\)",
+        ),
         (_write("config.json", "{}"), r"config\.json is not a valid config \(config\.seed is missing"),
         (_remove("manifest.json"), r"manifest\.json is missing; restore it or take another workdir"),
         (_write("config.json", "[1, 2]"), r"config\.json is not a JSON object"),

@@ -1,4 +1,4 @@
-"""Stopping a script at once at SIGINT and SIGTERM, whatever it is doing."""
+"""Ends a script immediately at SIGINT or SIGTERM, whatever it is doing."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ _ending = threading.Lock()
 
 
 def exit_on_signals() -> None:
-    """From now on SIGINT and SIGTERM end this process with the exit codes 130 and 143, and a line on stderr.
+    """Makes SIGINT and SIGTERM end this process with exit code 130 or 143 and a line on stderr.
 
-    It ends without a word of clean-up: whatever is written is written whole or not at all. Where a part of the program
-    has more to lose, it puts handlers of its own in place for that time.
+    There is no clean-up: files are written atomically. Code that has more to lose installs its own handlers meanwhile.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
-    # Python runs handlers between two of its own instructions, so not while it waits for a compilation or a
-    # computation; and an exception from a handler may be lost in whichever library it comes up in.
+    # Python runs handlers between two bytecode instructions, so not during a compilation or a computation; and a
+    # library may swallow an exception raised by a handler. Hence a thread that listens.
     receiver, sender = os.pipe()
     os.set_blocking(sender, False)
     signal.set_wakeup_fd(sender, warn_on_full_buffer=False)
@@ -34,6 +33,6 @@ def _listen(receiver: int) -> None:
 
 def _end(number: int, frame: FrameType | None) -> None:
     del frame
-    if _ending.acquire(blocking=False):  # the main thread and the listener's may both come here: one line
+    if _ending.acquire(blocking=False):  # the main thread and the listening one may both get here: print once
         os.write(2, f"{signal.Signals(number).name}: stopped; run the same command again\n".encode())
         os._exit(128 + number)

@@ -1,4 +1,4 @@
-"""One key of a config: its default, its meaning, and what it may be."""
+"""One key of a config: its default, its meaning and the values that it takes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from ml_collections import config_dict
 
-from fmnist_jax.errors import did_you_mean
+from fmnist_jax.errors import TYPE_NAMES, did_you_mean
 
-_PLURALS = {str: "texts", int: "whole numbers", float: "numbers"}
+_PLURALS = {str: "strings", int: "integers", float: "numbers"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,13 +19,13 @@ class Field:
 
     **Attributes:**
 
-    - `default`: its default; a type stands for "not set", a value of that type being allowed.
-    - `help`: what it means, in one line.
+    - `default`: its default; a type means that the key is unset by default and takes values of that type.
+    - `help`: its meaning, in one line.
     - `ge`, `le`: inclusive bounds of a number; `gt`, `lt`: exclusive bounds.
     - `choices`: the allowed strings.
-    - `items`: where the default is a tuple, the type of its items; bounds and choices are then those of each item, and
-      none may be there twice. `min_items`: how many there have to be.
-    - `forbidden_reason`: why the key may not be set, and what to set instead; it stays unset then.
+    - `items`: where the default is a tuple, the type of its items; bounds and choices then apply to each item, and
+      items must differ. `min_items`: the minimal number of items.
+    - `forbidden_reason`: why the key may not be set, and what to set instead; the key then stays unset.
     """
 
     default: Any
@@ -44,13 +44,13 @@ class Field:
         return self.default if isinstance(self.default, type) else type(self.default)
 
     def placeholder(self) -> Any:
-        """The value to put into a fresh config: the default, or an unset value of the right type."""
+        """The value in a fresh config: the default, or an unset value of the right type."""
         return config_dict.placeholder(self.type) if isinstance(self.default, type) else self.default
 
     def problem(self, value: Any) -> str | None:
-        """What is wrong with `value`, with what is allowed; `None` where nothing is."""
+        """What is wrong with `value`, and what is allowed; `None` where the value is valid."""
         if value is None:
-            return None if isinstance(self.default, type) else f"must be {self._wanted()}, not unset"
+            return None if isinstance(self.default, type) else f"must be {self._expected()}, not unset"
         if self.forbidden_reason:
             return f"cannot be set here: {self.forbidden_reason}"
         return self._problem_of_one(value, self.type) if self.items is None else self._problem_of_items(value)
@@ -61,14 +61,14 @@ class Field:
             return "unset"
         return ",".join(map(str, self.default)) or "none" if self.items is not None else repr(self.default)
 
-    def _wanted(self) -> str:
+    def _expected(self) -> str:
         if self.items is None:
-            return f"a {self.type.__name__}"
+            return TYPE_NAMES[self.type]
         return f"{self.min_items} or more {_PLURALS[self.items]}" if self.min_items else _PLURALS[self.items]
 
     def _problem_of_items(self, values: Any) -> str | None:
         if not isinstance(values, tuple) or len(values) < self.min_items:
-            return f"must be {self._wanted()}, not {values!r}"
+            return f"must be {self._expected()}, not {values!r}"
         for i, value in enumerate(values):
             problem = self._problem_of_one(value, self.items or str)
             if problem:
@@ -79,7 +79,7 @@ class Field:
 
     def _problem_of_one(self, value: Any, kind: Any) -> str | None:
         if not _is_a(value, kind):
-            return f"must be a {kind.__name__}, not {value!r}"
+            return f"must be {TYPE_NAMES[kind]}, not {value!r}"
         if self.choices and value not in self.choices:
             return f"must be one of {', '.join(self.choices)}, not {value!r}{did_you_mean(value, self.choices)}"
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -101,9 +101,9 @@ class Field:
 
 
 def split_items(text: str) -> list[str]:
-    """Returns the items of a tuple as people type them: `a,b` or `(a, b)`.
+    """Returns the items of a tuple typed as `a,b` or `(a, b)`.
 
-    What stands behind a comma as `key=value` belongs to the item before it: `adam:b1=0.8,b2=0.9,sgd` are two.
+    A `key=value` after a comma belongs to the item before it: `adam:b1=0.8,b2=0.9,sgd` are two items.
     """
     items: list[str] = []
     for part in text.strip().strip("()[]").split(","):

@@ -14,11 +14,11 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from fmnist_jax.config import schema as config_schema
-from fmnist_jax.config.schema import SCHEMA, Schema
+from fmnist_jax.config.schema import RENAMED, SCHEMA, Schema
 from fmnist_jax.errors import ConfigError, did_you_mean
 
 _LISTED = 20  # config files named in an error
-_BRIEF = 160  # characters shown of a message from the file's code
+_SHOWN = 160  # characters of a message from the file's code
 
 
 def read_config_file(path: Path, schema: Schema = SCHEMA) -> ConfigDict:
@@ -27,38 +27,42 @@ def read_config_file(path: Path, schema: Schema = SCHEMA) -> ConfigDict:
     **Raises:** `ConfigError` naming the file, and the line where its code fails, where there is no such file or it
     gives no valid config.
     """
-    if not path.is_file():
-        raise ConfigError(f"{path} {'is no file' if path.exists() else 'does not exist'}{_others(path)}")
-    with _errors_of(path):
-        return _checked(_run(path), schema).lock()
+    with _as_config_error(path):
+        defined = runpy.run_path(str(path))
+        if "get_config" not in defined:
+            raise ConfigError("it defines no get_config()")
+        return _checked(defined["get_config"](), schema).lock()
 
 
-def _run(path: Path) -> Any:
-    defined = runpy.run_path(str(path))
-    if "get_config" not in defined:
-        raise ConfigError("it defines no get_config()")
-    return defined["get_config"]()
+def run_registrations(path: Path) -> None:
+    """Runs the config file at `path` for what it registers; raises `ConfigError` as `read_config_file` does."""
+    with _as_config_error(path):
+        defined = runpy.run_path(str(path))
+        if "get_config" in defined:
+            defined["get_config"]()  # it may register something, too
 
 
 def _checked(found: Any, schema: Schema) -> ConfigDict:
     if not isinstance(found, ConfigDict):
         raise ConfigError(
-            f"its get_config() returns {type(found).__name__}, no config; start from "
-            f"{config_schema.kind_of(schema).start} and return that"
+            f"its get_config() returns {type(found).__name__}, not a config; start from "
+            f"{config_schema.purpose_of(schema).factory} and return that"
         )
     config_schema.validate(found, schema)
     return found
 
 
 @contextlib.contextmanager
-def _errors_of(path: Path) -> Iterator[None]:
-    """Turns whatever the file's code raises into a `ConfigError` that says where."""
+def _as_config_error(path: Path) -> Iterator[None]:
+    """Turns a missing file, or whatever the file's code raises, into a `ConfigError` that says where."""
+    if not path.is_file():
+        raise ConfigError(f"{path} {'is not a file' if path.exists() else 'does not exist'}{_alternatives(path)}")
     try:
         yield
     except ConfigError as error:
         raise ConfigError(f"{_place(path, error)}: {error}") from None
     except (Exception, SystemExit) as error:
-        raise ConfigError(f"{_place(path, error)}: {_brief(error)}") from None
+        raise ConfigError(f"{_place(path, error)}: {_shorten(error)}") from None
 
 
 def _place(path: Path, error: BaseException) -> str:
@@ -68,19 +72,22 @@ def _place(path: Path, error: BaseException) -> str:
     return f"{path}, line {lines[-1]}" if lines else str(path)
 
 
-def _brief(error: BaseException) -> str:
+def _shorten(error: BaseException) -> str:
     text = error.msg if isinstance(error, SyntaxError) else str(error)
-    # What ml_collections says of an unknown key has the whole config in its middle.
+    for old, new in RENAMED.items():
+        if f'Key "{old.rpartition(".")[2]}" does not exist' in text:
+            return f"config.{old} is now config.{new}"
+    # ml_collections's message about an unknown key has the whole config in its middle.
     text = re.sub(r"Other fields present.*(?=Did you mean)|Other fields present.*", "", text, flags=re.DOTALL)
-    shown = textwrap.shorten(text, _BRIEF, placeholder=" ...")
+    shown = textwrap.shorten(text, _SHOWN, placeholder=" ...")
     return f"{type(error).__name__}: {shown}" if shown else type(error).__name__
 
 
-def _others(path: Path) -> str:
-    """Names the config files that there are beside the missing one, or, where none was named so, in `configs`."""
+def _alternatives(path: Path) -> str:
+    """Names the config files in the folder of the missing one, or in `configs` where the path names no folder."""
     folder = path if path.is_dir() else path.parent
-    there = sorted((Path("configs") if folder == Path() else folder).glob("*.py"))
-    if not there:
+    found = sorted((Path("configs") if folder == Path() else folder).glob("*.py"))
+    if not found:
         return ""
-    shown = ", ".join([*map(str, there[:_LISTED])] + ["..."] * (len(there) > _LISTED))
-    return f"; there are {shown}{did_you_mean(path.stem, [file.stem for file in there])}"
+    shown = ", ".join([*map(str, found[:_LISTED])] + ["..."] * (len(found) > _LISTED))
+    return f"; there are {shown}{did_you_mean(path.stem, [file.stem for file in found])}"

@@ -1,7 +1,7 @@
-"""The config schema: every key with its default, its meaning and what it may be; validation; JSON.
+"""The config schema: every key with its default, its meaning and the values that it takes; validation.
 
-A config is a locked `ml_collections.ConfigDict`, either of one run, whose keys are here, or of a study, which has some
-more (`fmnist_jax.compare.config`). The names of data sets are checked here; the names of models, optimizers and
+A config is a locked `ml_collections.ConfigDict`: either a run's, with the keys below, or a study's, which has further
+ones (`fmnist_jax.compare.config`). The names of data sets are checked here; the names of models, optimizers and
 schedules, and what each of them takes, are checked by their own registries (`fmnist_jax.models`, `fmnist_jax.optim`),
 which anyone may add to.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import ml_collections
 
@@ -19,7 +19,11 @@ from fmnist_jax.errors import ConfigError, did_you_mean
 
 DATA_NAMES = ("fashion_mnist", "csv", "synthetic", "auto")
 PRECISIONS = ("float32", "bfloat16")
-CONV_ALGORITHMS = ("auto", "xla", "patches", "winograd", "fourier")
+ConvAlgorithm: TypeAlias = Literal["auto", "xla", "patches", "winograd", "fourier"]
+CONV_ALGORITHMS: tuple[ConvAlgorithm, ...] = get_args(ConvAlgorithm)
+
+# Former names of keys.
+RENAMED: Mapping[str, str] = {"model.conv_lowering": "model.conv_algorithm"}
 
 Schema: TypeAlias = Mapping[str, Field]
 
@@ -56,25 +60,25 @@ SCHEMA: Schema = {
 }
 
 
-class WrongKindError(ConfigError):
-    """A study's config was given where one run's is wanted, or the other way round."""
+class WrongScriptError(ConfigError):
+    """A study's config was given to a script that takes a run's, or the other way round."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
-    """What a config is of: its name, the script that runs it, and the function that makes one."""
+class Purpose:
+    """What a config describes, the script that it is for, and the function that makes a default one."""
 
     name: str
     script: str
-    start: str
+    factory: str
 
 
-_RUN = Kind("a run", "scripts/train.py", "fmnist_jax.config.default_config()")
-_STUDY = Kind("a study", "scripts/compare.py", "fmnist_jax.compare.config.study_config()")
+_RUN = Purpose("a run", "scripts/train.py", "fmnist_jax.default_config()")
+_STUDY = Purpose("a study", "scripts/compare.py", "fmnist_jax.study_config()")
 
 
 def default_config(schema: Schema = SCHEMA) -> ml_collections.ConfigDict:
-    """Returns a locked config of every key's default."""
+    """Returns a locked config with every key at its default."""
     config = ml_collections.ConfigDict()
     for key, field in schema.items():
         section, _, leaf = key.rpartition(".")
@@ -92,28 +96,35 @@ def settable(schema: Schema) -> list[str]:
 def validate(config: ml_collections.ConfigDict, schema: Schema = SCHEMA) -> None:
     """Raises `ConfigError` for the first key that is unknown, missing, of a wrong type or value."""
     found = dict(flatten(config))
-    _check_kind(found, schema)
+    _check_purpose(found, schema)
     for key in found:
         if key not in schema:
-            raise ConfigError(f"config.{key} is no key of the config{did_you_mean(key, settable(schema))}")
+            raise unknown_key(key, schema)
     for key, field in schema.items():
         if key not in found:
-            raise ConfigError(f"config.{key} is missing; start from {kind_of(schema).start}")
+            raise ConfigError(f"config.{key} is missing; start from {purpose_of(schema).factory}")
         problem = field.problem(found[key])
         if problem:
             raise ConfigError(f"config.{key} {problem}")
 
 
-def kind_of(keys: Iterable[str]) -> Kind:
-    """Returns of what kind a schema, or a config with these keys, is."""
+def unknown_key(key: str, schema: Schema, prefix: str = "config.", hint: str = "") -> ConfigError:
+    """Returns the error for a key that is not in the schema: its new name if it was renamed, else the nearest key."""
+    if key in RENAMED:
+        return ConfigError(f"{prefix}{key} is now {prefix}{RENAMED[key]}")
+    return ConfigError(f"{prefix}{key} is not a config key{did_you_mean(key, settable(schema))}{hint}")
+
+
+def purpose_of(keys: Iterable[str]) -> Purpose:
+    """Returns what a schema, or a config with these keys, is for."""
     return _STUDY if any(key.startswith("study.") for key in keys) else _RUN
 
 
-def _check_kind(found: Mapping[str, Any], schema: Schema) -> None:
-    kind = kind_of(found)
-    # What has few keys of any schema is damaged, not of the other kind.
-    if kind is not kind_of(schema) and SCHEMA.keys() <= found.keys():
-        raise WrongKindError(f"it is the config of {kind.name}; run it with {kind.script}")
+def _check_purpose(found: Mapping[str, Any], schema: Schema) -> None:
+    purpose = purpose_of(found)
+    # Too few known keys: the config is corrupt, not meant for another script.
+    if purpose is not purpose_of(schema) and SCHEMA.keys() <= found.keys():
+        raise WrongScriptError(f"it is the config of {purpose.name}; run it with {purpose.script}")
 
 
 def flatten(config: ml_collections.ConfigDict) -> Iterator[tuple[str, Any]]:

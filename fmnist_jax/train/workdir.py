@@ -10,7 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from fmnist_jax.config import schema as config_schema
-from fmnist_jax.config.schema import SCHEMA, Schema, WrongKindError
+from fmnist_jax.config.schema import SCHEMA, Schema, WrongScriptError
 from fmnist_jax.data import Dataset
 from fmnist_jax.errors import ConfigError, DataError, WorkdirError
 from fmnist_jax.files.json_files import write_json
@@ -67,7 +67,7 @@ class Workdir:
         changed = config_schema.differences(read_config(self.path, self._schema), config)
         if changed:
             more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-            name = config_schema.kind_of(self._schema).name
+            name = config_schema.purpose_of(self._schema).name
             raise WorkdirError(
                 f"{self.path} holds {name} of another config ({'; '.join(changed[:_SHOWN])}{more}); "
                 "take another --workdir, or the same config to resume"
@@ -86,7 +86,7 @@ def read_config(workdir: Path, schema: Schema = SCHEMA) -> ConfigDict:
         raise WorkdirError(f"{workdir} holds no run (no config.json); train one: scripts/train.py --workdir=...")
     try:
         return config_schema.from_dict(reader.object("config.json"), schema)
-    except WrongKindError as error:
+    except WrongScriptError as error:
         raise WorkdirError(
             f"{workdir / 'config.json'} is not for this script: {error}, or take another workdir"
         ) from None

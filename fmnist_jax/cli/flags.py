@@ -1,0 +1,162 @@
+"""Defines the flags that scripts share, and says in one line what is wrong with a flag."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from absl.flags import FLAGS
+from ml_collections import ConfigDict, config_flags
+
+from fmnist_jax.config import schema as config_schema
+from fmnist_jax.config.field import split_items
+from fmnist_jax.config.python_file import read_config_file
+from fmnist_jax.config.schema import SCHEMA, Schema
+from fmnist_jax.errors import TYPE_NAMES, ConfigError, UserError, did_you_mean
+
+# --help then lists the flags defined here with those of the script.
+flags.disclaim_key_flags()
+
+
+def define_config(example: str = "configs/model3.py", schema: Schema = SCHEMA) -> flags.FlagHolder:
+    """Defines `--config`, the path of a config file, with an override `--config.key=value` for each of its keys.
+
+    **Arguments:**
+
+    - `example`: a config file to name in messages.
+    - `schema`: the config's.
+    """
+    config_flags.register_flag_parser_for_type(tuple, _TupleParser())
+    holder = config_flags.DEFINE_config_file("config", None, f"The config file, e.g. {example}.")
+    FLAGS["config"].parser = _ConfigFileParser(example, schema)
+    flags.register_validator("config", _check_config)
+    return holder
+
+
+def config_file() -> Path:
+    """Returns the path that was given as `--config`."""
+    return Path(config_flags.get_config_filename(FLAGS["config"]))
+
+
+def define_workdir(help: str) -> flags.FlagHolder[str]:
+    """Defines the required `--workdir`."""
+    holder: flags.FlagHolder[str] = flags.DEFINE_string("workdir", "", help)
+    flags.register_validator("workdir", _check_workdir)
+    return holder
+
+
+def check_no_arguments(arguments: Sequence[str]) -> None:
+    """Raises `UserError` where positional arguments were given to a script that takes none."""
+    if arguments:
+        raise UserError(f"{arguments[0]!r} is not a flag; flags begin with --, see --help")
+
+
+def parse(argv: Sequence[str]) -> list[str]:
+    """Parses the flags in `argv`; returns the script's name and the positional arguments.
+
+    **Raises:** `UserError` where a flag is unknown, missing or has a wrong value.
+    """
+    try:
+        _check_overrides(argv)
+        return list(FLAGS(list(argv)))
+    except SystemExit:
+        # --help printed the help; absl would exit with 1.
+        sys.exit(0)
+    except flags.UnrecognizedFlagError as error:
+        raise _unknown_flag(error.flagname) from None
+    except flags.IllegalFlagValueError as error:
+        raise UserError(_describe_illegal_value(str(error))) from None
+    except flags.Error as error:
+        raise UserError(str(error)) from None
+
+
+def _check_overrides(argv: Sequence[str]) -> None:
+    """Raises `ConfigError` for an override of a key that is not in the schema: absl's error would not name the key."""
+    parser = _config_parser()
+    for argument in argv[1:]:
+        match = re.match(r"--?(?:no)?config\.([^=]+)", argument)
+        if match and parser and match[1] not in parser.schema:
+            raise config_schema.unknown_key(match[1], parser.schema, "--config.", "; --help lists them")
+
+
+def _unknown_flag(name: str) -> UserError:
+    """Returns the error for an unknown flag; overrides are known only once a config file has been read."""
+    parser = _config_parser()
+    key = name.removeprefix("config.")
+    if parser and key in parser.schema:
+        return ConfigError(parser.missing)
+    matching = [each for each in config_schema.settable(parser.schema) if each.endswith(f".{name}")] if parser else []
+    hint = "" if name != key else did_you_mean(name, FLAGS)
+    if matching:
+        hint = f"; did you mean '--config.{matching[0]}'?"
+    return UserError(f"--{name} is not a flag{hint}; --help lists them")
+
+
+def _describe_illegal_value(message: str) -> str:
+    """Rewrites absl's message about a wrong value, to say what the flag takes."""
+    match = re.match(r"flag --(?P<name>[^=]+)=(?P<value>.*?): ", message, re.DOTALL)
+    if not match or match["name"] not in FLAGS:
+        return message
+    flag = FLAGS[match["name"]]
+    expected = TYPE_NAMES[bool] if flag.boolean else re.sub("^integer", TYPE_NAMES[int], flag.parser.syntactic_help)
+    return f"--{match['name']} must be {expected or flag.flag_type()}, not {match['value']!r}"
+
+
+def _check_config(config: ConfigDict | None) -> bool:
+    parser = _config_parser()
+    if config is None and parser:
+        raise ConfigError(parser.missing)
+    return True
+
+
+def _check_workdir(workdir: str) -> bool:
+    if not workdir:
+        raise ConfigError("--workdir must be given: the folder of the run")
+    return True
+
+
+class _ConfigFileParser(flags.ArgumentParser):
+    """Reads the config file itself: ml_collections hides where in the file an error is, or leaves it for later."""
+
+    def __init__(self, example: str, schema: Schema):
+        super().__init__()
+        self.schema = schema
+        self.missing = f"--config must be given, e.g. --config={example}"
+
+    def parse(self, argument: str) -> ConfigDict:
+        if not argument:
+            raise ConfigError(self.missing)
+        try:
+            return read_config_file(Path(argument), self.schema)
+        except ConfigError as error:
+            raise ConfigError(f"--config: {error}") from None
+
+
+def _config_parser() -> _ConfigFileParser | None:
+    """Returns the parser of `--config`, or `None` where the script takes no config."""
+    parser = FLAGS["config"].parser if "config" in FLAGS else None
+    return parser if isinstance(parser, _ConfigFileParser) else None
+
+
+class _TupleParser(flags.ArgumentParser):
+    """Parses comma-separated items into a tuple; items that look like numbers become numbers."""
+
+    syntactic_help = "a comma-separated list"
+
+    def parse(self, argument: Any) -> tuple[Any, ...]:
+        return argument if isinstance(argument, tuple) else tuple(map(_number_or_string, split_items(argument)))
+
+    def flag_type(self) -> str:
+        return "comma-separated items"
+
+
+def _number_or_string(item: str) -> int | float | str:
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(item)
+    return item
