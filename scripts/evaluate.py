@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> None:
     """Evaluates, then writes the report."""
     check_no_arguments(arguments)
     from fmnist_jax.report import write_evaluation_report
-    from fmnist_jax.train.scoring import evaluate
+    from fmnist_jax.train.evaluation import evaluate
 
     summary = evaluate(_WORKDIR.value, _SPLIT.value)
     report = write_evaluation_report(_WORKDIR.value, _SPLIT.value)

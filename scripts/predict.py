@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> None:
 
     from fmnist_jax.data.images import read_images
     from fmnist_jax.errors import ImageError
-    from fmnist_jax.train.scoring import predict
+    from fmnist_jax.train.evaluation import predict
 
     if not arguments:
         raise ImageError("no image is given; name one or more: scripts/predict.py --workdir=DIR IMAGE...")

@@ -31,7 +31,7 @@ import numpy as np
 from run_script import Forked, start_script, study_arguments, train_arguments, write_data
 from toy import write_csv
 
-from fmnist_jax.train.scoring import load_trained
+from fmnist_jax.train.evaluation import load_trained
 
 # What a clock measured differs from run to run.
 _TIMES = ("examples_per_second", "train_seconds", "eval_seconds", "compile_seconds")

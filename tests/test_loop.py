@@ -17,9 +17,9 @@ from fmnist_jax import data, optim
 from fmnist_jax.errors import DataError, UserError, WorkdirError
 from fmnist_jax.report import write_run_report
 from fmnist_jax.train import loop
+from fmnist_jax.train.evaluation import load_trained
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.loop import train
-from fmnist_jax.train.scoring import load_trained
 from fmnist_jax.train.workdir import Workdir
 
 EPOCH_KEYS = {

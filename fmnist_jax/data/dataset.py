@@ -21,6 +21,7 @@ CLASS_NAMES = (
     "Ankle boot",
 )
 NUM_CLASSES = len(CLASS_NAMES)
+SPLITS = ("train", "val", "test")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,11 +22,11 @@ from fmnist_jax.train import writers
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
 from fmnist_jax.train.data_parallel import DataParallelRun
 from fmnist_jax.train.epoch_record import diverged, epoch_record
+from fmnist_jax.train.evaluation import write_evaluation_files
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import manifest
 from fmnist_jax.train.progress import EpochProgress
 from fmnist_jax.train.run import check_batch_size
-from fmnist_jax.train.scoring import write_scores
 from fmnist_jax.train.tensorboard import Events
 from fmnist_jax.train.workdir import Workdir
 
@@ -114,7 +114,7 @@ class _Session:
     def finish(self, at: Checkpoint) -> dict[str, Any]:
         """Scores the last epoch's state and writes the summary."""
         split = "test" if self.config.train.score_test else "val"
-        scores = write_scores(self.folder, self.alone.programs, at.state, getattr(self.dataset, split))
+        scores = write_evaluation_files(self.folder, self.alone.programs, at.state, getattr(self.dataset, split))
         if split == "test":
             at.history[-1].update(test_loss=scores["loss"], test_accuracy=scores["accuracy"])
             writers.write_metrics(self.folder / "metrics.jsonl", at.history)

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fmnist_jax.data import SPLITS
 from fmnist_jax.errors import WorkdirError, did_you_mean
 from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.report.run.scored import Scored, read_scored
 
-SPLITS = ("train", "val", "test")
 STATUSES = ("finished", "diverged")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from fmnist_jax import data
-from fmnist_jax.data import Split, device
+from fmnist_jax.data import SPLITS, Split, device
 from fmnist_jax.errors import WorkdirError, unknown_name
 from fmnist_jax.files.json_files import finite, write_json
 from fmnist_jax.runtime import devices
@@ -21,8 +21,6 @@ from fmnist_jax.train.data_parallel import DataParallelRun
 from fmnist_jax.train.programs import Programs
 from fmnist_jax.train.state import TrainState
 from fmnist_jax.train.workdir import check_data, read_config, read_manifest
-
-SPLITS = ("train", "val", "test")
 
 
 class Trained(NamedTuple):
@@ -62,7 +60,7 @@ def evaluate(workdir: str | os.PathLike[str], split: str) -> dict[str, Any]:
     folder = Path(workdir)
     trained = load_trained(folder)
     dataset = _dataset_of(folder, trained.config)
-    scores = write_scores(
+    scores = write_evaluation_files(
         folder / "evaluations" / split, trained.programs, trained.checkpoint.state, getattr(dataset, split)
     )
     summary = {
@@ -88,7 +86,7 @@ def predict(workdir: str | os.PathLike[str], images: np.ndarray) -> np.ndarray:
     return np.asarray(trained.programs.predict(placed)(state, placed))
 
 
-def write_scores(folder: Path, programs: Programs, state: TrainState, split: Split) -> dict[str, Any]:
+def write_evaluation_files(folder: Path, programs: Programs, state: TrainState, split: Split) -> dict[str, Any]:
     """Writes the confusion matrix and the predictions for `split`; returns its `loss`, `accuracy` and `examples`."""
     on_device = device.put(split, state.step.sharding)
     counts = jax.device_get(programs.evaluate(on_device)(state, on_device))

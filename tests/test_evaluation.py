@@ -12,8 +12,8 @@ from fmnist_jax import data
 from fmnist_jax.errors import ConfigError, DataError, WorkdirError
 from fmnist_jax.report import write_evaluation_report
 from fmnist_jax.runtime import compiler
+from fmnist_jax.train.evaluation import evaluate, load_trained, predict
 from fmnist_jax.train.loop import train
-from fmnist_jax.train.scoring import evaluate, load_trained, predict
 
 
 @pytest.fixture
