@@ -14,13 +14,12 @@ from run_script import run_script
 from scipy import integrate, stats
 
 from fmnist_jax.calibration import coverage
-from fmnist_jax.calibration.coverage import bootstrap, percentile_band
+from fmnist_jax.calibration.coverage import bootstrap
 from fmnist_jax.calibration.record import cells, markdown
 from fmnist_jax.calibration.simulation import FAILING, HEAVY, NOISES, NORMAL, SKEWED, Cell, measure, time_of
 from fmnist_jax.compare.statistics.estimates import iqm_of
 from fmnist_jax.compare.statistics.hypothesis_tests import smallest_p
 from fmnist_jax.compare.statistics.probability_of_improvement import wins
-from fmnist_jax.compare.statistics.tuning import expected_best
 
 DOCS = Path(__file__).parent.parent / "docs" / "statistics"
 COMMITTED = json.loads((DOCS / "calibration.json").read_text())
@@ -61,7 +60,7 @@ def _errors_off(rate: float, truth: float, studies: int) -> float:
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
-def test_the_noise_is_what_it_is_called(noise, expected):
+def test_the_noise_has_the_named_distribution(noise, expected):
     sign = -1 if noise is SKEWED else 1
     assert noise.mean == sign * expected.mean()
     assert noise.deviation == pytest.approx(expected.std())
@@ -73,7 +72,7 @@ def test_the_noise_is_what_it_is_called(noise, expected):
 
 
 @pytest.mark.parametrize("noise", NOISES, ids=lambda noise: noise.name)
-def test_draws_have_the_moments_that_are_stated(noise):
+def test_draws_have_the_stated_moments(noise):
     drawn = noise.draw(np.random.default_rng(0), 200_000)
     assert drawn.mean() == pytest.approx(noise.mean, abs=4 * noise.deviation / math.sqrt(drawn.size))
     assert drawn.std() == pytest.approx(noise.deviation, rel=0.05)
@@ -93,12 +92,12 @@ def test_failures_are_one_run_in_fifty():
 
 @pytest.mark.smoke
 @pytest.mark.parametrize("noise", ["normal", "skewed", "heavy-tailed", "failing"])
-def test_alike_arms_are_told_apart_at_the_nominal_rate(noise):
+def test_the_false_positive_rate_is_nominal(noise):
     row = measure(_cell("two arms alike", "permutation test", noise, 10), 2000)
     assert _errors_off(row["rate"], ATTAINABLE[10], row["studies"]) < 4
 
 
-def test_a_family_of_alike_arms_is_left_alone():
+def test_the_family_wise_error_rate_is_below_nominal():
     row = measure(_cell("4 arms alike, any pair", "permutation test, Holm-adjusted", "normal", 10), 4000)
     assert 0.01 < row["rate"] < 0.05 + 4 * math.sqrt(0.05 * 0.95 / row["studies"])
 
@@ -110,7 +109,7 @@ def test_students_interval_covers_at_its_level_under_normal_noise(quantity, n):
     assert _errors_off(row["rate"], 0.95, row["studies"]) < 4
 
 
-def test_intervals_between_order_statistics_cover_whatever_the_noise():
+def test_intervals_between_order_statistics_cover_under_any_noise():
     for noise in NOISES:
         row = measure(_cell("median", "order-statistics", noise.name, 10), 5000)
         # Interpolated, and so not quite exact.
@@ -125,13 +124,13 @@ def test_the_bootstrap_of_three_seeds_covers_as_seldom_as_the_range_of_three():
     assert row["rate"] > 0.65
 
 
-def test_the_detectable_difference_is_found_as_often_as_promised():
+def test_the_t_test_has_80_percent_power_at_the_minimum_detectable_effect():
     row = measure(_cell("at the minimum detectable difference", "t-test", "normal", 5), 5000)
     assert _errors_off(row["rate"], 0.8, row["studies"]) < 4
 
 
-def test_what_a_cell_gives_is_its_own():
-    """Methods see the same draws, and nothing hangs on which cells went before."""
+def test_a_cell_does_not_depend_on_other_cells():
+    """Methods for one quantity see the same draws, in any order of the cells."""
     cell = _cell("mean", "t", "skewed", 5)
     assert measure(cell, 1000) == measure(cell, 1000)
     assert measure(cell, 1000)["rate"] != measure(_cell("mean", "t", "skewed", 10), 1000)["rate"]
@@ -167,7 +166,7 @@ def test_the_committed_rates_are_what_the_code_gives(key):
 
 
 @pytest.mark.parametrize("noise", ["normal", "skewed", "heavy-tailed", "failing"])
-def test_in_the_committed_record_the_tests_keep_their_rate(noise):
+def test_committed_false_positive_rates_are_nominal(noise):
     studies = COMMITTED["studies"]
     for n, rate in _rates("two arms alike", "permutation test", noise).items():
         assert rate == 0 if smallest_p(n) > 0.05 else _errors_off(rate, ATTAINABLE[n], studies) < 4
@@ -178,7 +177,7 @@ def test_in_the_committed_record_the_tests_keep_their_rate(noise):
 @pytest.mark.parametrize(
     "key", [("mean", "t"), ("paired difference", "t"), ("minimum detectable difference", "noncentral t")]
 )
-def test_in_the_committed_record_exact_intervals_cover_at_their_level(key):
+def test_committed_coverage_of_exact_intervals_is_nominal(key):
     for row in COMMITTED["cells"]:
         if _key(row)[:3] == (*key, "normal"):
             assert _errors_off(row["rate"], 0.95, row["studies"]) < 4
@@ -200,7 +199,7 @@ def test_the_tables_are_the_records():
     assert (DOCS / "calibration.md").read_text() == markdown(COMMITTED)
 
 
-def test_the_page_says_what_was_measured():
+def test_the_page_quotes_the_measured_rates():
     page = " ".join((DOCS / "README.md").read_text().split())
     pattern = r"`([^`]+)`: ((?:\d\.\d{3}(?:, )?)+)"
     found = re.findall(pattern, page)
@@ -235,7 +234,7 @@ def test_the_script_writes_the_record_and_its_tables(tmp_path):
         (["--output=a.json", "more"], "'more' is not a flag"),
     ],
 )
-def test_a_wrong_flag_of_the_script_is_told(arguments, message):
+def test_a_wrong_flag_of_the_script_is_an_error(arguments, message):
     ended = run_script("calibrate", *arguments)
     assert ended.code == 2
     assert ended.err.startswith(f"error: {message}")
@@ -288,13 +287,6 @@ def test_the_bootstrap_of_p_of_improvement_resamples_seeds():
 def test_the_bootstrap_of_p_of_improvement_of_arms_far_apart_has_no_width():
     found = bootstrap((np.array([3, 4, 5]), np.array([0, 1, 2])), wins, "percentile", paired=True)
     assert found == (1.0, 1.0)
-
-
-def test_the_percentile_band_is_that_of_all_resamples():
-    values = [1.0, 2.0, 4.0, 8.0]
-    resampled = [expected_best(drawn).value[1] for drawn in itertools.product(values, repeat=4)]
-    low, high = percentile_band(np.array(values), 0.8)
-    assert (low[1], high[1]) == pytest.approx(np.quantile(resampled, [0.1, 0.9]), abs=0.3)
 
 
 def test_the_statistics_need_neither_jax_nor_their_calibration():

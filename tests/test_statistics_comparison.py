@@ -37,7 +37,7 @@ def test_a_score_that_is_not_finite_is_an_error():
         minimum_detectable_effect([math.nan, 1.0])
 
 
-def test_unequal_numbers_make_no_pairs():
+def test_unequal_numbers_of_values_are_an_error():
     with pytest.raises(ValueError, match="equal numbers of values, not 2 and 1"):
         paired_difference([1, 2], [1])
 
@@ -53,7 +53,7 @@ def test_a_significant_ordering_by_hand():
 
 
 @given(st.data())
-def test_groups_are_all_the_largest_sets_without_a_difference(data):
+def test_groups_are_all_maximal_sets_without_a_significant_difference(data):
     arms = "abcdef"[: data.draw(st.integers(1, 6))]
     beats = data.draw(st.sets(st.sampled_from(list(itertools.combinations(arms, 2))))) if len(arms) > 1 else set()
     found = significant_ordering(arms, beats)
@@ -67,7 +67,7 @@ def test_groups_are_all_the_largest_sets_without_a_difference(data):
     assert any(set(found.best) <= set(group) for group in found.groups)
 
 
-def test_an_arm_does_not_beat_a_better_one():
+def test_an_arm_cannot_beat_a_better_one():
     with pytest.raises(ValueError, match="b cannot beat a"):
         significant_ordering(["a", "b"], {("b", "a")})
 
@@ -80,7 +80,7 @@ def _study(n: int) -> dict[str, dict[int, float]]:
     return {arm: dict(enumerate(common + offset + rng.normal(0, 0.1, n))) for arm, offset in offsets.items()}
 
 
-def test_a_comparison_says_which_arm_is_better():
+def test_a_comparison_finds_the_worse_arm():
     scores = _study(10)
     found = compare_arms(scores)
     assert set(found.arms[:2]) == set(found.ordering.best) == {"adam", "nadam"}
@@ -105,7 +105,7 @@ def test_a_comparison_says_which_arm_is_better():
 
 @settings(max_examples=20)
 @given(st.permutations(["sgd", "adam", "nadam"]), st.permutations(range(8)))
-def test_a_comparison_knows_neither_the_order_of_arms_nor_of_seeds(arms, seeds):
+def test_a_comparison_ignores_the_order_of_arms_and_seeds(arms, seeds):
     scores = _study(8)
     found, expected = compare_arms({arm: {s: scores[arm][s] for s in seeds} for arm in arms}), compare_arms(scores)
     assert found == expected
@@ -156,6 +156,6 @@ def test_a_single_seed_is_compared_without_intervals():
         ({"a": {0: math.nan}, "b": {0: 0.9}}, "finite numbers"),
     ],
 )
-def test_what_cannot_be_compared_is_an_error(scores, message):
+def test_incomparable_scores_are_an_error(scores, message):
     with pytest.raises(ValueError, match=message):
         compare_arms(scores)

@@ -97,7 +97,7 @@ def test_the_interval_of_the_median_lies_within_the_exact_ones(n):
     assert ordered[n - 2 - first] <= found.high <= outer.high
 
 
-def test_few_seeds_have_no_interval_of_the_median_free_of_assumptions():
+def test_few_seeds_have_no_distribution_free_interval_of_the_median():
     assert min_runs_for_order_statistics(0.95) == 6
     assert [median(ACCURACIES[:n]).method for n in (5, 6)] == ["price-bonett", "order-statistics"]
     # The whole range covers the median of three in 1 - 2 / 8 of cases.
@@ -121,7 +121,7 @@ def test_a_single_run_has_no_interval(estimator):
 
 
 @each_interval
-def test_runs_that_are_all_alike_have_an_interval_of_no_width(center, interval):
+def test_equal_runs_have_an_interval_of_no_width(center, interval):
     assert _limits(center, interval, [0.9] * 7) == pytest.approx((0.9, 0.9, 0.9))
 
 
@@ -174,7 +174,7 @@ def test_an_estimate_has_the_interval_of_its_method(estimator, values):
         (([0.9, 0.8], 1.0), "level must lie strictly between 0 and 1"),
     ],
 )
-def test_what_has_no_estimate_is_the_callers_error(estimator, arguments, message):
+def test_invalid_samples_are_an_error(estimator, arguments, message):
     with pytest.raises(ValueError, match=message):
         estimator(*arguments)
 
@@ -188,7 +188,7 @@ def test_the_sampling_uncertainty_is_wilsons(correct, examples):
 
 
 @pytest.mark.parametrize(("accuracy", "examples"), [(1.1, 10), (-0.1, 10), (math.nan, 10), (0.9, 0)])
-def test_what_is_no_accuracy_has_no_uncertainty(accuracy, examples):
+def test_invalid_accuracies_are_an_error(accuracy, examples):
     with pytest.raises(ValueError, match="an accuracy lies between 0 and 1"):
         sampling_uncertainty(accuracy, examples)
 

@@ -37,30 +37,30 @@ def _signs(n: int):
 
 @pytest.mark.smoke
 @given(differences)
-def test_the_permutation_test_counts_all_signs(values):
+def test_the_permutation_test_equals_a_count_over_all_signs(values):
     assert permutation_test(values) == pytest.approx(_by_all_signs(values))
 
 
-def test_the_permutation_test_is_scipys():
+def test_the_permutation_test_equals_scipys():
     values = np.random.default_rng(0).normal(0.3, 1, 13)
     expected = stats.permutation_test((values,), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
     assert permutation_test(values) == pytest.approx(expected)
 
 
 @given(differences, st.integers(0, 9), st.sampled_from([-1.0, 0.1, 7.0]))
-def test_the_permutation_test_knows_neither_order_nor_unit_nor_direction(values, seed, factor):
+def test_the_permutation_test_ignores_order_scale_and_sign(values, seed, factor):
     shuffled = np.random.default_rng(seed).permutation(values) * factor
     assert permutation_test(shuffled) == pytest.approx(permutation_test(values))
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 12, 30])
-def test_the_smallest_p_is_reached_where_all_differences_agree(n):
+def test_the_smallest_p_is_attained_when_all_differences_have_one_sign(n):
     values = np.random.default_rng(n).uniform(0.1, 1, n)
     assert permutation_test(values) == pytest.approx(smallest_p(n), rel=1e-12)
     assert smallest_p(n) == pytest.approx(2.0 ** (1 - n))
 
 
-def test_more_pairs_than_can_be_counted_are_drawn_and_never_give_zero():
+def test_many_pairs_are_sampled_and_p_is_never_zero():
     rng = np.random.default_rng(0)
     assert permutation_test(rng.uniform(0.1, 1, 35)) == smallest_p(35) == 2**-15
     weak = rng.normal(0.25, 1, 35)
@@ -69,7 +69,7 @@ def test_more_pairs_than_can_be_counted_are_drawn_and_never_give_zero():
 
 
 @pytest.mark.parametrize("alpha", [0.5, 0.25, 0.05, 0.05 / 6, 0.05 / 45, 0.001])
-def test_fewer_pairs_cannot_reject(alpha):
+def test_fewer_than_min_pairs_cannot_reject(alpha):
     n = min_pairs(alpha)
     assert smallest_p(n) <= alpha < smallest_p(n - 1)
 
@@ -82,7 +82,7 @@ def test_holm_by_hand():
 
 
 @given(p_values, st.sampled_from([0.01, 0.05, 0.2]))
-def test_holms_adjusted_p_values_decide_as_his_procedure_does(values, alpha):
+def test_holm_adjusted_p_values_reject_as_the_step_down_procedure(values, alpha):
     rejected = set()
     for step, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
         if values[place] * (len(values) - step) > alpha:
@@ -92,7 +92,7 @@ def test_holms_adjusted_p_values_decide_as_his_procedure_does(values, alpha):
 
 
 @pytest.mark.parametrize("values", [[0.5, 1.1], [-0.1], [math.nan]])
-def test_what_is_no_p_value_is_an_error(values):
+def test_p_values_outside_0_to_1_are_an_error(values):
     with pytest.raises(ValueError, match="p-values lie between 0 and 1"):
         holm(values)
 
@@ -128,14 +128,14 @@ def test_without_a_difference_the_power_is_alpha():
 
 
 @given(st.integers(2, 50), st.sampled_from([0.05, 0.01, 0.05 / 6]), st.sampled_from([0.5, 0.8, 0.95]))
-def test_the_detectable_difference_is_found_with_the_power_asked_for(n, alpha, power):
+def test_the_detectable_effect_size_has_the_requested_power(n, alpha, power):
     found = detectable_effect_size(n, alpha, power)
     assert power_of_t_test(found, 1.0, n, alpha) == pytest.approx(power, abs=1e-6)
     assert detectable_effect_size(n + 1, alpha, power) < found
     assert seeds_needed(2.0, 2.0 * found * (1 + 1e-6), alpha, power) == max(n, min_pairs(alpha))
 
 
-def test_the_minimum_detectable_difference_scales_with_the_scatter():
+def test_the_minimum_detectable_effect_scales_with_the_deviation():
     differences = np.random.default_rng(0).normal(0.3, 0.25, 10)
     found = minimum_detectable_effect(differences)
     deviation = differences.std(ddof=1)
@@ -157,7 +157,7 @@ def test_seeds_needed_are_never_fewer_than_can_reject():
 
 
 @given(st.floats(0.05, 2), st.floats(0.05, 2))
-def test_a_smaller_difference_or_a_wider_scatter_needs_more_seeds(deviation, difference):
+def test_a_smaller_difference_or_a_larger_deviation_needs_more_seeds(deviation, difference):
     needed = seeds_needed(deviation, difference)
     assert seeds_needed(deviation, difference / 2) >= needed
     assert seeds_needed(2 * deviation, difference) >= needed
@@ -165,7 +165,7 @@ def test_a_smaller_difference_or_a_wider_scatter_needs_more_seeds(deviation, dif
 
 
 @pytest.mark.parametrize("arguments", [(1.0, 0.0), (1.0, -0.1), (-1.0, 0.1), (math.nan, 0.1), (1.0, math.inf)])
-def test_seeds_for_no_difference_are_an_error(arguments):
+def test_seeds_needed_for_an_invalid_difference_are_an_error(arguments):
     with pytest.raises(ValueError, match="the difference must be positive and the deviation not negative"):
         seeds_needed(*arguments)
 

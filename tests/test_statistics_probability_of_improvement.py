@@ -36,5 +36,5 @@ def test_newcombes_limits_for_one_run_each_are_wilsons():
     assert newcombe(1.0, 1, 1, 0.95) == pytest.approx((wilson.low, wilson.high))
 
 
-def test_p_of_improvement_of_arms_far_apart_has_an_interval_of_some_width():
+def test_p_of_improvement_of_1_has_an_interval_of_positive_width():
     assert probability_of_improvement([3, 4, 5], [0, 1, 2]).low == pytest.approx(0.503, abs=0.01)

@@ -27,7 +27,7 @@ costs = st.integers(1, 4).flatmap(
 
 
 @given(costs, st.sampled_from([0.25, 1024.0]))
-def test_profiles_rise_to_the_share_of_successes_and_know_no_unit(rows, factor):
+def test_profiles_rise_to_the_share_of_successes_and_ignore_scale(rows, factor):
     found = performance_profile({str(place): row for place, row in enumerate(rows)})
     table = np.array(rows)
     for place, row in enumerate(table):
@@ -51,6 +51,6 @@ def test_the_share_within_a_factor_counts_the_factor_itself():
 
 
 @pytest.mark.parametrize("table", [{}, {"a": []}, {"a": [1], "b": [1, 2]}, {"a": [0.0]}, {"a": [math.nan]}])
-def test_what_are_no_costs_is_an_error(table):
+def test_invalid_costs_are_an_error(table):
     with pytest.raises(ValueError, match="costs must be positive numbers, as many for each arm"):
         performance_profile(table)

@@ -68,7 +68,7 @@ def test_the_band_holds_the_curve_and_narrows_with_the_runs(drawn):
 
 
 @given(runs)
-def test_half_of_the_runs_are_there_at_the_median_time(drawn):
+def test_half_of_the_runs_have_reached_the_target_at_the_median_time(drawn):
     times = _times(drawn)
     found, curve = median_time(times), kaplan_meier(times)
     before, after = curve.share[curve.times < found], curve.share[curve.times >= found]
@@ -77,7 +77,7 @@ def test_half_of_the_runs_are_there_at_the_median_time(drawn):
     assert math.isfinite(found) == (curve.share[-1] >= 0.5 - 1e-9)
 
 
-def test_the_half_is_not_missed_by_rounding():
+def test_rounding_does_not_hide_the_half():
     # 9/15 still miss after 6, then 5/6 of them after 10: the product of the quotients comes out above a half.
     reached = [1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 0, 1, 0, 1, 0]
     times = as_times(range(1, 16), map(bool, reached))
@@ -95,7 +95,7 @@ def test_the_restricted_mean_and_its_interval_by_hand():
 
 
 @given(st.lists(st.integers(1, 12), min_size=2, max_size=9), st.integers(2, 9))
-def test_where_all_are_watched_to_the_horizon_it_is_the_mean_with_students_interval(times, horizon):
+def test_without_censoring_before_the_horizon_it_is_the_mean_with_students_interval(times, horizon):
     reached = [time < horizon for time in times]
     found = restricted_mean(as_times([min(time, horizon) for time in times], reached), horizon)
     restricted = np.minimum(times, horizon)
@@ -136,13 +136,13 @@ def test_a_single_run_has_a_restricted_mean_without_an_interval():
         ([1.0, 2.0], [True], "as many as the runs"),
     ],
 )
-def test_what_are_no_times_is_an_error(times, reached, message):
+def test_invalid_times_are_an_error(times, reached, message):
     with pytest.raises(ValueError, match=message):
         as_times(times, reached)
 
 
 @pytest.mark.parametrize("horizon", [0.0, 82.0])
-def test_a_horizon_that_was_not_watched_is_an_error(horizon):
+def test_a_horizon_beyond_the_last_time_is_an_error(horizon):
     censored = as_times([77, 81], [True, False])
     with pytest.raises(ValueError, match="the horizon must be positive and not beyond the last time, 81"):
         restricted_mean(censored, horizon)

@@ -81,7 +81,7 @@ def test_the_band_is_supported_for_about_a_fifth_of_the_trials():
         (([0.1, 0.2], None, 2.0), "level must lie"),
     ],
 )
-def test_what_has_no_curve_is_an_error(arguments, message):
+def test_invalid_scores_have_no_curve(arguments, message):
     with pytest.raises(ValueError, match=message):
         expected_best(*arguments)
 
@@ -110,7 +110,7 @@ class _Space(NamedTuple):
         (_Space(0.3, 0.3), 0.3, None),
     ],
 )
-def test_an_optimum_at_the_edge_of_its_space_is_told(space, value, expected):
+def test_an_optimum_at_the_edge_of_its_range_is_reported(space, value, expected):
     found = at_edges({"x": value, "not searched": 1.0}, {"x": space, "not given": space})
     if expected is None:
         assert found == ()
@@ -121,7 +121,7 @@ def test_an_optimum_at_the_edge_of_its_space_is_told(space, value, expected):
 
 
 @given(st.floats(0, 1), st.sampled_from([0.02, 0.05, 0.2]))
-def test_a_value_is_told_if_it_is_within_the_share_of_a_bound(place, share):
+def test_a_value_within_the_share_of_a_bound_is_reported(place, share):
     found = at_edges({"x": 10 ** (-5 + 4 * place)}, {"x": _Space(1e-5, 1e-1)}, share)
     if abs(min(place, 1 - place) - share) > 1e-9:
         assert bool(found) == (min(place, 1 - place) < share)
@@ -143,7 +143,7 @@ def test_the_plateau_of_a_learning_rate_by_hand():
     assert found.share == pytest.approx(found.decades / 4)
 
 
-def test_the_curve_goes_through_the_best_trial_of_each_bin():
+def test_the_curve_joins_the_best_trial_of_each_bin():
     rates = np.repeat([1e-4, 1e-3, 1e-2], 6) * np.tile([1.0, 1.1, 1.2, 1.3, 1.4, 1.5], 3)
     values = np.tile([0.1, 0.2, 0.9, 0.3, 0.1, 0.5], 3) + np.repeat([0.0, 0.01, 0.002], 6)
     found = learning_rate_sensitivity(rates, values, 1e-4, 1e-1)
@@ -182,6 +182,6 @@ def test_the_plateau_follows_the_units_of_rate_and_score(trials, tolerance):
         ([1e-3], [0.9], 0.0, "within the searched range"),
     ],
 )
-def test_what_has_no_sensitivity_is_an_error(rates, values, low, message):
+def test_invalid_trials_have_no_sensitivity(rates, values, low, message):
     with pytest.raises(ValueError, match=message):
         learning_rate_sensitivity(rates, values, low, 1e-1)

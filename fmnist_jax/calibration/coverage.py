@@ -26,12 +26,12 @@ from fmnist_jax.calibration.simulation import (
     time_of,
 )
 from fmnist_jax.compare.statistics import intervals
-from fmnist_jax.compare.statistics.estimates import iqm_of
+from fmnist_jax.compare.statistics.estimates import Estimate, iqm_of
 from fmnist_jax.compare.statistics.hypothesis_tests import detectable_effect_size, minimum_detectable_effect
 from fmnist_jax.compare.statistics.intervals import Interval
 from fmnist_jax.compare.statistics.probability_of_improvement import newcombe, wins
 from fmnist_jax.compare.statistics.survival import kaplan_meier, restricted_mean
-from fmnist_jax.compare.statistics.tuning import best_of_k, jackknife_band
+from fmnist_jax.compare.statistics.tuning import jackknife_band
 
 BOOTSTRAP = ("BCa", "percentile")
 _MAX_VALUES = 2**24  # resampled at a time: 128 MiB
@@ -39,16 +39,6 @@ _SLOW = 0.1
 _TRIALS = 20
 _TEST_SET = 10_000
 _ACCURACY = 0.91
-_CENTERS = (
-    ("mean", lambda noise: noise.mean, np.mean, {"t": intervals.student_t}),
-    (
-        "median",
-        lambda noise: noise.median,
-        np.median,
-        {"order-statistics": intervals.order_statistics, "price-bonett": intervals.price_bonett},
-    ),
-    ("IQM", lambda noise: noise.iqm, iqm_of, {"trimmed-t": intervals.trimmed_t}),
-)
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 
@@ -57,23 +47,16 @@ def cells() -> Iterator[Cell]:
     """Yields the cells of the section."""
     for noise, n in itertools.product(NOISES, SEEDS):
         yield from _centers(noise, n)
-        yield from _differences(noise, n)
-        for quantity, shared in (("P(A > B) = 0.5, seeds apart", 0.0), ("P(A > B) = 0.5", SHARED)):
-            yield _cell(quantity, "newcombe", noise.name, n, _SLOW, _improvement(noise, n, shared, 0.0, _newcombe))
-            resampled = in_batches(_improvement(noise, n, shared, 0.0, _percentile), 50)
-            yield _cell(quantity, "percentile", noise.name, n, _SLOW / 2, resampled)
+        yield from _improvements(noise, n)
         yield _cell("restricted mean time", "greenwood-t", noise.name, n, _SLOW, _restricted_mean(noise, n))
-        for quantity, early in (
-            ("share of runs at target", False),
-            ("share of runs at target, some stopped early", True),
-        ):
+        for early in (False, True):
+            quantity = f"share of runs at target{', some stopped early' * early}"
             yield _cell(quantity, "kaplan-meier, wilson", noise.name, n, _SLOW, _share_reached(noise, n, early))
     for n in SEEDS:
-        yield from _clear_improvements(n)
         yield _cell("minimum detectable difference", "noncentral t", NORMAL.name, n, _SLOW, _detectable(n))
-    for noise, k, method in itertools.product(NOISES, (1, 3, 5, 10, 15), ("jackknife", "percentile")):
-        simulate = in_batches(_expected_best(noise, k, method), 100)
-        yield _cell(f"expected best of {k} trials", method, noise.name, _TRIALS, _SLOW / 2, simulate)
+    for noise, k in itertools.product(NOISES, (1, 3, 5, 10, 15)):
+        simulate = in_batches(_expected_best(noise, k), 100)
+        yield _cell(f"expected best of {k} trials", "jackknife", noise.name, _TRIALS, _SLOW / 2, simulate)
     yield _cell("accuracy on other test sets", "wilson", "binomial", _TEST_SET, 1.0, _test_sets)
 
 
@@ -111,13 +94,6 @@ def bootstrap(
     return Interval(np.where(defined, low, ends[0]), np.where(defined, high, ends[1]))
 
 
-def percentile_band(ordered: np.ndarray, level: float = LEVEL, resamples: int = 2000) -> Interval:
-    """Returns the bootstrap band `(..., trials)` of the expected best, from ascending scores `(..., n)`."""
-    n = ordered.shape[-1]
-    drawn = np.sort(np.random.default_rng(0).integers(0, n, (resamples, n)), axis=-1)
-    return Interval(*np.quantile(best_of_k(ordered[..., drawn]), [(1 - level) / 2, (1 + level) / 2], axis=-2))
-
-
 def _cell(quantity: str, method: str, noise: str, n: int, share: float, simulate: Simulation) -> Cell:
     return Cell("coverage", quantity, method, noise, n, LEVEL, share, simulate)
 
@@ -130,58 +106,54 @@ def _covered(draw: Draw, interval: Callable[[np.ndarray], Interval], truth: floa
     return simulate
 
 
-def _bootstrapped(draw: Draw, statistic: Callable[..., np.ndarray], method: str, truth: float) -> Simulation:
-    return _covered(draw, lambda values: bootstrap((values,), statistic, method), truth)
-
-
 def _centers(noise: Noise, n: int) -> Iterator[Cell]:
-    """The intervals of the mean, the median and the interquartile mean."""
+    """The mean, median and interquartile mean of an arm, and the paired difference of two arms of equal mean."""
 
-    def draw(rng: np.random.Generator, studies: int) -> np.ndarray:
+    def scores(rng: np.random.Generator, studies: int) -> np.ndarray:
         return noise.draw(rng, studies, n)
 
-    for quantity, truth_of, statistic, methods in _CENTERS:
-        truth = truth_of(noise)
+    def differences(rng: np.random.Generator, studies: int) -> np.ndarray:
+        a, b = np.moveaxis(draw_arms(noise, rng, studies, 2, n), 1, 0)
+        return a - b
+
+    between = {"order-statistics": intervals.order_statistics, "price-bonett": intervals.price_bonett}
+    for quantity, draw, truth, statistic, methods in (
+        ("mean", scores, noise.mean, np.mean, {"t": intervals.student_t}),
+        ("median", scores, noise.median, np.median, between),
+        ("IQM", scores, noise.iqm, iqm_of, {"trimmed-t": intervals.trimmed_t}),
+        ("paired difference", differences, 0.0, np.mean, {"t": intervals.student_t}),
+    ):
         for method, interval in methods.items():
             yield _cell(quantity, method, noise.name, n, 1.0, _covered(draw, partial(interval, level=LEVEL), truth))
         for method in BOOTSTRAP:
-            yield _cell(quantity, method, noise.name, n, _SLOW, _bootstrapped(draw, statistic, method, truth))
+            resampled = partial(_bootstrap_of_one, statistic=statistic, method=method)
+            yield _cell(quantity, method, noise.name, n, _SLOW, _covered(draw, resampled, truth))
 
 
-def _differences(noise: Noise, n: int) -> Iterator[Cell]:
-    """The paired difference of two arms without a difference."""
-
-    def draw(rng: np.random.Generator, studies: int) -> np.ndarray:
-        scores = draw_arms(noise, rng, studies, 2, n)
-        return scores[:, 0] - scores[:, 1]
-
-    student = _covered(draw, partial(intervals.student_t, level=LEVEL), 0.0)
-    yield _cell("paired difference", "t", noise.name, n, 1.0, student)
-    for method in BOOTSTRAP:
-        yield _cell("paired difference", method, noise.name, n, _SLOW, _bootstrapped(draw, np.mean, method, 0.0))
+def _bootstrap_of_one(values: np.ndarray, statistic: Callable[..., np.ndarray], method: str) -> Interval:
+    return bootstrap((values,), statistic, method)
 
 
-def _clear_improvements(n: int) -> Iterator[Cell]:
-    """P(A > B) = 0.9, where A is clearly better."""
-    shift = math.sqrt(2) * stats.norm.ppf(0.9)
+def _improvements(noise: Noise, n: int) -> Iterator[Cell]:
+    """P(A > B) of arms without a difference and, under normal noise, where A is clearly better."""
+    for quantity, shared in (("P(A > B) = 0.5, seeds apart", 0.0), ("P(A > B) = 0.5", SHARED)):
+        yield _cell(quantity, "newcombe", noise.name, n, _SLOW, _improvement(noise, n, shared, 0.5, _newcombe))
+        resampled = in_batches(_improvement(noise, n, shared, 0.5, _percentile), 50)
+        yield _cell(quantity, "percentile", noise.name, n, _SLOW / 2, resampled)
     for quantity, method, shared, interval in (
         ("P(A > B) = 0.9, seeds apart", "newcombe", 0.0, _newcombe),
         ("P(A > B) = 0.9", "newcombe", SHARED, _newcombe),
         ("P(A > B) = 0.9", "percentile", SHARED, _percentile),
     ):
-        simulate = in_batches(_improvement(NORMAL, n, shared, shift, interval, 0.9), 50)
-        yield _cell(quantity, method, NORMAL.name, n, _SLOW / 2, simulate)
+        if noise is NORMAL:
+            simulate = in_batches(_improvement(noise, n, shared, 0.9, interval), 50)
+            yield _cell(quantity, method, noise.name, n, _SLOW / 2, simulate)
 
 
 def _improvement(
-    noise: Noise,
-    n: int,
-    shared: float,
-    shift: float,
-    interval: Callable[[np.ndarray], Interval],
-    truth: float = 0.5,
+    noise: Noise, n: int, shared: float, truth: float, interval: Callable[[np.ndarray], Interval]
 ) -> Simulation:
-    """P(A > B) of two arms, A shifted above B."""
+    shift = math.sqrt(2) * stats.norm.ppf(truth)
 
     def draw(rng: np.random.Generator, studies: int) -> np.ndarray:
         return draw_arms(noise, rng, studies, 2, n, shared) + np.array([[shift], [0.0]])
@@ -200,12 +172,7 @@ def _percentile(scores: np.ndarray) -> Interval:
 
 def _restricted_mean(noise: Noise, n: int) -> Simulation:
     truth, horizon = noise.restricted_mean, noise.horizon
-
-    def simulate(rng: np.random.Generator, studies: int) -> np.ndarray:
-        found = [restricted_mean(draw_times(noise, rng, n), horizon, LEVEL) for _ in range(studies)]
-        return np.array([estimate.low <= truth <= estimate.high for estimate in found])
-
-    return simulate
+    return _each_covers(lambda rng: restricted_mean(draw_times(noise, rng, n), horizon, LEVEL), truth)
 
 
 def _share_reached(noise: Noise, n: int, early: bool) -> Simulation:
@@ -222,22 +189,23 @@ def _share_reached(noise: Noise, n: int, early: bool) -> Simulation:
 
 def _detectable(n: int) -> Simulation:
     truth = detectable_effect_size(n)
-
-    def simulate(rng: np.random.Generator, studies: int) -> np.ndarray:
-        found = [minimum_detectable_effect(row) for row in NORMAL.draw(rng, studies, n)]
-        return np.array([estimate.low <= truth <= estimate.high for estimate in found])
-
-    return simulate
+    return _each_covers(lambda rng: minimum_detectable_effect(NORMAL.draw(rng, n)), truth)
 
 
-def _expected_best(noise: Noise, k: int, method: str) -> Simulation:
+def _each_covers(estimate: Callable[[np.random.Generator], Estimate], truth: float) -> Simulation:
+    def covers(rng: np.random.Generator) -> bool:
+        found = estimate(rng)
+        return found.low <= truth <= found.high
+
+    return lambda rng, studies: np.array([covers(rng) for _ in range(studies)])
+
+
+def _expected_best(noise: Noise, k: int) -> Simulation:
     def interval(ordered: np.ndarray) -> Interval:
-        low, high = percentile_band(ordered) if method == "percentile" else jackknife_band(ordered, None, LEVEL)
+        low, high = jackknife_band(ordered, None, LEVEL)
         return Interval(low[..., k - 1], high[..., k - 1])
 
-    return _covered(
-        lambda rng, studies: np.sort(noise.draw(rng, studies, _TRIALS), axis=-1), interval, noise.best_of(k)
-    )
+    return _covered(lambda rng, studies: np.sort(noise.draw(rng, studies, _TRIALS)), interval, noise.best_of(k))
 
 
 def _test_sets(rng: np.random.Generator, studies: int) -> np.ndarray:
