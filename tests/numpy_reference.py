@@ -1,6 +1,6 @@
 """The networks, their loss and gradients, and Keras's optimizers, from their definitions in NumPy float64.
 
-Independent of everything in the package: no JAX, no automatic differentiation, other lowerings.
+Independent of everything in the package: no JAX, no automatic differentiation, other algorithms.
 """
 
 from __future__ import annotations

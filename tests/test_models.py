@@ -118,7 +118,7 @@ def registered(monkeypatch):
 def test_a_network_of_other_outputs_is_refused(registered):
     @models.register("flat", "images, flat")
     class Flat(nnx.Module):
-        def __init__(self, *, style, rngs):
+        def __init__(self, *, compute, rngs):
             pass
 
         def __call__(self, x, *, train=False, rngs=None):

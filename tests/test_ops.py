@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fmnist_jax.ops import chunks, conv2d, conv_general_dilated, conv_relu_pool, winograd
-from fmnist_jax.ops.fourier import Spectrum
-from fmnist_jax.ops.lowering import choose
+from fmnist_jax.ops.conv_algorithm import choose
+from fmnist_jax.ops.fft_conv import FFTConvPlan
 
 shapes = st.fixed_dictionaries(
     {
@@ -58,11 +58,11 @@ def _assert_same(ours, reference):
 
 
 OURS = ["patches", "winograd", "fourier"]
-lowerings = st.sampled_from(OURS)
+algorithms = st.sampled_from(OURS)
 
 
 @settings(max_examples=20, deadline=None)
-@given(shapes, lowerings)
+@given(shapes, algorithms)
 def test_conv2d_agrees_with_xla(shape, algorithm):
     x, kernel, _ = _arrays(shape, integers=False)
     ours, reference = (
@@ -73,7 +73,7 @@ def test_conv2d_agrees_with_xla(shape, algorithm):
 
 
 @settings(max_examples=20, deadline=None)
-@given(shapes, lowerings, st.booleans())
+@given(shapes, algorithms, st.booleans())
 def test_conv_relu_pool_agrees_with_xla_also_at_ties(shape, algorithm, integers):
     # Transforms may round equal values apart, and the gradient goes to the larger one.
     arrays = _arrays(shape, integers and algorithm == "patches")
@@ -231,7 +231,7 @@ def test_auto_is_chosen_by_backend_and_shape(monkeypatch):
     def chosen(algorithm, taps, fan_in, *, size=14, batch=128, strides=(1, 1), dtype=jnp.float32):
         kernel = jax.ShapeDtypeStruct((taps, taps, fan_in, 2 * fan_in), dtype)
         out = size - taps + 1
-        return choose(algorithm, kernel, strides, Spectrum((size, size), (0, 0), (taps, taps), (out, out)), batch)
+        return choose(algorithm, kernel, strides, FFTConvPlan((size, size), (0, 0), (taps, taps), (out, out)), batch)
 
     monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     assert chosen("xla", 3, 32) == "xla"
@@ -253,7 +253,7 @@ def test_auto_is_chosen_by_backend_and_shape(monkeypatch):
 
 @pytest.mark.parametrize("algorithm", ["xla", *OURS])
 @pytest.mark.parametrize("window", [3, 5])
-def test_lowerings_work_under_vmap_over_kernels(algorithm, window):
+def test_algorithms_work_under_vmap_over_kernels(algorithm, window):
     shape = {"batch": 2, "size": (10, 10), "window": (window, window), "channels": (2, 4), "seed": 0}
     x, kernel, bias = _arrays(shape, integers=False)
     kernels = jnp.stack([kernel, -kernel])

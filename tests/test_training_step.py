@@ -45,8 +45,8 @@ class _RecordingDropout(nnx.Dropout):
 
 
 @models.register("model3-recording", "model3, which keeps its dropout masks")
-def _recording(*, style, rngs):
-    model = KerasCNN(third=128, hidden=256, compute=style, rngs=rngs)
+def _recording(*, compute, rngs):
+    model = KerasCNN(third=128, hidden=256, compute=compute, rngs=rngs)
     model.dropout = _RecordingDropout()
     return model
 

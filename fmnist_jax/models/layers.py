@@ -10,8 +10,7 @@ from flax import nnx
 
 from fmnist_jax import ops
 from fmnist_jax.models.initializers import Initializers
-from fmnist_jax.ops.convolution import Padding
-from fmnist_jax.ops.lowering import ConvAlgorithm
+from fmnist_jax.ops.conv_algorithm import ConvAlgorithm, Padding
 
 
 @dataclasses.dataclass(frozen=True)

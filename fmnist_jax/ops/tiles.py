@@ -1,7 +1,4 @@
-"""Linear maps of the tiles of images: the pixels of each to places of its transform, and back.
-
-A map is one of the rows and one of the columns, each a matrix, worked through one after the other.
-"""
+"""Linear transforms of the tiles of images along both axes: the forward transform and its transpose."""
 
 from __future__ import annotations
 
@@ -14,98 +11,102 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fmnist_jax.ops.fence import fenced
+from fmnist_jax.ops.chunks import no_fusion
 from fmnist_jax.ops.patches import Pair
 
 
-def taken_apart(x: jax.Array, weights: Sequence[np.ndarray], steps: Pair, count: Pair) -> jax.Array:
-    """Transforms the tiles of `x[batch, height, width, channels]` to `[places, batch * tiles, channels]`.
+def forward_transform(x: jax.Array, matrices: Sequence[np.ndarray], strides: Pair, count: Pair) -> jax.Array:
+    """Transforms the tiles of `x[batch, height, width, channels]` to `[coefficients, batch * tiles, channels]`.
 
     **Arguments:**
 
-    - `weights`: `[places, pixels]` of each axis; `steps`: pixels from one tile to the next; `count`: how many tiles.
+    - `matrices`: `[coefficients, pixels]` of each axis.
+    - `strides`: pixels from one tile to the next; `count`: number of tiles; both down and across.
     """
-    above, beside = weights
+    vertical, horizontal = matrices
 
-    def down(x: jax.Array) -> jax.Array:
-        rows = [_every(x, i, steps[0], count[0], axis=1) for i in range(above.shape[1])]
-        return _mixed(above, rows, axis=2)
+    def transform_columns(x: jax.Array) -> jax.Array:
+        rows = [_strided(x, i, strides[0], count[0], axis=1) for i in range(vertical.shape[1])]
+        return _linear_combinations(vertical, rows, axis=2)
 
-    def across(lines: jax.Array) -> jax.Array:
-        lines = jnp.moveaxis(lines, 2, 0)  # [places, batch, tiles, width, channels]
-        columns = [_every(lines, j, steps[1], count[1], axis=3) for j in range(beside.shape[1])]
-        return _mixed(beside, columns, axis=1)
+    def transform_rows(x: jax.Array) -> jax.Array:
+        x = jnp.moveaxis(x, 2, 0)  # [coefficients, batch, tiles, width, channels]
+        columns = [_strided(x, j, strides[1], count[1], axis=3) for j in range(horizontal.shape[1])]
+        return _linear_combinations(horizontal, columns, axis=1)
 
-    return fenced(across, fenced(down, x)).reshape(len(above) * len(beside), -1, x.shape[-1])
+    coefficients = no_fusion(transform_rows, no_fusion(transform_columns, x))
+    return coefficients.reshape(len(vertical) * len(horizontal), -1, x.shape[-1])
 
 
-def put_together(places: jax.Array, weights: Sequence[np.ndarray], steps: Pair, count: Pair) -> jax.Array:
-    """Transforms `[places, batch * tiles, channels]` to the tiles of an image, added up where they overlap.
+def inverse_transform(coefficients: jax.Array, matrices: Sequence[np.ndarray], strides: Pair, count: Pair) -> jax.Array:
+    """Transforms `[coefficients, batch * tiles, channels]` to tiles and adds up where they overlap.
 
     **Arguments:**
 
-    - `weights`: `[pixels, places]` of each axis; `steps`, `count`: as of `taken_apart`, whose transpose this is.
+    - `matrices`: `[pixels, coefficients]` of each axis.
+    - `strides`, `count`: as in `forward_transform`, whose transpose this is for transposed matrices.
 
-    **Returns:** `[batch, height, width, channels]`, each side a multiple of its step.
+    **Returns:** `[batch, height, width, channels]`, each side a multiple of its stride.
     """
-    above, beside = weights
-    whole = places.reshape(above.shape[1], beside.shape[1], -1, *count, places.shape[-1])
-    rows = _overlapped(above, whole, steps[0])  # [places, batch, height, tiles, channels]
-    return _overlapped(beside, rows, steps[1])
+    vertical, horizontal = matrices
+    shape = (vertical.shape[1], horizontal.shape[1], -1, *count, coefficients.shape[-1])
+    rows = _overlap_add(vertical, coefficients.reshape(shape), strides[0])  # [coefficients, batch, height, tiles, ...]
+    return _overlap_add(horizontal, rows, strides[1])
 
 
-def multiplications(places: Pair, pixels: Pair, count: Pair, size: Pair) -> int:
-    """Returns how many `taken_apart` takes for one channel of an image of some size.
+def multiplications(coefficients: Pair, pixels: Pair, count: Pair, size: Pair) -> int:
+    """Returns the number of multiplications of `forward_transform` for one channel of an image of `size` pixels.
 
-    With each pair the other way round, how many `put_together` takes, whose image is of that size.
+    With each pair reversed, that of `inverse_transform`, whose result has `size` pixels.
     """
-    lines = count[0] * places[0]
-    return lines * (pixels[0] * size[1] + count[1] * places[1] * pixels[1])
+    lines = count[0] * coefficients[0]
+    return lines * (pixels[0] * size[1] + count[1] * coefficients[1] * pixels[1])
 
 
-def _overlapped(weights: np.ndarray, places: jax.Array, step: int) -> jax.Array:
-    """Transforms the tiles along an axis, one beginning every `step` pixels, and adds them up where they overlap.
+def _overlap_add(matrix: np.ndarray, x: jax.Array, stride: int) -> jax.Array:
+    """Transforms the tiles along an axis, one every `stride` pixels, and adds up where they overlap.
 
     **Arguments:**
 
-    - `weights`: `[pixels, places]`; `places`: `[places, A, B, tiles, ...]`.
+    - `matrix`: `[pixels, coefficients]`; `x`: `[coefficients, A, B, tiles, ...]`.
 
-    **Returns:** `[A, B, pixels, ...]`, a multiple of `step` of them.
+    **Returns:** `[A, B, pixels, ...]`, padded to a multiple of `stride`.
     """
-    count = places.shape[3]
-    most = -(-len(weights) // step)
-    filled = np.concatenate([weights, np.zeros((most * step - len(weights), weights.shape[1]))])
+    count = x.shape[3]
+    blocks_per_tile = -(-len(matrix) // stride)
+    padded = np.concatenate([matrix, np.zeros((blocks_per_tile * stride - len(matrix), matrix.shape[1]))])
 
-    def tiles(block: int) -> list[int]:
-        """Returns how many blocks of `step` pixels before this one those tiles begin that reach it."""
-        return [before for before in range(most) if 0 <= block - before < count]
+    def offsets(block: int) -> list[int]:
+        """Returns how many blocks of `stride` pixels earlier the tiles begin that cover this block."""
+        return [offset for offset in range(blocks_per_tile) if 0 <= block - offset < count]
 
-    def run(befores: Sequence[int], blocks: Sequence[int]) -> jax.Array:
-        """Works out successive blocks that are reached alike."""
+    def run(offsets: Sequence[int], blocks: Sequence[int]) -> jax.Array:
+        """Computes successive blocks that are covered by tiles at the same offsets."""
         first, last = blocks[0], blocks[-1]
-        parts = np.hstack([filled[before * step : (before + 1) * step] for before in befores])
+        weights = np.hstack([padded[offset * stride : (offset + 1) * stride] for offset in offsets])
 
-        def added_up(places: jax.Array) -> jax.Array:
-            taken = [lax.slice_in_dim(places, first - before, last - before + 1, axis=3) for before in befores]
-            return _mixed(parts, [term for terms in taken for term in terms], axis=3)
+        def add(x: jax.Array) -> jax.Array:
+            tiles = [lax.slice_in_dim(x, first - offset, last - offset + 1, axis=3) for offset in offsets]
+            return _linear_combinations(weights, [term for terms in tiles for term in terms], axis=3)
 
-        return fenced(added_up, places)
+        return no_fusion(add, x)
 
-    # To fill up with zeros what no tile reaches would take longer than all the rest.
-    runs = [run(befores, list(blocks)) for befores, blocks in itertools.groupby(range(count + most - 1), tiles)]
+    # One run for each set of offsets: padding with zeros where no tile reaches would take longer than all the rest.
+    blocks = range(count + blocks_per_tile - 1)
+    runs = [run(key, list(group)) for key, group in itertools.groupby(blocks, offsets)]
     pixels = jnp.concatenate(runs, axis=2)
     return pixels.reshape(*pixels.shape[:2], -1, *pixels.shape[4:])
 
 
-def _every(x: jax.Array, start: int, step: int, count: int, axis: int) -> jax.Array:
-    """Takes `count` entries along an axis, beginning at `start` and `step` apart."""
-    return lax.slice_in_dim(x, start, start + step * (count - 1) + 1, step, axis)
+def _strided(x: jax.Array, start: int, stride: int, count: int, axis: int) -> jax.Array:
+    """Returns `count` entries along an axis from `start` on, `stride` apart."""
+    return lax.slice_in_dim(x, start, start + stride * (count - 1) + 1, stride, axis)
 
 
-def _mixed(weights: np.ndarray, terms: Sequence[jax.Array], axis: int) -> jax.Array:
-    """Adds up `terms` by each row of `weights[rows, terms]`; the sums are stacked along a new axis.
+def _linear_combinations(weights: np.ndarray, terms: Sequence[jax.Array], axis: int) -> jax.Array:
+    """Sums `terms` with each row of `weights[rows, terms]`, the sums stacked along a new axis.
 
-    All of them are one elementwise computation: a term is read for every row while the fastest cache holds it.
+    They form one elementwise computation: each term is read for all rows while it is in the fastest cache.
     """
     shape = [1] * (terms[0].ndim + 1)
     shape[axis] = len(weights)

@@ -1,12 +1,12 @@
-"""Winograd's minimal filtering: a convolution of stride 1 in fewer multiplications, tile by tile.
+"""Winograd convolution: a convolution of stride 1 in fewer multiplications, tile by tile.
 
-The output is cut into tiles of `m x m` pixels, each of which depends on an input tile of `m + r - 1` pixels a side for
-a kernel of `r x r`. Transforms of additions turn the tile's convolution into `(m + r - 1)^2` products instead of
+The output is split into tiles of `m x m` pixels, each of which depends on an input tile of `m + r - 1` pixels a side
+for a kernel of `r x r`. Transforms of additions turn the tile's convolution into `(m + r - 1)^2` products instead of
 `(m r)^2`: 16 instead of 36 for 2x2 tiles and a 3x3 kernel. Over all tiles and channels each of these products is one
 matrix product. The result is that of the convolution up to rounding (Lavin & Gray 2016, "Fast Algorithms for
 Convolutional Neural Networks", sections 3 and 4; the matrices are Toom and Cook's).
 
-Transformed tiles are one array `[places, batch * tiles, channels]`, so that their products are a single batched one.
+The transformed tiles are one array `[coefficients, batch * tiles, channels]`: one batched matrix product for all.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fmnist_jax.ops import patches, tiles
+from fmnist_jax.ops import chunks, patches, tiles
 from fmnist_jax.ops.patches import Pair
 
-# Small and balanced, so that the transforms round little; infinity is a further point.
+# Interpolation points, small and balanced so that the transforms round little; infinity is a further point.
 _POINTS = (*map(Fraction, (0, 1, -1, 2, -2)), Fraction(1, 2), Fraction(-1, 2))
-# Of an input tile; as many points as there are allow.
-_LARGEST_TILE = len(_POINTS) + 1
-# Of the matrix product of a place. Fewer are slower; with more, transformed tiles leave the cache.
+# Side of an input tile, limited by the number of points.
+_MAX_TILE = len(_POINTS) + 1
+# Rows of each coefficient's matrix product. Fewer are slower; with more, transformed tiles leave the cache.
 _ROWS = 200
 
 
@@ -62,125 +62,131 @@ def _floats(rows: Iterable[Iterable[Fraction | int]]) -> np.ndarray:
     return np.array([[float(value) for value in row] for row in rows])
 
 
-class Kernel(NamedTuple):
-    """A transformed kernel, `plain[places, in, out]` and `turned[places, out, in]`, for the gradient of the inputs."""
+class TransformedKernel(NamedTuple):
+    """`kernel[coefficients, in, out]` and its transpose `[coefficients, out, in]`, for the gradient of the input."""
 
-    plain: jax.Array
-    turned: jax.Array
+    kernel: jax.Array
+    transposed: jax.Array
 
 
 @dataclasses.dataclass(frozen=True)
-class Tiling:
-    """How the output of a convolution is cut into tiles; each pair is of the vertical and the horizontal axis.
+class WinogradPlan(chunks.ChunkedPlan):
+    """How a convolution's output is split into tiles; each pair is of the vertical and the horizontal axis.
 
     **Attributes:**
 
-    - `tile`: output pixels of a tile; `taps`: of the kernel; `count`: how many tiles there are.
+    - `tile`: output pixels of a tile; `taps`: of the kernel; `count`: number of tiles.
+    - `before`: zeros before the images; `pool`: side of the pooling windows, of which a tile holds whole ones, or 1.
     """
 
     tile: Pair
     taps: Pair
     count: Pair
+    before: Pair
+    pool: int
 
     @classmethod
-    def of(cls, out: Pair, taps: Pair, multiple: int = 1) -> Tiling:
-        """Returns the tiling of `out` pixels, down and across, that takes the fewest products.
+    def of(cls, out: Pair, taps: Pair, before: Pair = (0, 0), pool: int = 1) -> WinogradPlan:
+        """Returns the plan for `out` pixels, down and across, that takes the fewest products.
 
-        Tiles have a multiple of `multiple` pixels a side. They are no larger than the kernel, or than `multiple`: the
-        transforms of larger ones cost more than the products that they save.
+        Tiles have a multiple of `pool` pixels a side. They are no larger than the kernel or `pool`: the transforms of
+        larger ones cost more than the products they save.
         """
 
         def side(n: int, r: int) -> int:
-            most = min(max(r, multiple), _LARGEST_TILE - r + 1)
-            return min(range(multiple, most + 1, multiple), key=lambda m: -(-n // m) * (m + r - 1))
+            largest = min(max(r, pool), _MAX_TILE - r + 1)
+            return min(range(pool, largest + 1, pool), key=lambda m: -(-n // m) * (m + r - 1))
 
         tile = tuple(map(side, out, taps))
-        return cls(tile, taps, tuple(-(-n // m) for n, m in zip(out, tile, strict=True)))
+        return cls(tile, taps, tuple(-(-n // m) for n, m in zip(out, tile, strict=True)), before, pool)
 
     @property
-    def size(self) -> Pair:
+    def input_tile(self) -> Pair:
         """Pixels of an input tile."""
         return tuple(m + r - 1 for m, r in zip(self.tile, self.taps, strict=True))
 
     @property
-    def whole(self) -> Pair:
-        """Output pixels that the tiles have together."""
+    def out(self) -> Pair:
+        """Output pixels of all tiles: those asked for or more."""
         return tuple(m * n for m, n in zip(self.tile, self.count, strict=True))
 
     @property
-    def covered(self) -> Pair:
+    def size(self) -> Pair:
         """Input pixels that the tiles cover."""
-        return tuple(n + r - 1 for n, r in zip(self.whole, self.taps, strict=True))
+        return tuple(n + r - 1 for n, r in zip(self.out, self.taps, strict=True))
 
     @property
-    def most(self) -> int:
-        """How many examples to take at a time, at most."""
-        return max(1, _ROWS // math.prod(self.count))
+    def num_products(self) -> int:
+        """Products per example, input channel and output channel."""
+        return math.prod(self.input_tile) * math.prod(self.count)
 
     @property
-    def products(self) -> int:
-        """Of a number of an input channel with one of the kernel, for one example."""
-        return math.prod(self.size) * math.prod(self.count)
+    def kernel_coefficients(self) -> int:
+        """Numbers of the transformed kernel per input and output channel."""
+        return 2 * math.prod(self.input_tile)  # the kernel and its transpose
 
-    def transforms(self, fan_in: int, fan_out: int) -> int:
+    def transform_multiplications(self, fan_in: int, fan_out: int) -> int:
         """Returns how many multiplications the transforms of one example take."""
-        inputs = tiles.multiplications(self.size, self.size, self.count, self.covered)
-        outputs = tiles.multiplications(self.size[::-1], self.tile[::-1], self.count[::-1], self.whole[::-1])
+        inputs = tiles.multiplications(self.input_tile, self.input_tile, self.count, self.size)
+        outputs = tiles.multiplications(self.input_tile[::-1], self.tile[::-1], self.count[::-1], self.out[::-1])
         return fan_in * inputs + fan_out * outputs
 
-    @property
-    def kernel_numbers(self) -> int:
-        """Of the transformed kernel, for an input and an output channel."""
-        return 2 * math.prod(self.size)  # plain and turned
-
-    def kernel(self, kernel: jax.Array) -> Kernel:
+    def transform_kernel(self, kernel: jax.Array) -> TransformedKernel:
         """Transforms `[*taps, in, out]`."""
-        transformed = jnp.einsum("ka,lb,ab...->kl...", *self._taps(kernel.dtype), kernel)
-        plain = transformed.reshape(-1, *kernel.shape[2:])
-        return Kernel(plain, plain.swapaxes(1, 2))
+        transformed = jnp.einsum("ka,lb,ab...->kl...", *self._kernel_matrices(kernel.dtype), kernel)
+        flat = transformed.reshape(-1, *kernel.shape[2:])
+        return TransformedKernel(flat, flat.swapaxes(1, 2))
 
     def kernel_gradient(self, cotangent: jax.Array) -> jax.Array:
-        """The transpose of `kernel`, for the cotangent of what is `plain`."""
-        places = cotangent.reshape(*self.size, *cotangent.shape[1:])
-        return jnp.einsum("ka,lb,kl...->ab...", *self._taps(cotangent.dtype), places)
+        """The transpose of `transform_kernel`, for the cotangent of its `kernel`."""
+        coefficients = cotangent.reshape(*self.input_tile, *cotangent.shape[1:])
+        return jnp.einsum("ka,lb,kl...->ab...", *self._kernel_matrices(cotangent.dtype), coefficients)
 
-    def inputs(self, x: jax.Array) -> jax.Array:
-        """Transforms the tiles of `x[batch, *covered, in]` to `[places, batch * tiles, in]`."""
-        return tiles.taken_apart(x, [matrix.T for matrix in self._of(2)], self.tile, self.count)
+    def transform_input(self, x: jax.Array) -> jax.Array:
+        """Transforms the tiles of `x[batch, *size, in]` to `[coefficients, batch * tiles, in]`."""
+        return tiles.forward_transform(x, [matrix.T for matrix in self._matrices(2)], self.tile, self.count)
 
-    def input_gradient(self, places: jax.Array) -> jax.Array:
-        """The transpose of `inputs`: adds up, where tiles overlap, to `[batch, *covered, in]`."""
-        # Where there is but one tile, nothing overlaps.
-        steps = tuple(m if n > 1 else whole for m, n, whole in zip(self.tile, self.count, self.size, strict=True))
-        return patches.fitted(tiles.put_together(places, self._of(2), steps, self.count), self.covered)
+    def input_gradient(self, coefficients: jax.Array) -> jax.Array:
+        """The transpose of `transform_input`: overlapping tiles are added up to `[batch, *size, in]`."""
+        # A single tile overlaps with none.
+        strides = tuple(m if n > 1 else side for m, n, side in zip(self.tile, self.count, self.input_tile, strict=True))
+        d_x = tiles.inverse_transform(coefficients, self._matrices(2), strides, self.count)
+        return patches.crop_or_pad(d_x, self.size)
 
-    def outputs(self, places: jax.Array) -> jax.Array:
-        """Transforms products `[places, batch * tiles, out]` to `[batch, *whole, out]`."""
-        return tiles.put_together(places, [matrix.T for matrix in self._of(0)], self.tile, self.count)
+    def transform_output(self, coefficients: jax.Array) -> jax.Array:
+        """Transforms products `[coefficients, batch * tiles, out]` to `[batch, *out, out]`."""
+        return tiles.inverse_transform(coefficients, [m.T for m in self._matrices(0)], self.tile, self.count)
 
     def output_gradient(self, y: jax.Array) -> jax.Array:
-        """The transpose of `outputs`."""
-        return tiles.taken_apart(y, self._of(0), self.tile, self.count)
+        """The transpose of `transform_output`."""
+        return tiles.forward_transform(y, self._matrices(0), self.tile, self.count)
 
-    def _taps(self, dtype: jnp.dtype) -> list[np.ndarray]:
-        return [matrix.astype(dtype) for matrix in self._of(1)]
+    def max_chunk(self, kernel: TransformedKernel) -> int:
+        """Returns how many examples have `_ROWS` tiles."""
+        del kernel
+        return max(1, _ROWS // math.prod(self.count))
 
-    def _of(self, which: int) -> list[np.ndarray]:
+    def forward_chunk(self, x: jax.Array, kernel: TransformedKernel) -> list[jax.Array]:
+        """Returns the window elements for `x[batch, height, width, in]`."""
+        coefficients = self.transform_input(patches.pad_to(x, self.before, self.size))
+        return patches.window_elements(self.transform_output(_products(coefficients, kernel.kernel)), self.pool)
+
+    def backward_chunk(
+        self, x: jax.Array, kernel: TransformedKernel, cotangent: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        coefficients = self.output_gradient(cotangent)
+        inputs = self.transform_input(patches.pad_to(x, self.before, self.size))
+        d_kernel = lax.dot_general(inputs, coefficients, (((1,), (1,)), ((0,), (0,))))
+        d_padded = self.input_gradient(_products(coefficients, kernel.transposed))
+        return patches.pad_to(d_padded, tuple(-n for n in self.before), x.shape[1:3]), d_kernel
+
+    def _kernel_matrices(self, dtype: jnp.dtype) -> list[np.ndarray]:
+        return [matrix.astype(dtype) for matrix in self._matrices(1)]
+
+    def _matrices(self, which: int) -> list[np.ndarray]:
         return [matrices(m, r)[which] for m, r in zip(self.tile, self.taps, strict=True)]
 
 
-def forward(tiling: Tiling, x: jax.Array, kernel: Kernel) -> jax.Array:
-    """Convolves `x[batch, *covered, in]` to `[batch, *whole, out]`."""
-    return tiling.outputs(_products(tiling.inputs(x), kernel.plain))
-
-
-def backward(tiling: Tiling, x: jax.Array, kernel: Kernel, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Returns the cotangents of `x` and of the plain transformed kernel for that of the result."""
-    places = tiling.output_gradient(cotangent)
-    d_kernel = lax.dot_general(tiling.inputs(x), places, (((1,), (1,)), ((0,), (0,))))
-    return tiling.input_gradient(_products(places, kernel.turned)), d_kernel
-
-
 def _products(rows: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Multiplies, for each place, `rows[places, n, from]` with `kernel[places, from, to]`."""
+    """Multiplies, for each coefficient, `rows[coefficients, n, from]` by `kernel[coefficients, from, to]`."""
     return lax.dot_general(rows, kernel, (((2,), (1,)), ((0,), (0,))))
