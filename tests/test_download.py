@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from fmnist_jax.data import download
-from fmnist_jax.data.fashion_mnist import SHA256
+from fmnist_jax.data.download import Remote, registered
+from fmnist_jax.data.fashion_mnist import SHA256, cache_folder, cached
 from fmnist_jax.data.http_stream import Limits
-from fmnist_jax.data.tfds_manager import Remote, registered
 from fmnist_jax.errors import DataError
 
 CONTENTS = {name: name.encode() * 5_000 for name in SHA256}  # five to eight chunks each
-FAST = Limits(patience=0.3)
+FAST = Limits(timeout=0.3)
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -124,7 +124,7 @@ def test_files_come_into_tfds_cache_under_its_names(server, tmp_path):
     assert {name: path.read_bytes() for name, path in found.items()} == CONTENTS
     assert {path.parent for path in found.values()} == {tmp_path / "fashion_mnist"}
     assert not list(tmp_path.rglob("*.tmp.*"))
-    assert download.cached(tmp_path) == found
+    assert cached(tmp_path) == found
 
 
 def test_the_second_time_needs_no_network(server, tmp_path):
@@ -138,29 +138,29 @@ def test_a_file_that_was_deleted_is_downloaded_again(server, tmp_path):
     first = download.fetch(tmp_path, server.remotes())
     next(iter(first.values())).unlink()
     server.requests.clear()
-    assert download.cached(tmp_path) is None
+    assert cached(tmp_path) is None
     assert download.fetch(tmp_path, server.remotes()) == first
     assert len(server.requests) == 1
 
 
-def test_a_line_tells_of_the_download(server, tmp_path, capsys):
+def test_a_line_is_printed_for_the_download(server, tmp_path, capsys):
     download.fetch(tmp_path, server.remotes())
     out, err = capsys.readouterr()
     assert out == ""
     assert err == f"downloading Fashion-MNIST, 0.5 MB, into {tmp_path}\n"
 
 
-def test_tfds_notes_stay_out_of_the_way(server, tmp_path, caplog):
+def test_tfds_log_messages_are_silenced(server, tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         download.fetch(tmp_path, server.remotes())
     assert caplog.text == ""
 
 
 def test_a_slow_server_is_waited_for_as_long_as_it_sends(server, tmp_path):
-    started, limits = time.monotonic(), Limits(patience=0.5)
+    started, limits = time.monotonic(), Limits(timeout=0.5)
     remote = {"slow": server.remotes("slow")[min(CONTENTS)]}
     assert download.fetch(tmp_path, remote, limits)["slow"].read_bytes() == CONTENTS[min(CONTENTS)]
-    assert time.monotonic() - started > 2 * limits.patience
+    assert time.monotonic() - started > 2 * limits.timeout
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_what_fails_is_an_error_within_seconds_and_leaves_nothing(server, tmp_pa
     assert not list(tmp_path.rglob("*.tmp.*"))
 
 
-def test_no_server_is_an_error_and_nothing_else_is_said(tmp_path, capsys, monkeypatch):
+def test_no_server_is_an_error_and_prints_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -201,7 +201,7 @@ def test_no_server_is_an_error_and_nothing_else_is_said(tmp_path, capsys, monkey
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_name_server_that_does_not_answer_is_not_waited_for(tmp_path, monkeypatch):
+def test_a_dns_server_that_does_not_answer_is_not_waited_for(tmp_path, monkeypatch):
     released = threading.Event()
 
     def look_up(*args: object, **kwargs: object) -> None:
@@ -218,20 +218,20 @@ def test_a_name_server_that_does_not_answer_is_not_waited_for(tmp_path, monkeypa
         released.set()
 
 
-def test_the_deadline_ends_what_is_too_slow(server, tmp_path):
-    limits = Limits(FAST.patience, time.monotonic() + 0.3)
+def test_the_deadline_ends_a_slow_download(server, tmp_path):
+    limits = Limits(FAST.timeout, time.monotonic() + 0.3)
     with pytest.raises(DataError, match="too slow"):
         download.fetch(tmp_path, server.remotes("slow"), limits)
     assert files_in(tmp_path) == []
 
 
-def test_what_was_complete_stays(server, tmp_path):
+def test_complete_files_stay(server, tmp_path):
     first, *rest = sorted(CONTENTS)
     remotes = {name: server.remotes("" if name == first else "cut")[name] for name in CONTENTS}
     with pytest.raises(DataError, match=f"{rest[0]}.gz cannot be downloaded"):
         download.fetch(tmp_path, remotes, FAST)
     assert [path.read_bytes() for path in files_in(tmp_path) if path.suffix == ".gz"] == [CONTENTS[first]]
-    assert download.cached(tmp_path) is None
+    assert cached(tmp_path) is None
     server.requests.clear()
     assert set(download.fetch(tmp_path, server.remotes())) == set(CONTENTS)
     assert len(server.requests) == len(rest)
@@ -253,7 +253,7 @@ def test_a_cache_that_cannot_be_made_is_an_error(server, tmp_path):
         download.fetch(tmp_path / "file" / "downloads", server.remotes())
 
 
-def test_damaged_notes_in_the_cache_are_an_error(server, tmp_path):
+def test_damaged_metadata_in_the_cache_are_an_error(server, tmp_path):
     path = next(iter(download.fetch(tmp_path, server.remotes()).values()))
     path.unlink()
     path.with_name(path.name + ".INFO").write_text("no JSON")
@@ -263,13 +263,13 @@ def test_damaged_notes_in_the_cache_are_an_error(server, tmp_path):
 
 def test_the_cache_is_where_tfds_has_it(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    assert download.cache_folder() == tmp_path / "downloads"
+    assert cache_folder() == tmp_path / "downloads"
     monkeypatch.delenv("TFDS_DATA_DIR")
-    assert download.cache_folder() == Path.home() / "tensorflow_datasets" / "downloads"
+    assert cache_folder() == Path.home() / "tensorflow_datasets" / "downloads"
 
 
 def test_an_empty_cache_holds_nothing(tmp_path):
-    assert download.cached(tmp_path) is None
+    assert cached(tmp_path) is None
 
 
 def test_tfds_has_registered_the_four_files():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from idx_files import lookalike, write
 
-from fmnist_jax.data import fashion_mnist, files, idx
+from fmnist_jax.data import fashion_mnist, raw_files
 from fmnist_jax.errors import DataError
 
 REAL = os.environ.get("FMNIST_DATA_DIR")
@@ -33,11 +33,13 @@ def folder(original: Path, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fashion_mnist, "SHA256", {name: idx.digest(array) for name, array in lookalike().items()})
+    monkeypatch.setattr(
+        fashion_mnist, "SHA256", {name: raw_files.idx_digest(array) for name, array in lookalike().items()}
+    )
 
 
 def read(folder: Path) -> tuple[fashion_mnist.Split, fashion_mnist.Split]:
-    return fashion_mnist.read(files.find(folder, fashion_mnist.SHA256))
+    return fashion_mnist.read(raw_files.find(folder, fashion_mnist.SHA256))
 
 
 @pytest.mark.usefixtures("accepted")
@@ -62,7 +64,7 @@ def test_one_changed_byte_is_an_error(folder, name):
     array.reshape(-1)[-1] = 9 - array.reshape(-1)[-1]
     (folder / name).unlink(missing_ok=True)
     write(folder / f"{name}.gz", array)
-    with pytest.raises(DataError, match=f"{name}.gz .*its SHA-256 is {idx.digest(array)}"):
+    with pytest.raises(DataError, match=f"{name}.gz .*its SHA-256 is {raw_files.idx_digest(array)}"):
         read(folder)
 
 
@@ -136,6 +138,6 @@ def test_the_real_data_set_is_accepted_and_has_its_known_properties():
 
 @needs_real
 def test_the_real_files_are_accepted_unpacked_too(tmp_path):
-    for name, path in files.find(Path(REAL), fashion_mnist.SHA256).items():
-        write(tmp_path / name, idx.read(path))
+    for name, path in raw_files.find(Path(REAL), fashion_mnist.SHA256).items():
+        write(tmp_path / name, raw_files.read_idx(path))
     assert len(read(tmp_path)[0]) == 60_000

@@ -16,7 +16,7 @@ import pytest
 from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageChops, ImageDraw, ImageOps
 
-from fmnist_jax.data import idx
+from fmnist_jax.data import raw_files
 from fmnist_jax.data.images import read_images
 from fmnist_jax.errors import ImageError
 
@@ -105,7 +105,7 @@ def test_any_28x28_comes_back_as_it_is_or_negated(pixels, tmp_path_factory):
 
 @pytest.mark.skipif("FMNIST_DATA_DIR" not in os.environ, reason="needs the real data")
 def test_the_backgrounds_of_the_real_images_are_seen_to_be_dark(tmp_path):
-    images = idx.read(Path(os.environ["FMNIST_DATA_DIR"]) / "t10k-images-idx3-ubyte.gz")
+    images = raw_files.read_idx(Path(os.environ["FMNIST_DATA_DIR"]) / "t10k-images-idx3-ubyte.gz")
     np.save(tmp_path / "dark.npy", images)
     np.save(tmp_path / "light.npy", 255 - images)
     np.testing.assert_array_equal(read_images(tmp_path / "dark.npy"), images)
@@ -281,7 +281,7 @@ def idx_bytes(array):
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_idx_is_taken_as_it_is(pack, on_dark, tmp_path):
+def test_idx_is_returned_unchanged(pack, on_dark, tmp_path):
     images = np.concatenate([on_dark, 255 - on_dark])
     (tmp_path / "images").write_bytes(pack(idx_bytes(images)))
     np.testing.assert_array_equal(read_images(tmp_path / "images"), images)

@@ -18,7 +18,7 @@ from idx_files import lookalike, write
 
 from fmnist_jax import data
 from fmnist_jax.config import schema as config
-from fmnist_jax.data import download, fashion_mnist, idx, kaggle_csv
+from fmnist_jax.data import download, fashion_mnist, kaggle_csv, raw_files
 from fmnist_jax.errors import ConfigError, DataError
 
 REAL = os.environ.get("FMNIST_DATA_DIR")
@@ -48,7 +48,9 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fashion_mnist, "SHA256", {name: idx.digest(array) for name, array in lookalike().items()})
+    monkeypatch.setattr(
+        fashion_mnist, "SHA256", {name: raw_files.idx_digest(array) for name, array in lookalike().items()}
+    )
 
 
 @pytest.fixture
@@ -124,16 +126,24 @@ def test_more_validation_images_than_there_are_is_an_error(original):
         data.load(settings(dir=str(original), val_examples=60_000))
 
 
-def test_a_folder_without_the_files_is_an_error_with_the_way_out(tmp_path):
-    way_out = "set --config.data.dir or FMNIST_DATA_DIR .* unset both to download .* --config.data.name=synthetic"
-    with pytest.raises(DataError, match=way_out):
+def test_a_folder_without_the_files_is_an_error_with_a_hint(tmp_path):
+    hint = "set --config.data.dir or FMNIST_DATA_DIR .* unset both to download .* --config.data.name=synthetic"
+    with pytest.raises(DataError, match=hint):
         data.load(settings(dir=str(tmp_path)))
 
 
-def test_no_network_is_an_error_with_the_way_out():
+def test_no_network_is_an_error_with_a_hint():
     with pytest.raises(
         DataError, match=r"Network is unreachable; set --config.data.dir .*--config.data.name=synthetic"
     ):
+        data.load(settings())
+
+
+def test_a_tfds_that_cannot_be_imported_is_an_error_with_a_hint(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fmnist_jax.data.download", None)
+    monkeypatch.delattr("fmnist_jax.data.download")
+    message = r"tensorflow-datasets, which downloads Fashion-MNIST, cannot be used \(.*\); set --config.data.dir"
+    with pytest.raises(DataError, match=message):
         data.load(settings())
 
 
@@ -147,7 +157,7 @@ def test_the_cache_is_read_without_asking_the_network(cache, name):
 
 @pytest.mark.usefixtures("accepted")
 @pytest.mark.parametrize("name", ["fashion_mnist", "auto"])
-def test_a_damaged_cache_is_an_error_with_the_way_out(cache, name):
+def test_a_damaged_cache_is_an_error_with_a_hint(cache, name):
     path = cache / CACHED.format(fashion_mnist.TEST_LABELS)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(DataError, match=f"{path} is damaged.*; delete that file to have it downloaded again"):
@@ -156,13 +166,13 @@ def test_a_damaged_cache_is_an_error_with_the_way_out(cache, name):
 
 @pytest.mark.usefixtures("accepted")
 @pytest.mark.parametrize("name", ["fashion_mnist", "auto"])
-def test_what_is_not_there_is_downloaded(cache, name, monkeypatch):
+def test_missing_files_are_downloaded(cache, name, monkeypatch):
     missing = cache / CACHED.format(fashion_mnist.TEST_LABELS)
     missing.unlink()
 
     def fetch(folder: Path, limits: object) -> dict[str, Path]:
         write(missing, lookalike()[fashion_mnist.TEST_LABELS])
-        return download.cached(folder)
+        return fashion_mnist.cached(folder)
 
     monkeypatch.setattr(download, "fetch", fetch)
     assert data.load(settings(name=name)).name == "fashion_mnist"
@@ -178,12 +188,12 @@ def test_csv(csv_folder):
     assert not dataset.synthetic
 
 
-def test_csv_without_a_folder_is_an_error_with_the_way_out():
+def test_csv_without_a_folder_is_an_error_with_a_hint():
     with pytest.raises(DataError, match=r"csv needs --config.data.dir or FMNIST_DATA_DIR: .*fashion-mnist_train.csv"):
         data.load(settings(name="csv"))
 
 
-def test_csv_without_a_file_is_an_error_with_the_way_out(csv_folder):
+def test_csv_without_a_file_is_an_error_with_a_hint(csv_folder):
     (csv_folder / kaggle_csv.TEST).unlink()
     with pytest.raises(DataError, match=r"lacks fashion-mnist_test.csv\[.gz\] \(it holds .*\); set --config.data.dir"):
         data.load(settings(name="csv", dir=str(csv_folder)))
@@ -194,7 +204,7 @@ def test_synthetic_is_built_in_and_needs_no_folder(monkeypatch):
     dataset = data.load(settings(name="synthetic"))
     assert dataset.synthetic
     assert dataset.origin == "built in"
-    assert dataset.digests["train-images"] == idx.digest(dataset.train.images)
+    assert dataset.digests["train-images"] == raw_files.idx_digest(dataset.train.images)
     # Of the whole set: results on it can only be compared while it stays the same, byte for byte.
     assert dataset.digests == {
         "train-images": "e12e2444cd890f40dd07f827d4f9dcee190aec2a4af64818300b69edbcb4061c",
@@ -218,7 +228,7 @@ def test_auto_takes_the_csv_files_of_a_folder_without_the_original_ones(csv_fold
         data.load(section)
 
 
-def test_auto_takes_the_synthetic_one_loudly_where_the_real_one_cannot_be_had(capsys):
+def test_auto_takes_the_synthetic_set_with_a_warning_where_the_real_one_is_unavailable(capsys):
     dataset = data.load(settings(name="auto"))
     assert dataset.synthetic
     (line,) = capsys.readouterr().err.splitlines()
@@ -275,9 +285,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 @pytest.mark.skipif(not REAL, reason="needs the real data set: set FMNIST_DATA_DIR")
 def test_the_real_one_comes_through_tfds_registered_checksums(monkeypatch):
-    from fmnist_jax.data import tfds_manager
-
-    files = tfds_manager.registered()
+    files = download.registered()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=REAL)) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
@@ -285,7 +293,7 @@ def test_the_real_one_comes_through_tfds_registered_checksums(monkeypatch):
             name: replace(file, url=f"http://127.0.0.1:{server.server_port}/{name}.gz") for name, file in files.items()
         }
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        monkeypatch.setattr(tfds_manager, "registered", lambda: here)
+        monkeypatch.setattr(download, "registered", lambda: here)
         monkeypatch.setattr(download, "fetch", FETCH)
         dataset = data.load(settings())
         server.shutdown()

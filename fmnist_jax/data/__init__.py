@@ -1,4 +1,4 @@
-"""Data sets: where they come from, their verification, the validation split, and their place on the device."""
+"""Data sets: sources, verification, the validation split, arrays on the device, and image files for prediction."""
 
 from __future__ import annotations
 

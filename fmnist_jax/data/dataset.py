@@ -1,4 +1,4 @@
-"""What every data source returns: three splits of 28x28 grey images with labels, and where they came from."""
+"""A data set, as every source returns it: splits of 28x28 grey images with labels; validation splits."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
+
+from fmnist_jax.errors import DataError
 
 IMAGE_SIZE = 28
 CLASS_NAMES = (
@@ -22,6 +24,10 @@ CLASS_NAMES = (
 )
 NUM_CLASSES = len(CLASS_NAMES)
 SPLITS = ("train", "val", "test")
+
+# A constant, not the run's seed: runs with different seeds are then scored on the same images, and their spread is
+# due to training, not to the split.
+SPLIT_SEED = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,9 +54,9 @@ class Dataset:
     **Attributes:**
 
     - `name`: the source that was used: `"fashion_mnist"`, `"csv"` or `"synthetic"` (never `"auto"`).
-    - `train`, `val`, `test`: the splits. Where no validation examples were asked for, `val` is `test`.
-    - `origin`: where it came from, for people: a folder, a cache, or "built in".
-    - `digests`: what was read, name -> SHA-256 in hex, for the manifest.
+    - `train`, `val`, `test`: the splits. Where no validation examples are held out, `val` is `test`.
+    - `origin`: where it was read from, for display: a folder, a cache, or "built in".
+    - `digests`: SHA-256 in hex of each file or array that was read, by name, for the manifest.
     """
 
     name: str
@@ -67,3 +73,40 @@ class Dataset:
     @property
     def validation_is_test(self) -> bool:
         return self.val is self.test
+
+
+def hold_out(split: Split, val_examples: int, seed: int = SPLIT_SEED) -> tuple[Split, Split]:
+    """Returns `(train, val)`: a random validation set of `val_examples` images, stratified by class, and the rest.
+
+    Class proportions in `val` are those of `split`, rounded by largest remainders, but `train` keeps at least one
+    image of each class where `val_examples` allows it. Both keep the order of `split`.
+
+    **Raises:** `DataError` unless `0 < val_examples < len(split)`.
+    """
+    if not 0 < val_examples < len(split):
+        raise DataError(
+            f"{val_examples} validation examples cannot be held out of {len(split)} training images; set "
+            f"--config.data.val_examples to 0 (validate on the test set) or to at most {len(split) - 1}"
+        )
+    rng = np.random.default_rng(seed)
+    held_out = np.zeros(len(split), bool)
+    for label, count in enumerate(_apportion(np.bincount(split.labels, minlength=NUM_CLASSES), val_examples)):
+        held_out[rng.permutation(np.flatnonzero(split.labels == label))[:count]] = True
+    return _subset(split, ~held_out), _subset(split, held_out)
+
+
+def _apportion(sizes: np.ndarray, total: int) -> np.ndarray:
+    """Divides `total` in proportion to `sizes` by largest remainders, below each size where possible."""
+    counts, remainders = np.divmod(sizes.astype(np.int64) * total, sizes.sum())
+    for _ in range(total - counts.sum()):
+        room = counts < sizes - 1
+        if not room.any():
+            room = counts < sizes
+        largest = np.where(room, remainders, np.iinfo(np.int64).min).argmax()
+        counts[largest] += 1
+        remainders[largest] -= sizes.sum()
+    return counts
+
+
+def _subset(split: Split, mask: np.ndarray) -> Split:
+    return Split(split.images[mask], split.labels[mask])

@@ -1,4 +1,4 @@
-"""The data set on the device: uint8 once, normalised where it is used."""
+"""The data set on the device: uint8, copied once, normalised where it is used."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class DeviceSplit(NamedTuple):
     labels: Array
 
 
-def put(split: Split, where: Sharding | None = None) -> DeviceSplit:
-    """Returns `split` on the devices of `where`, else on JAX's default one; a pytree, an argument for `jit`."""
-    placed = DeviceSplit(jnp.asarray(split.images), jnp.asarray(split.labels, jnp.int32))
-    return placed if where is None else jax.device_put(placed, where)
+def put(split: Split, sharding: Sharding | None = None) -> DeviceSplit:
+    """Returns `split` on the devices of `sharding`, by default on JAX's default device; a pytree, to pass to `jit`."""
+    on_device = DeviceSplit(jnp.asarray(split.images), jnp.asarray(split.labels, jnp.int32))
+    return on_device if sharding is None else jax.device_put(on_device, sharding)
 
 
 def normalise(images: Array) -> Array:
-    """Returns `float32[..., 28, 28, 1]` in [0, 1] of `images`, `uint8[..., 28, 28]`: pixels over 255, one channel."""
+    """Returns `uint8[..., 28, 28]` images as `float32[..., 28, 28, 1]` in [0, 1]: pixels over 255, one channel."""
     return images[..., None].astype(jnp.float32) / 255

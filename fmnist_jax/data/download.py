@@ -1,72 +1,181 @@
-"""Fetches Fashion-MNIST through TFDS's download manager: its registered addresses and checksums, its cache.
+"""Downloads Fashion-MNIST with TFDS's download manager: its registered addresses and checksums, its cache.
 
-TensorFlow is not needed, and TFDS is imported only where something is to be downloaded: that takes a while.
+TensorFlow is not needed. Importing TFDS takes seconds: import this module only to download.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping
+import contextlib
+import dataclasses
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
+from urllib.parse import urlparse
 
+import tensorflow_datasets as tfds
+from absl import logging
+from promise import Promise
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+from tensorflow_datasets.core.download import checksums, downloader
 
-from fmnist_jax.data.fashion_mnist import SHA256
-from fmnist_jax.data.files import expanded
-from fmnist_jax.data.http_stream import Limits
+from fmnist_jax.data.http_stream import Limits, chunks
 from fmnist_jax.errors import DataError
 
-if TYPE_CHECKING:
-    from fmnist_jax.data.tfds_manager import Remote
+_NAME = "fashion_mnist"
 
 
-def cache_folder() -> Path:
-    """Returns TFDS's folder of downloads: `$TFDS_DATA_DIR/downloads`, else `~/tensorflow_datasets/downloads`."""
-    return expanded(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets") / "downloads"
+@dataclasses.dataclass(frozen=True)
+class Remote:
+    """A file to download.
 
+    **Attributes:**
 
-def cached(cache: Path) -> dict[str, Path] | None:
-    """Returns where Fashion-MNIST's files are in `cache`, name without `.gz` -> path; `None` unless all are there.
-
-    TFDS names them `<address><checksum>.gz`. They are not verified.
+    - `url`: its address.
+    - `size`, `sha256`: of the file as it is served, in bytes and in hex.
     """
-    found = {name: sorted((cache / "fashion_mnist").glob(f"*{name}*.gz")) for name in SHA256}
-    return {name: paths[0] for name, paths in found.items()} if all(found.values()) else None
+
+    url: str
+    size: int
+    sha256: str
+
+
+def registered() -> dict[str, Remote]:
+    """Returns Fashion-MNIST's files as TFDS has registered them, by name without `.gz`."""
+    infos = tfds.builder_cls(_NAME).url_infos
+    return {Path(_file_name(url)).stem: Remote(url, int(info.size), info.checksum) for url, info in infos.items()}
 
 
 def fetch(cache: Path, remotes: Mapping[str, Remote] | None = None, limits: Limits | None = None) -> dict[str, Path]:
-    """Returns where the files are in `cache`, name -> path, having downloaded and verified those that were not there.
+    """Returns the paths of the files in `cache` by name, after downloading and verifying those that were missing.
 
-    Raises `DataError`, within seconds, where the network, the server, a checksum or the cache is at fault; a file that
-    was complete by then stays in the cache, nothing else does.
+    A complete file with the right checksum is moved into the cache atomically; nothing else stays.
 
     **Arguments:**
 
-    - `cache`: TFDS's folder of downloads, see `cache_folder`.
-    - `remotes`: the files, name -> file; `None` for those of Fashion-MNIST as TFDS has registered them.
+    - `cache`: TFDS's folder of downloads, see `fashion_mnist.cache_folder`.
+    - `remotes`: the files by name; `None` for those of Fashion-MNIST as TFDS has registered them.
     - `limits`: how long it may take.
-    """
-    try:
-        from fmnist_jax.data import tfds_manager
 
-        remotes = tfds_manager.registered() if remotes is None else remotes
-    except (ImportError, AttributeError) as error:  # TFDS hides errors of its own import: then names are missing
-        raise DataError(f"tensorflow-datasets, which downloads Fashion-MNIST, cannot be used ({error})") from None
+    **Raises:** `DataError`, within seconds, where the network, the server, a checksum or the cache is at fault.
+    """
+    remotes = registered() if remotes is None else remotes
     try:
         with _progress(cache, sum(remote.size for remote in remotes.values())) as advance:
-            return tfds_manager.download(remotes, cache, limits or Limits(), advance)
-    except (OSError, ValueError) as error:  # TFDS raises the latter where its notes beside a file are damaged
+            return _download(remotes, cache, limits or Limits(), advance)
+    except (OSError, ValueError) as error:  # TFDS raises ValueError where its metadata beside a file are damaged
         raise DataError(f"the download cache {cache} cannot be used: {error}") from None
+
+
+def _download(
+    remotes: Mapping[str, Remote], cache: Path, limits: Limits, advance: Callable[[int], None]
+) -> dict[str, Path]:
+    transport = _Transport(remotes.values(), limits, advance)
+    try:
+        with _quiet():
+            manager = _Manager(transport, remotes.values(), cache)
+            paths = manager.download({name: remote.url for name, remote in remotes.items()})
+    finally:
+        transport.clean_up()
+    return {name: Path(path) for name, path in paths.items()}
+
+
+class _Manager(tfds.download.DownloadManager):
+    """TFDS's checksums and cache with a transport that cannot hang.
+
+    TFDS's own transport has no timeout, retries a dead server for minutes, and leaves partial files behind.
+    """
+
+    def __init__(self, transport: _Transport, remotes: Iterable[Remote], cache: Path):
+        infos = {remote.url: _url_info(remote) for remote in remotes}
+        super().__init__(download_dir=cache, url_infos=infos, dataset_name=_NAME, force_checksums_validation=True)
+        self._transport = transport
+
+    @property
+    def _downloader(self) -> _Transport:
+        return self._transport
+
+
+class _Transport:
+    """The downloader interface that TFDS's `DownloadManager` calls: one file at a time, in the calling thread."""
+
+    def __init__(self, remotes: Iterable[Remote], limits: Limits, advance: Callable[[int], None]):
+        self._by_url = {remote.url: remote for remote in remotes}
+        self._limits = limits
+        self._advance = advance
+        self._folders: list[Path] = []
+
+    def tqdm(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def increase_tqdm(self, url_info: checksums.UrlInfo) -> None:
+        self._advance(int(url_info.size))
+
+    def download(self, url: str, destination_path: Any, verify: bool = True) -> Promise:
+        """Downloads `url` into the folder `destination_path`; the manager then moves it into the cache."""
+        self._folders.append(Path(destination_path))
+        remote, path = self._by_url[url], destination_path / _file_name(url)
+        sha256 = self._save(remote, Path(path))
+        if sha256 != remote.sha256:
+            raise DataError(f"{url} is not the registered file: its SHA-256 is {sha256}, expected {remote.sha256}")
+        return Promise.resolve(downloader.DownloadResult(path, _url_info(remote)))
+
+    def clean_up(self) -> None:
+        """Removes the temporary folders of failed downloads; those of the others are gone."""
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _save(self, remote: Remote, path: Path) -> str:
+        sha256 = hashlib.sha256()
+        with path.open("wb") as file:
+            for chunk in self._receive(remote):
+                file.write(chunk)
+                sha256.update(chunk)
+                self._advance(len(chunk))
+        return sha256.hexdigest()
+
+    def _receive(self, remote: Remote) -> Iterator[bytes]:
+        size = 0
+        try:
+            for chunk in chunks(remote.url, self._limits):
+                size += len(chunk)
+                if size > remote.size:
+                    break
+                yield chunk
+        except OSError as error:
+            raise DataError(f"{remote.url} cannot be downloaded: {error}") from None
+        if size != remote.size:
+            found = f"only {size:,}" if size < remote.size else "more"
+            raise DataError(f"{remote.url} cannot be downloaded: {found} of its {remote.size:,} bytes came")
+
+
+def _file_name(url: str) -> str:
+    return Path(urlparse(url).path).name
+
+
+def _url_info(remote: Remote) -> checksums.UrlInfo:
+    return checksums.UrlInfo(tfds.core.utils.Size(remote.size), remote.sha256, _file_name(remote.url))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences TFDS's log messages about each file, which absl shows in a program started by absl."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 @contextmanager
 def _progress(cache: Path, size: int) -> Iterator[Callable[[int], None]]:
-    """Says on stderr what is downloaded, once something comes, and, on a terminal, how far it is.
+    """Prints a line on stderr when the first bytes arrive, and on a terminal shows a progress bar.
 
-    Yields the function to call with each number of bytes that came.
+    Yields the function to call with the number of bytes of each chunk.
     """
     console = Console(stderr=True, soft_wrap=True)
     columns = (BarColumn(), DownloadColumn(), TimeRemainingColumn())

@@ -1,4 +1,4 @@
-"""Streams a URL without ever hanging: whatever the network does, the caller has bytes or an error within seconds."""
+"""Streams a URL without ever hanging: the caller gets bytes or an error within seconds."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import urllib.request
 from collections.abc import Iterator
 
 _CHUNK = 2**14
-_AHEAD = 64  # chunks read before the caller takes them
+_QUEUE_SIZE = 64  # chunks read ahead
 
-_Box = queue.Queue[bytes | Exception]
+_ChunkQueue = queue.Queue[bytes | Exception]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,33 +24,33 @@ class Limits:
 
     **Attributes:**
 
-    - `patience`: seconds to wait for a connection, and for each answer of the server.
-    - `deadline`: when to give up whatever comes, on the clock of `time.monotonic`.
+    - `timeout`: seconds to wait for a connection, and for each answer of the server.
+    - `deadline`: when to give up in any case, on the clock of `time.monotonic`.
     """
 
-    patience: float = 5.0
+    timeout: float = 5.0
     deadline: float = float("inf")
 
 
 def chunks(url: str, limits: Limits) -> Iterator[bytes]:
-    """Yields what `url` (http or https; proxies are taken from the environment) holds, in chunks of at most 16 KiB.
+    """Yields the content of `url` (http or https; proxies from the environment) in chunks of at most 16 KiB.
 
-    Raises `OSError`, with a reason to be shown, where the server cannot be reached, refuses, stalls (less than a chunk
-    in `2 * limits.patience` seconds, the look-up of the host included) or is not done by the deadline. Never retries.
+    **Raises:** `OSError`, with a reason to show, where the server cannot be reached, refuses, stalls (no chunk within
+    `2 * limits.timeout` seconds, DNS look-up included) or is not done by the deadline. Never retries.
     """
-    # A socket's time-out covers neither the look-up of the host nor a server that sends byte by byte, and it applies to
-    # each of the host's addresses anew: hence a thread, which may be left behind.
-    box: _Box = queue.Queue(_AHEAD)
-    threading.Thread(target=_pump, args=(url, limits.patience, box), daemon=True).start()
-    while chunk := _next(box, 2 * limits.patience):
+    # A socket's timeout covers neither DNS look-up nor a server that sends byte by byte, and starts again for each
+    # address of the host: hence a thread, which may outlive this call.
+    received: _ChunkQueue = queue.Queue(_QUEUE_SIZE)
+    threading.Thread(target=_pump, args=(url, limits.timeout, received), daemon=True).start()
+    while chunk := _next(received, 2 * limits.timeout):
         if time.monotonic() > limits.deadline:
             raise TimeoutError("it is too slow")
         yield chunk
 
 
-def _next(box: _Box, seconds: float) -> bytes:
+def _next(received: _ChunkQueue, seconds: float) -> bytes:
     try:
-        item = box.get(timeout=seconds)
+        item = received.get(timeout=seconds)
     except queue.Empty:
         raise TimeoutError(f"no answer within {seconds:g} seconds") from None
     if isinstance(item, Exception):
@@ -58,22 +58,22 @@ def _next(box: _Box, seconds: float) -> bytes:
     return item
 
 
-def _pump(url: str, patience: float, box: _Box) -> None:
-    """Puts the chunks of `url` into `box`, then `b""` or the error; stops when nobody takes them any more."""
+def _pump(url: str, timeout: float, received: _ChunkQueue) -> None:
+    """Puts the chunks of `url` into `received`, then `b""` or the error; stops when nobody reads them any more."""
     with contextlib.suppress(queue.Full):
         try:
-            with urllib.request.urlopen(url, timeout=patience) as response:
+            with urllib.request.urlopen(url, timeout=timeout) as response:
                 while chunk := response.read(_CHUNK):
-                    box.put(chunk, timeout=2 * patience)
-            box.put(b"", timeout=2 * patience)
+                    received.put(chunk, timeout=2 * timeout)
+            received.put(b"", timeout=2 * timeout)
         except (OSError, http.client.HTTPException, ValueError) as error:
             if isinstance(error, urllib.error.HTTPError):
-                error.close()  # it is the response, too
-            box.put(error, timeout=2 * patience)
+                error.close()  # it is the response as well
+            received.put(error, timeout=2 * timeout)
 
 
 def _reason(error: Exception) -> str:
-    """Returns what went wrong, in one line: some of it may be the server's words."""
+    """Returns what went wrong in one line, cleaned of unprintable characters: the server may have sent it."""
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(cause, TimeoutError):
         return "no answer within seconds"

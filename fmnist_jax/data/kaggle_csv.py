@@ -1,4 +1,4 @@
-"""Fashion-MNIST as the two CSV files of its Kaggle page: a header `label,pixel1,...,pixel784`, then a row an image."""
+"""Fashion-MNIST as Kaggle's two CSV files: a header `label,pixel1,...,pixel784`, then one image per row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 
 from fmnist_jax.data.dataset import IMAGE_SIZE, NUM_CLASSES, Split
-from fmnist_jax.data.files import open_unpacked
+from fmnist_jax.data.raw_files import open_unpacked
 from fmnist_jax.errors import DataError
 
 TRAIN, TEST = "fashion-mnist_train.csv", "fashion-mnist_test.csv"
@@ -26,8 +26,8 @@ _MAX_LINE = 2 * len(_HEADER)  # the header is the longest line
 def read(path: str | os.PathLike[str]) -> tuple[Split, str]:
     """Returns the images of the CSV file at `path`, plain or gzip-compressed, and the SHA-256 of its unpacked content.
 
-    Raises `DataError` naming the file and the line where it is not such a CSV: another header, no rows, a row with more
-    or fewer columns, a value that is no integer from 0 to 255, a label that is not 0 to 9.
+    **Raises:** `DataError` naming the file and the line of a wrong header, a wrong number of columns, a pixel that is
+    not an integer from 0 to 255 or a label that is not 0 to 9, or where there are no rows.
     """
     sha = hashlib.sha256()
     with open_unpacked(path) as file:
@@ -39,7 +39,7 @@ def read(path: str | os.PathLike[str]) -> tuple[Split, str]:
 
 
 def _rows(file: BinaryIO, path: str | os.PathLike[str], sha: hashlib._Hash) -> Iterator[bytes]:
-    """Yields the lines below the header, each of the right number of columns, and digests all lines."""
+    """Yields the lines below the header, checked for their number of columns, and adds every line to `sha`."""
     for number, line in enumerate(iter(lambda: file.readline(_MAX_LINE), b""), start=1):
         sha.update(line)
         columns = line.count(b",") + 1
@@ -64,14 +64,14 @@ def _parse(rows: Iterator[bytes], path: str | os.PathLike[str]) -> np.ndarray:
         raise DataError(f"{path} holds no images: there is no row below the header")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # numpy only warns where an integer is written as 1.0
+            warnings.simplefilter("error")  # numpy only warns about an integer that is written as 1.0
             return np.loadtxt(itertools.chain([first], rows), np.uint8, comments=None, delimiter=",", ndmin=2)
     except ValueError as error:
         raise DataError(_first_bad_value(path) or f"{path} is no table of integers ({error})") from None
 
 
 def _first_bad_value(path: str | os.PathLike[str]) -> str:
-    """Says where the first value stands that is not allowed; `""` where there is none. Slow: for errors only."""
+    """Describes the first value that is not allowed; `""` where there is none. Slow: for errors only."""
     with open_unpacked(path) as file:
         for number, line in enumerate(itertools.islice(file, 1, None), start=2):
             label, *pixels = (value.strip() for value in line.split(b","))

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_jax.data import Split, splits
+from fmnist_jax.data import Split
+from fmnist_jax.data.dataset import SPLIT_SEED, hold_out
 from fmnist_jax.errors import DataError
 
 SIZES = st.lists(st.integers(0, 40), min_size=10, max_size=10).filter(lambda sizes: sum(sizes) >= 2)
@@ -32,7 +33,7 @@ def cases(draw: st.DrawFn) -> tuple[Split, int]:
 @given(cases())
 def test_the_parts_are_disjoint_complete_and_in_order(case):
     whole, val_examples = case
-    train, val = splits.stratified(whole, val_examples)
+    train, val = hold_out(whole, val_examples)
     assert len(val) == val_examples
     assert sorted([*indices(train), *indices(val)]) == list(range(len(whole)))
     for part in (train, val):
@@ -44,7 +45,7 @@ def test_the_parts_are_disjoint_complete_and_in_order(case):
 @given(cases())
 def test_each_class_keeps_its_share(case):
     whole, val_examples = case
-    _, val = splits.stratified(whole, val_examples)
+    _, val = hold_out(whole, val_examples)
     sizes, taken = (np.bincount(part.labels, minlength=10) for part in (whole, val))
     shares = sizes * val_examples / len(whole)
     # Rounded to a neighbouring integer, unless one had to be left to some class, which then falls to another.
@@ -57,32 +58,32 @@ def test_each_class_keeps_its_share(case):
 @given(cases())
 def test_training_keeps_one_of_each_class_where_possible(case):
     whole, val_examples = case
-    train, _ = splits.stratified(whole, val_examples)
+    train, _ = hold_out(whole, val_examples)
     present = set(whole.labels.tolist())
     if len(whole) - val_examples >= len(present):
         assert set(train.labels.tolist()) == present
 
 
 def test_a_balanced_set_gives_a_balanced_split():
-    train, val = splits.stratified(numbered([600] * 10), 500)
+    train, val = hold_out(numbered([600] * 10), 500)
     assert (np.bincount(val.labels) == 50).all()
     assert (np.bincount(train.labels) == 550).all()
 
 
 def test_the_split_is_the_same_each_time_and_another_with_another_seed():
     whole = numbered([30] * 10)
-    first, again, other = (indices(splits.stratified(whole, 100, seed)[1]) for seed in (splits.SEED, splits.SEED, 1))
+    first, again, other = (indices(hold_out(whole, 100, seed)[1]) for seed in (SPLIT_SEED, SPLIT_SEED, 1))
     assert (first == again).all()
-    assert (first == indices(splits.stratified(whole, 100)[1])).all()
+    assert (first == indices(hold_out(whole, 100)[1])).all()
     assert set(first) != set(other)
 
 
 def test_the_draw_is_not_the_head_of_the_set():
-    _, val = splits.stratified(numbered([60] * 10), 60)
+    _, val = hold_out(numbered([60] * 10), 60)
     assert indices(val).mean() == pytest.approx(300, abs=75)
 
 
 @pytest.mark.parametrize("val_examples", [100, 101, 0, -1])
 def test_as_many_as_there_are_is_an_error_with_the_way_out(val_examples):
     with pytest.raises(DataError, match=r"--config.data.val_examples to 0 .* or to at most 99"):
-        splits.stratified(numbered([10] * 10), val_examples)
+        hold_out(numbered([10] * 10), val_examples)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from idx_files import encode, write
 
-from fmnist_jax.data import idx
+from fmnist_jax.data import raw_files
 from fmnist_jax.errors import DataError
 
 ARRAYS = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5))
@@ -28,7 +28,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def read(path: Path, content: bytes) -> np.ndarray:
     path.write_bytes(content)
-    return idx.read(path)
+    return raw_files.read_idx(path)
 
 
 def read_or_message(path: Path, content: bytes) -> np.ndarray | str:
@@ -48,12 +48,12 @@ def test_reads_back_what_was_written(path, array, pack):
 
 @given(ARRAYS)
 def test_digest_is_that_of_the_unpacked_file(array):
-    assert idx.digest(array) == hashlib.sha256(encode(array)).hexdigest()
+    assert raw_files.idx_digest(array) == hashlib.sha256(encode(array)).hexdigest()
 
 
 def test_digest_of_a_view():
     view = np.arange(24, dtype=np.uint8).reshape(4, 6)[:, ::2]
-    assert idx.digest(view) == hashlib.sha256(encode(view.copy())).hexdigest()
+    assert raw_files.idx_digest(view) == hashlib.sha256(encode(view.copy())).hexdigest()
 
 
 @pytest.mark.parametrize("name", ["labels", "labels.gz", "labels.idx"])
@@ -136,7 +136,7 @@ def test_a_header_that_lies_costs_no_memory(path, pack, sizes):
     tracemalloc.start()
     try:
         with pytest.raises(DataError, match="its header says"):
-            idx.read(path)
+            raw_files.read_idx(path)
         assert tracemalloc.get_traced_memory()[1] < 8e6
     finally:
         tracemalloc.stop()
@@ -144,18 +144,18 @@ def test_a_header_that_lies_costs_no_memory(path, pack, sizes):
 
 def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(DataError, match=r"labels cannot be read: No such file"):
-        idx.read(tmp_path / "labels")
+        raw_files.read_idx(tmp_path / "labels")
 
 
 def test_a_folder_is_an_error(tmp_path):
     with pytest.raises(DataError, match="is not a file"):
-        idx.read(tmp_path)
+        raw_files.read_idx(tmp_path)
 
 
 def test_a_named_pipe_is_an_error_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(DataError, match="is not a file"):
-        idx.read(tmp_path / "pipe")
+        raw_files.read_idx(tmp_path / "pipe")
 
 
 def test_a_file_that_may_not_be_read_is_an_error(tmp_path, monkeypatch):
@@ -166,4 +166,4 @@ def test_a_file_that_may_not_be_read_is_an_error(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "open", refuse)  # a test run by root would be let in, whatever the file's mode
     with pytest.raises(DataError, match="labels cannot be read: Permission denied"):
-        idx.read(tmp_path / "labels")
+        raw_files.read_idx(tmp_path / "labels")

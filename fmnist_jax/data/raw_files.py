@@ -1,0 +1,133 @@
+"""Finds data files, unpacks gzip, and reads IDX; whatever is wrong with a file is one `DataError`.
+
+IDX is the format of MNIST and Fashion-MNIST: a big-endian header, then bytes in row-major order. The header is
+`00 00 08 d` (8: unsigned bytes, d: the number of dimensions) and d sizes of four bytes each; see "The MNIST database"
+(LeCun, Cortes, Burges).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import io
+import math
+import os
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+
+from fmnist_jax.errors import DataError
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_MAX_LISTED = 8  # names of a folder shown in an error
+IDX_MAGIC = b"\x00\x00\x08"
+_MAX_DIMENSIONS = 8
+_MAX_BYTES = 2**30  # 20 times Fashion-MNIST: a header that says more is damaged
+_BLOCK = 2**20
+
+
+def expand_user(folder: str) -> Path:
+    """Returns `folder` with a leading `~` replaced by the home folder, unchanged where there is no home folder."""
+    return Path(os.path.expanduser(folder))  # noqa: PTH111 (Path.expanduser raises where there is no home folder)
+
+
+def find(folder: Path, names: Iterable[str]) -> dict[str, Path]:
+    """Returns the path of each file in `folder`, which may be called `name` or `name.gz`.
+
+    **Raises:** `DataError` naming the missing ones, and what the folder holds.
+    """
+    listing, names = _names_in(folder), tuple(names)
+    found = {name: folder / file for name in names for file in (f"{name}.gz", name) if file in listing}
+    missing = [f"{name}[.gz]" for name in names if name not in found]
+    if missing:
+        inside = ", ".join(listing[:_MAX_LISTED] + ["..."] * (len(listing) > _MAX_LISTED)) or "nothing"
+        raise DataError(f"{folder} lacks {', '.join(missing)} (it holds {inside})")
+    return found
+
+
+@contextlib.contextmanager
+def open_unpacked(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Opens `path` to read bytes, decompressed where its content (not its name) is gzip.
+
+    **Raises:** `DataError` where the file is missing, unreadable or not a regular file, or where, here or within the
+    `with` block, its gzip data are truncated, have trailing garbage or fail their checksum.
+    """
+    try:
+        # Opening a named pipe would block until something writes to it.
+        if Path(path).exists() and not Path(path).is_file():
+            raise DataError(f"{path} is not a file")
+        with Path(path).open("rb") as file:
+            yield _unpacked(file)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is damaged: its gzip data cannot be unpacked ({error})") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _unpacked(file: io.BufferedReader) -> BinaryIO:
+    compressed = file.peek(2)[:2] == _GZIP_MAGIC
+    return cast(BinaryIO, gzip.GzipFile(fileobj=file) if compressed else file)
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        raise DataError(f"the data folder {folder} cannot be read: {error.strerror or error}") from None
+
+
+def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
+    """Returns the `uint8` array of the IDX file at `path`, plain or gzip-compressed.
+
+    Memory is bounded by the size of the file, whatever its header says.
+
+    **Raises:** `DataError` where the file cannot be read, is damaged, or is not an IDX file of unsigned bytes.
+    """
+    with open_unpacked(path) as stream:
+        shape = _read_idx_header(stream, path)
+        expected = math.prod(shape)
+        # One byte more than expected, to check that the file ends there (and to verify gzip's checksum).
+        body = _read_at_most(stream, expected + 1)
+    if len(body) != expected:
+        found = f"{len(body):,} follow" if len(body) < expected else "more follow"
+        raise DataError(f"{path} is damaged: its header says {shape}, which is {expected:,} bytes, but {found}")
+    return np.frombuffer(body, np.uint8).reshape(shape)
+
+
+def idx_digest(array: np.ndarray) -> str:
+    """Returns the SHA-256, in hex, of the uncompressed IDX file that holds the `uint8` array.
+
+    There is only one such file, so this is the digest of the file that `read_idx` read.
+    """
+    sha = hashlib.sha256(IDX_MAGIC + struct.pack(f">B{array.ndim}I", array.ndim, *array.shape))
+    sha.update(np.ascontiguousarray(array).data)
+    return sha.hexdigest()
+
+
+def _read_idx_header(stream: BinaryIO, path: str | os.PathLike[str]) -> tuple[int, ...]:
+    magic = _read_at_most(stream, 4)
+    if len(magic) < 4 or magic[:3] != IDX_MAGIC or not 1 <= magic[3] <= _MAX_DIMENSIONS:
+        raise DataError(
+            f"{path} is not an IDX file of unsigned bytes: it starts with {magic.hex(' ') or 'nothing'}, expected "
+            f"00 00 08 and the number of dimensions, 01 to {_MAX_DIMENSIONS:02}"
+        )
+    sizes = _read_at_most(stream, 4 * magic[3])
+    if len(sizes) < 4 * magic[3]:
+        raise DataError(f"{path} is damaged: it ends within its header, after {4 + len(sizes)} bytes")
+    shape = struct.unpack(f">{magic[3]}I", sizes)
+    if math.prod(max(size, 1) for size in shape) > _MAX_BYTES:
+        raise DataError(f"{path} is damaged: its header says {shape}, more than {_MAX_BYTES:,} bytes")
+    return shape
+
+
+def _read_at_most(stream: BinaryIO, count: int) -> bytearray:
+    # In blocks: read(count) would allocate `count` bytes even for a short file.
+    content = bytearray()
+    while len(content) < count and (block := stream.read(min(_BLOCK, count - len(content)))):
+        content += block
+    return content
