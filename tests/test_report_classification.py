@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 
 from fmnist_jax.report.run.classification import class_scores, confused_pairs, reliability
+from fmnist_jax.report.run.sections import accuracy_stat
 
 MATRICES = hnp.arrays(np.int64, (10, 10), elements=st.integers(0, 50))
 
@@ -37,7 +38,10 @@ def test_confused_pairs_read_as_sentences_most_frequent_first():
     matrix = np.diag([1000] * 10)
     matrix[6, 0], matrix[6, 6], matrix[4, 2] = 118, 882, 30
     pairs = confused_pairs(matrix)
-    assert list(map(str, pairs)) == ["Shirt taken for T-shirt/top: 118 of 1000", "Coat taken for Pullover: 30 of 1030"]
+    assert list(map(str, pairs)) == [
+        "Shirt predicted as T-shirt/top: 118 of 1000",
+        "Coat predicted as Pullover: 30 of 1030",
+    ]
 
 
 @given(MATRICES, st.integers(0, 100))
@@ -45,6 +49,20 @@ def test_confused_pairs_leave_out_nothing_more_frequent(matrix, limit):
     counts = [pair.count for pair in confused_pairs(matrix, limit)]
     wrong = sorted((int(n) for n in matrix[~np.eye(10, dtype=bool)] if n), reverse=True)
     assert counts == wrong[:limit]
+
+
+@pytest.mark.parametrize(
+    ("hits", "total", "low", "high"),
+    [
+        (0, 10, "0.00", "27.75"),
+        (5, 10, "23.66", "76.34"),
+        (10, 10, "72.25", "100.00"),
+        (9070, 10_000, "90.12", "91.25"),
+    ],
+)
+def test_the_interval_of_an_accuracy_agrees_with_published_tables(hits, total, low, high):
+    note = accuracy_stat(hits / total, total, "the test set").note.replace("\N{NO-BREAK SPACE}", " ")
+    assert note == f"95 % CI {low} % to {high} %"
 
 
 def _two_class(confidences):

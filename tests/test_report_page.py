@@ -5,10 +5,9 @@ from html.parser import HTMLParser
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
+from page_reader import Page
 
-from fmnist_jax.report import page
-from fmnist_jax.report.markup import Markup, element, join, void
-from fmnist_jax.report.wording import (
+from fmnist_jax.report.format import (
     count,
     counted,
     decimal,
@@ -20,6 +19,23 @@ from fmnist_jax.report.wording import (
     points_between,
     probability,
     setting,
+)
+from fmnist_jax.report.html import Markup, element, join, render_html, void
+from fmnist_jax.report.markdown import render_markdown
+from fmnist_jax.report.model import (
+    BulletList,
+    Callout,
+    Code,
+    Columns,
+    Command,
+    Picture,
+    Report,
+    Section,
+    Stat,
+    Stats,
+    Table,
+    Verdict,
+    pictures,
 )
 
 SPACE = "\N{NO-BREAK SPACE}"
@@ -57,24 +73,77 @@ def test_only_markup_is_taken_as_it_is():
     assert void("img", alt='"><script>', data_x=1) == '<img alt="&quot;&gt;&lt;script&gt;" data-x="1">'
 
 
-@pytest.mark.parametrize(
-    "part",
-    [
-        page.section("<x>", level=3, anchor="<x>"),
-        page.verdict("<x>", ["<x>", "<x>"], "<x>"),
-        page.banner("bad", "<x>", "<x>"),
-        page.headline([page.Figure("<x>", "<x>", "<x>")]),
-        page.table("<x>", ["<x>"], [["<x>", "<x>"]]),
-        page.picture(page.Picture("x", b"", "<x>", "<x>")),
-        page.paragraphs("<x>"),
-        page.bullets(["<x>"]),
-        page.command("<x>"),
-        page.page("<x>"),
-    ],
-)
-def test_every_part_escapes_its_texts(part):
-    assert "<x>" not in part
-    assert "&lt;x&gt;" in part
+PICTURE = Picture("loss", b"png", "<x>", "<x>")
+ITEMS = [
+    "<x>",
+    Section("<x>", ["<x>", Section("<x>", [])]),
+    Verdict("<x>", ["<x>", "<x>"]),
+    Verdict("", ["<x>"]),
+    Callout("error", "<x>", "<x>"),
+    Stats([Stat("<x>", "<x>", "<x>"), Stat("<x>", "<x>")]),
+    Table("<x>", ["<x>", "<x>"], [["<x>", Code("<x>")], ["<x>", BulletList(["<x>", BulletList(["<x>"])])]]),
+    PICTURE,
+    BulletList(["<x>"]),
+    Columns([["<x>", Section("<x>", [PICTURE])], [BulletList(["<x>"])]]),
+]
+
+
+@pytest.mark.parametrize("item", [*ITEMS, Command("<x>")])
+def test_html_escapes_every_text_and_nests_its_elements(item, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(render_html(Report("<x>", "<x>", "<x>", [item])))
+    page = Page(path)
+    assert "<x>" not in page.source
+    assert page.text.count("<x>") > 3
+
+
+@pytest.mark.parametrize("item", ITEMS)
+def test_markdown_escapes_every_text(item):
+    text = render_markdown(Report("<x>", "<x>", "<x>", [item]))
+    assert text.count("<x>") == text.count(r"\<x>") > 2
+
+
+def test_markdown_of_a_report():
+    table = Table("t", ["a", "b"], [["x", BulletList(["k: v", "l:", BulletList(["m"])])]])
+    report = Report(
+        "run",
+        "Title",
+        "What was done.",
+        [
+            Callout("note", "Mind.", "This."),
+            Verdict("model1", ["adam wins.", "By far."]),
+            Stats([Stat("Loss", "0.1", "mean"), Stat("Images", "3")]),
+            Section("Results", ["Text.", Section("Each", [table])]),
+            Columns([[Picture("loss", b"", "Loss.", "Caption.")], [BulletList(["one", BulletList(["two"])])]]),
+            Command("python *.py"),
+        ],
+    )
+    assert render_markdown(report).split("\n\n") == [
+        "# Title",
+        "What was done.",
+        "> **Mind.** This.",
+        "model1: **adam wins.** By far.",
+        "- Loss: **0.1** (mean)\n- Images: **3**",
+        "## Results",
+        "Text.",
+        "### Each",
+        "| a | b |\n| --- | ---: |\n| x | k: v; l: m |",
+        "![Loss.](plots/loss.png)",
+        "*Caption.*",
+        "- one\n  - two",
+        "```\npython *.py\n```\n",
+    ]
+
+
+def test_a_verdict_links_to_the_section_of_its_workload():
+    text = render_html(Report("", "", "", [Verdict("a|b, 2", ["x"]), Section("a|b, 2", [Section("a|b, 2", [])])]))
+    assert '<a href="#a%7Cb%2C%202">a|b, 2</a>' in text
+    assert '<section id="a%7Cb%2C%202"><h2>a|b, 2</h2><section><h3>' in text
+
+
+def test_pictures_are_found_at_any_depth():
+    deep = Section("a", ["text", Columns([[Section("b", [PICTURE])], [PICTURE]])])
+    assert list(pictures(["text", PICTURE, deep])) == [PICTURE] * 3
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fmnist_jax.report.plot_style import Subject, new_figure
 from fmnist_jax.report.run import plots
-from fmnist_jax.report.run.classification import reliability
-from fmnist_jax.report.run.scored import Predictions
+from fmnist_jax.report.run.classification import Predictions, reliability
 from fmnist_jax.report.run.workdir import Epoch
-from fmnist_jax.report.style import Subject, new_figure
 
 SUBJECT = Subject("model3 with rmsprop, seed 0", synthetic=False)
 BLUE, VERMILION = (0, 114, 178), (213, 94, 0)

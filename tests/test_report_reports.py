@@ -57,12 +57,12 @@ def test_the_page_tells_the_whole_story(report):
     summary = json.loads((report.parent / "summary.json").read_text())
     for part in (
         f"model3 with rmsprop: {100 * summary['val_accuracy']:.2f} % on the test set",
-        "The validation figures are the test set's, as in the reference study. The run chose nothing by them",
+        "Validation metrics are computed on the test set, as in the reference study. Nothing was selected by them here",
         "390,410",
         "Precision",
-        " taken for ",
+        " predicted as ",
         "running means over the epoch, in training mode",
-        "Guo et al. (2017)",
+        "Guo et al. 2017",
         "optimizer.learning_rate",
         "0.001 (the optimizer's default)",
         manifest()["git_sha"],
@@ -85,7 +85,7 @@ def test_synthetic_data_is_said_in_title_and_headline(tmp_path):
     source = write_run_report(_small(tmp_path, synthetic=True, data="synthetic")).read_text()
     for tag in ("title", "h1"):
         assert re.search(f"<{tag}>SYNTHETIC DATA: model3", source)
-    assert "No figure here says anything about Fashion-MNIST." in source
+    assert "These results say nothing about Fashion-MNIST." in source
 
 
 def test_a_diverged_run_says_so_and_since_when(tmp_path):
@@ -95,7 +95,7 @@ def test_a_diverged_run_says_so_and_since_when(tmp_path):
     np.savez(workdir / "predictions.npz", **_nan_predictions(workdir))
     text = Page(write_run_report(workdir)).text
     assert "model3 with rmsprop diverged" in text
-    assert "stopped being finite in epoch 3 of 4" in text
+    assert "became non-finite in epoch 3 of 4" in text
     assert "Some predicted probabilities are not finite" in text
     assert "not finite" in text
 
@@ -110,7 +110,7 @@ def _nan_predictions(workdir: Path) -> dict[str, np.ndarray]:
     ("name", "sentence", "plots"),
     [
         ("predictions.npz", "predictions.npz is missing, so there is no calibration", 2),
-        ("confusion_matrix.csv", "confusion_matrix.csv is missing, so there are no confusions", 3),
+        ("confusion_matrix.csv", "confusion_matrix.csv is missing, so there are no scores", 3),
         ("manifest.json", "manifest.json is missing, so the code, the machine", 4),
     ],
 )
@@ -132,8 +132,8 @@ def test_a_run_without_mistakes(tmp_path):
     np.savez(workdir / "predictions.npz", **arrays | none | {"probabilities": right})
     write_matrix(workdir, np.diag(np.bincount(arrays["labels"], minlength=10)))
     text = Page(write_run_report(workdir)).text
-    assert "No image of the test set was taken for another class." in text
-    assert "No picture of a mistake was saved for the test set." in text
+    assert "No image of the test set was misclassified." in text
+    assert "The workdir holds no picture of a mistake on the test set." in text
 
 
 def test_a_held_out_validation_set_is_not_called_the_test_set(tmp_path):

@@ -67,26 +67,26 @@ def test_the_page_tells_the_whole_story(tuned):
     scores = final_scores(tuned, "adam", "test_accuracy")
     for part in (
         "4 optimizers: model3, 5 epochs, constant",
-        "tuned by 5 trials, then run on 9 seeds, the same for all",
-        "1 of 9 runs of lion diverged",
+        "tuned with 5 trials, trained with the same 9 seeds.",
+        "1 of 9 runs of lion diverged and count",
         "1 of 36 final runs diverged.",
-        "Compilation, s in all",
+        "Compilation, s in total",
         f"{100 * scores.mean():.2f} [",
-        "Test accuracy, % [95 %]",
-        "To the best, points",
-        "Holm p",
+        "Test accuracy, % [95 % CI]",
+        "Difference to best, points",
+        "Holm-adjusted p",
         "P(beats best)",
-        "Apart from the seeds: with other 10,000 test images, adam would score between",
+        "Sampling error of the 10,000 test images, apart from the seeds: 95 % CI",
         "seeds for 0.1",
         "a scrambled Halton sequence",
-        "Rate plateau, decades",
-        "To 85 %, means up to 500 steps",
-        "One data set: nothing here says which optimizer is better on another one.",
-        "Seconds a run are the wall time of its chunk divided by the chunk's runs",
+        "LR plateau, decades",
+        "85 %, restricted means up to 500 steps",
+        "The study uses one data set; the ranking can differ on others.",
+        "Seconds per run are the chunk's training time divided by its number of runs",
         "lion, final run, seed 2",
         "study.trials",
         "in tuned mode: runs to tune each arm by",
-        "To make the study again, check out the commit below",
+        "To reproduce the study, check out the commit below",
         "python scripts/compare.py --config=configs/compare_quick.py",
         "3f2b8c1d9e0a47566b7f2d1c8e9a0b3c4d5e6f70",
         "ab" * 32,
@@ -101,9 +101,9 @@ def test_the_markdown_tells_the_same_story(tuned):
     for part in (
         "# 4 optimizers: model3, 5 epochs, constant\n",
         "**adam beats ",
-        "| Arm | Seeds | Failed | Test accuracy, % [95 %] |",
+        "| Arm | Seeds | Diverged | Test accuracy, % [95 % CI] |",
         "> **",
-        "- One data set: ",
+        "- The study uses one data set",
         "```\npython scripts/compare.py",
     ):
         assert part in text, part
@@ -149,10 +149,10 @@ def test_a_report_made_again_is_the_same(tuned):
 def test_a_quick_study_on_few_seeds_says_that_it_can_show_nothing(tmp_path):
     text = Page(write_study_report(write_study(tmp_path, QUICK))).text
     for part in (
-        "3 seeds cannot show a difference among 3 arms: the smallest p-value that the test can give a pair is 0.25",
-        "too few seeds; it would take",
-        "Nothing was tuned: this compares the arms at the settings given",
-        "The test set was not scored; the figures are of the validation images.",
+        "3 seeds are too few to show a difference between 3 arms: the smallest possible p-value of a pair is 0.25",
+        "too few seeds; needed for 80 % power: ",
+        "Nothing was tuned: the study compares the arms at the given settings",
+        "The test set was not scored; all results are validation accuracies.",
         "No final run diverged.",
         "learning_rate 0.001",
     ):
@@ -163,11 +163,12 @@ def test_a_quick_study_on_few_seeds_says_that_it_can_show_nothing(tmp_path):
 def test_several_workloads_have_a_verdict_and_a_part_each(several):
     page = Page(several / "report.html")
     names = ("model1, 2 epochs, constant", "model3, 2 epochs, constant")
-    for number, name in enumerate(names, start=1):
-        assert f'<a href="#part-{number}">{name}</a>' in page.source
-        assert f'<section id="part-{number}"><h2>{name}</h2>' in page.source
+    for name in names:
+        anchor = name.replace(", ", "%2C%20").replace(" ", "%20")
+        assert f'<a href="#{anchor}">{name}</a>' in page.source
+        assert f'<section id="{anchor}"><h2>{name}</h2>' in page.source
     assert page.text.count("adam beats sgd by ") == 4
-    assert "Over all workloads" in page.text
+    assert "All workloads" in page.text
     plots = {path.stem for path in (several / "plots").iterdir()}
     assert {"error_profile", "steps_profile", "1-model1-2-epochs-constant-learning_curves"} <= plots
     assert len(plots) == len(page.images)
@@ -178,7 +179,7 @@ def test_synthetic_data_is_said_in_title_and_headline(several):
     source = (several / "report.html").read_text()
     for tag in ("title", "h1"):
         assert re.search(f"<{tag}>SYNTHETIC DATA: adam against sgd: 2 workloads", source)
-    assert "No figure here says anything about Fashion-MNIST." in source
+    assert "These results say nothing about Fashion-MNIST." in source
     assert (several / "report.md").read_text().startswith("# SYNTHETIC DATA: ")
 
 
@@ -191,7 +192,7 @@ def test_an_incomplete_study_says_loudly_what_is_missing(tmp_path):
     (workdir / "results.jsonl").write_text("".join(begun) + whole[-1][:100])
     text = Page(write_study_report(workdir)).text
     assert "INCOMPLETE: 3 of 15 runs are missing." in text
-    assert "Missing: 3 final runs of lion. The same command again trains what is missing." in text
+    assert "Missing: 3 final runs of lion. Run the same command again to train them." in text
     assert "3 optimizers: model3, 5 epochs, constant (incomplete)" in text
     assert json.loads((workdir / "summary.json").read_text())["status"] == "incomplete"
 
@@ -200,7 +201,7 @@ def test_a_study_without_any_run_yet(tmp_path):
     simulated = Simulated({"adam": 0.91, "sgd": 0.85}, missing=frozenset({"adam", "sgd"}))
     text = Page(write_study_report(write_study(tmp_path, simulated))).text
     assert "INCOMPLETE: 10 of 10 runs are missing." in text
-    assert "No final run has been trained yet." in text
+    assert "No final run is finished yet." in text
 
 
 def test_plots_of_an_earlier_state_go_and_other_files_stay(tmp_path):
@@ -228,8 +229,8 @@ def test_seconds_that_do_not_compare_are_told_of(tmp_path):
     first, *others = read_lines(workdir, "chunks.jsonl")
     write_lines(workdir, [first | {"device": "another", "executor": "threads"}, *others], "chunks.jsonl")
     text = Page(write_study_report(workdir)).text
-    assert "trained on different devices, one after the other" in text
-    assert "On model3, 3 epochs, constant, not all arms were trained with as many runs at once" in text
+    assert "trained on several devices" in text
+    assert "On model3, 3 epochs, constant, the arms were trained in chunks of different sizes" in text
 
 
 def test_names_are_escaped_and_a_missing_manifest_is_told(tmp_path):
@@ -250,7 +251,7 @@ def test_headers_of_markdown_tables_are_escaped(tmp_path):
 def test_adam_that_loses_to_momentum_is_badly_tuned(tmp_path):
     simulated = Simulated({"adam": 0.9, "momentum": 0.91}, mode="tuned", trials=2, seeds=7, targets=())
     assert (
-        "Tuned adam is beaten by momentum: its tuning fell short."
+        "momentum beats tuned adam: the tuning of adam fell short."
         in Page(write_study_report(write_study(tmp_path, simulated))).text
     )
 

@@ -10,16 +10,16 @@ from study_files import Simulated, write_study
 
 from fmnist_jax.compare.analysis.analyse import analyse
 from fmnist_jax.compare.analysis.study import read_study
-from fmnist_jax.report.page import Picture
+from fmnist_jax.report.model import Picture, pictures
+from fmnist_jax.report.study.arm_style import accuracy_axis, arm_styles, legend_rows
 from fmnist_jax.report.study.context import Context
-from fmnist_jax.report.study.pictures import draw_study
-from fmnist_jax.report.study.plots.accuracy_axis import accuracy_axis
-from fmnist_jax.report.study.plots.arm_style import arm_styles, legend_rows
+from fmnist_jax.report.study.report import study_report
 
 
 def drawn(folder, simulated: Simulated) -> dict[str, Picture]:
     study = read_study(write_study(folder, simulated))
-    return draw_study(Context(study, analyse(study)))
+    report = study_report(Context(study, analyse(study)))
+    return {picture.name: picture for picture in pictures(report.items)}
 
 
 def has_colour(picture: Picture, colour: str) -> bool:

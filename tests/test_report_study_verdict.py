@@ -20,9 +20,12 @@ def said(folder: Path, simulated: Simulated) -> list[str]:
 def test_the_best_arms_and_by_how_much_they_lead(tmp_path):
     accuracy = {"adam": 0.914, "rmsprop": 0.911, "nadam": 0.914}
     first, second = said(tmp_path, Simulated(accuracy, seeds=10, sd=0.0008))
-    assert re.fullmatch(rf"\w+ and \w+ are indistinguishable; both beat rmsprop by {INTERVAL} points\.", first)
-    assert second.startswith("A difference of 0.")
-    assert "four times of five" in second
+    assert re.fullmatch(rf"\w+ and \w+ do not differ significantly; both beat rmsprop by {INTERVAL} points\.", first)
+    assert re.fullmatch(
+        r"With 10 seeds the study detects a difference of 0\.\d\d points with 80 % power; smaller differences can go "
+        r"unnoticed\.",
+        second,
+    )
 
 
 def test_two_arms_that_differ(tmp_path):
@@ -34,9 +37,9 @@ def test_two_arms_that_differ(tmp_path):
 def test_two_arms_that_do_not(tmp_path):
     first, second = said(tmp_path, Simulated({"adam": 0.91, "rmsprop": 0.91}, seeds=10))
     assert "adam" in first
-    assert " are indistinguishable over 10 seeds: the largest difference, " in first
-    assert "corrected" not in first
-    assert "a smaller one may have escaped" in second
+    assert " do not differ significantly over 10 seeds: the largest difference is " in first
+    assert "adjusted" not in first
+    assert "smaller differences can go unnoticed" in second
 
 
 @pytest.mark.parametrize(
@@ -45,29 +48,30 @@ def test_two_arms_that_do_not(tmp_path):
         (
             2,
             3,
-            "3 seeds cannot show a difference: the smallest p-value that the test can give a pair is 0.25, where at "
-            "most 0.05 counts. It takes 6 seeds or more.",
+            "3 seeds are too few to show a difference: the smallest possible p-value of a pair is 0.25, above 0.05. "
+            "At least 6 seeds are needed.",
         ),
         (
             4,
             7,
-            "7 seeds cannot show a difference among 4 arms: the smallest p-value that the test can give a pair is "
-            "0.016, 0.094 after Holm's correction for 6 pairs, where at most 0.05 counts. It takes 8 seeds or more.",
+            "7 seeds are too few to show a difference between 4 arms: the smallest possible p-value of a pair is "
+            "0.016, 0.094 after Holm adjustment for 6 pairs, above 0.05. At least 8 seeds are needed.",
         ),
-        (2, 1, "One seed cannot show a difference: nothing tells how far another seed would move it."),
+        (2, 1, "One seed cannot show a difference: the variation between seeds is unknown."),
     ],
 )
 def test_too_few_seeds_to_show_anything(tmp_path, arms, seeds, sentence):
     accuracy = dict(list({"adam": 0.914, "sgd": 0.8, "lion": 0.7, "muon": 0.6}.items())[:arms])
     first, second = said(tmp_path, Simulated(accuracy, seeds=seeds))
     assert first == sentence
-    assert second.startswith("By its mean, which may be chance, adam is ahead, of sgd by 11.")
+    assert second.startswith("adam has the highest mean, 11.")
+    assert second.endswith(" points above sgd, which may be chance.")
 
 
 def test_many_arms_that_are_beaten_are_summed_up(tmp_path):
     accuracy = {f"arm{i}": 0.9 - 0.01 * i for i in range(7)}
     (first, *_) = said(tmp_path, Simulated(accuracy, seeds=12, sd=0.0005))
-    assert first.startswith("arm0 beats 6 others, by 0.9")
+    assert first.startswith("arm0 beats 6 other arms, by 0.9")
     assert "(arm1) to " in first
     assert first.endswith(" points (arm6).")
 
@@ -76,7 +80,7 @@ def test_an_arm_that_only_some_of_the_best_beat(tmp_path):
     # The middle arm is as far from either end as the noise reaches; the ends are told apart.
     accuracy = {"a": 0.9133, "b": 0.912, "c": 0.9107}
     sentences = said(tmp_path, Simulated(accuracy, seeds=8, sd=0.0018))
-    assert sentences[0] == "a and b are indistinguishable."
+    assert sentences[0] == "a and b do not differ significantly."
     assert sentences[1].startswith("a, but not b, beats c by 0.")
 
 
@@ -85,24 +89,24 @@ def test_failed_runs_are_told_and_do_not_pass_for_a_low_mean(tmp_path):
     sentences = said(tmp_path, simulated)
     assert sentences[0].startswith("adam beats sgd by 5.")
     assert sentences[-1] == (
-        "1 of 10 runs of lion diverged; each counts with the accuracy of a guess, 10\N{NO-BREAK SPACE}%, and the test "
-        "cannot place it."
+        "1 of 10 runs of lion diverged and count with chance accuracy, 10\N{NO-BREAK SPACE}%; the test cannot rank "
+        "this arm."
     )
 
 
 def test_an_arm_of_which_every_run_failed_is_beaten_without_a_difference(tmp_path):
     lost = frozenset(("lion", seed) for seed in range(8))
     first, *_, last = said(tmp_path, Simulated({"adam": 0.914, "lion": 0.914}, seeds=8, diverged=lost))
-    assert first == "adam beats lion, of which runs diverged (p = 0.0078)."
-    assert last.startswith("8 of 8 runs of lion diverged; ")
-    assert "cannot place" not in last
+    assert first == "adam beats lion, which had diverged runs (p = 0.0078)."
+    assert last.startswith("8 of 8 runs of lion diverged and ")
+    assert "cannot rank" not in last
 
 
 def test_every_arm_failed(tmp_path):
     lost = frozenset((arm, seed) for seed in range(8) for arm in ("adam", "lion"))
     sentences = said(tmp_path, Simulated({"adam": 0.914, "lion": 0.914}, seeds=8, diverged=lost))
     assert sentences[0].startswith(
-        "adam and lion are indistinguishable over 8 seeds: the largest difference, adam above"
+        "adam and lion do not differ significantly over 8 seeds: the largest difference is 0.00"
     )
     assert len(sentences) == 3
 
@@ -110,4 +114,4 @@ def test_every_arm_failed(tmp_path):
 def test_nothing_to_compare(tmp_path):
     assert said(tmp_path / "a", Simulated({"adam": 0.9}))[0].startswith("adam is the only arm with final runs")
     lacking = Simulated({"adam": 0.9, "sgd": 0.8}, missing=frozenset({"adam", "sgd"}))
-    assert said(tmp_path / "b", lacking) == ["No final run has been trained yet."]
+    assert said(tmp_path / "b", lacking) == ["No final run is finished yet."]

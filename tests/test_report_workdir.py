@@ -37,7 +37,7 @@ def test_reads_what_a_run_wrote(workdir):
     run = read_run(workdir)
     assert (run.summary.model, run.summary.epochs, run.summary.validation_is_test) == ("model3", 3, True)
     assert [record.epoch for record in run.epochs] == [1, 2, 3]
-    assert run.scored.matrix.sum() == len(run.scored.predictions.labels) == 100
+    assert run.files.matrix.sum() == len(run.files.predictions.labels) == 100
     assert math.isnan(run.summary.test_loss)
     assert run.config["train"]["batch_size"] == 256
 
@@ -53,8 +53,8 @@ def test_a_file_that_may_be_missing_is_none(workdir, name):
     run = read_run(workdir)
     parts = {
         "manifest.json": run.manifest,
-        "confusion_matrix.csv": run.scored.matrix,
-        "predictions.npz": run.scored.predictions,
+        "confusion_matrix.csv": run.files.matrix,
+        "predictions.npz": run.files.predictions,
     }
     assert [part for part, value in parts.items() if value is None] == [name]
 
@@ -74,7 +74,7 @@ def test_a_run_that_has_not_ended_is_called_that(workdir):
 
 
 def test_no_folder(tmp_path):
-    with pytest.raises(WorkdirError, match=r"nowhere is no folder; give the workdir"):
+    with pytest.raises(WorkdirError, match=r"nowhere is not a folder; give the workdir"):
         read_run(tmp_path / "nowhere")
 
 
@@ -149,7 +149,7 @@ def test_classes_in_another_order_are_refused(workdir):
     ("changes", "problem"),
     [
         ({"labels": np.zeros(99, np.uint8)}, "has probabilities of float32"),
-        ({"labels": np.zeros(100, np.uint8)}, "is of other images than confusion_matrix.csv"),
+        ({"labels": np.zeros(100, np.uint8)}, "has other labels than confusion_matrix.csv"),
         ({"labels": np.full(100, 10, np.uint8)}, "labels outside 0 to 9"),
         ({"labels": np.zeros(100)}, "has labels of float64"),
         ({"probabilities": np.full((100, 10), 3.0)}, "probabilities that do not sum to 1"),
@@ -167,7 +167,7 @@ def test_predictions_that_do_not_fit_are_refused(workdir, changes, problem):
 
 def test_predictions_that_are_not_finite_are_read_as_such(workdir):
     _change_arrays(workdir, probabilities=np.full((100, 10), np.nan, np.float32))
-    assert not read_run(workdir).scored.predictions.finite
+    assert not read_run(workdir).files.predictions.finite
 
 
 def test_reads_an_evaluation_with_its_runs_config(workdir):

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from fmnist_jax.benchmark.figures import TASKS, Spread, rates, spread
-from fmnist_jax.report.style import FIRST, HEAD, MUTED, Subject, new_figure, plot_style, to_png
+from fmnist_jax.report.plot_style import FIRST, HEAD, MUTED, Subject, new_figure, plot_style, to_png
 
 _Named = tuple[str, Mapping[str, Any]]
 _PALE = "#9fb3c4"

@@ -1,4 +1,4 @@
-"""The plots of a report; each function draws one and returns it as PNG."""
+"""The plots of a run; each function draws one and returns it as a PNG."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
-from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from fmnist_jax.data.dataset import CLASS_NAMES, NUM_CLASSES
-from fmnist_jax.report.run.classification import Reliability
-from fmnist_jax.report.run.scored import Predictions
-from fmnist_jax.report.run.workdir import Epoch
-from fmnist_jax.report.style import (
+from fmnist_jax.report.format import count, percent, probability
+from fmnist_jax.report.plot_style import (
     FIRST,
     HEAD,
     INK,
@@ -22,21 +20,23 @@ from fmnist_jax.report.style import (
     SECOND,
     Subject,
     legend_above,
+    log_scale_if_wide,
     new_figure,
     plot_style,
     share_axis,
     to_png,
 )
-from fmnist_jax.report.wording import count, percent, probability
+from fmnist_jax.report.run.classification import Predictions, Reliability
+from fmnist_jax.report.run.workdir import Epoch
 
 _ZERO, _PALE = "#a9b2bd", "#9fb3c4"
 _GALLERY_COLUMNS = 5
-_TILE, _CAPTION = 1.175, 0.62  # inches high: a picture of the gallery, and the three lines over it
-_LOG_FROM = 50  # where the largest loss is that many times the smallest, a linear axis hides the small ones
+_TILE, _CAPTION = 1.175, 0.62  # inches: the height of a picture in the gallery, and of the three lines above it
+_LOG_FROM = 50  # ratio of the largest to the smallest loss above which the axis is logarithmic
 
 
 def convergence(epochs: Sequence[Epoch], validation: str, subject: Subject) -> bytes:
-    """Draws loss and accuracy against epochs, for training and validation; values that are not finite are gaps.
+    """Draws loss and accuracy against epochs, for training and validation; non-finite values are gaps.
 
     `validation` names the validation images in the legend.
     """
@@ -46,7 +46,8 @@ def convergence(epochs: Sequence[Epoch], validation: str, subject: Subject) -> b
         _curves(loss, epochs, "loss", validation)
         _curves(accuracy, epochs, "accuracy", validation)
         loss.set_ylabel("cross-entropy loss")
-        _log_where_wide(loss, epochs)
+        losses = np.array([(record.train_loss, record.val_loss) for record in epochs])
+        log_scale_if_wide(loss, losses, _LOG_FROM)
         legend_above(loss, 2)
         accuracy.set_ylabel("accuracy")
         share_axis(accuracy.yaxis)
@@ -62,7 +63,7 @@ def confusion_matrix(matrix: np.ndarray, subject: Subject) -> bytes:
         figure = new_figure(6.2, "Confusion matrix", subject, layout="compressed")
         axes = figure.subplots()
         shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-        # The square root spreads the small shares, which are what one looks for.
+        # The square root spreads the small shares, which are the interesting ones.
         image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1))
         _write_counts(axes, matrix, shares)
         _class_axes(axes)
@@ -74,7 +75,7 @@ def confusion_matrix(matrix: np.ndarray, subject: Subject) -> bytes:
 
 
 def mistakes(predictions: Predictions, subject: Subject) -> bytes:
-    """Draws the pictures of the most confident mistakes, at least one, each with `true -> predicted` and how sure."""
+    """Draws the most confident mistakes, at least one, each with its true and predicted class and the probability."""
     rows = math.ceil(len(predictions.mistake_index) / _GALLERY_COLUMNS)
     height = HEAD + rows * (_TILE + _CAPTION)
     with plot_style():
@@ -110,18 +111,9 @@ def _curves(axes: Axes, epochs: Sequence[Epoch], figure: str, validation: str) -
     marker = "o" if len(epochs) <= 40 else ""
     for split, label, colour, line in (("train", "training", FIRST, "--"), ("val", validation, SECOND, "-")):
         y = [getattr(record, f"{split}_{figure}") for record in epochs]
-        # A lone value between gaps has no line to it, so it needs its marker.
+        # An isolated value between gaps has no line, so it needs a marker.
         lone = marker or ("o" if np.isfinite(y).sum() < 3 else "")
         axes.plot(x, y, line, color=colour, marker=lone, label=label)
-
-
-def _log_where_wide(axes: Axes, epochs: Sequence[Epoch]) -> None:
-    losses = np.array([(record.train_loss, record.val_loss) for record in epochs])
-    losses = losses[np.isfinite(losses)]
-    if losses.size and 0 < losses.min() * _LOG_FROM < losses.max():
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(lambda loss, _: f"{loss:g}")
-        axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _epoch_axis(axes: Axes, epochs: Sequence[Epoch]) -> None:
@@ -144,7 +136,7 @@ def _write_counts(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
 def _class_axes(axes: Axes) -> None:
     axes.set_xticks(range(NUM_CLASSES), CLASS_NAMES, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(NUM_CLASSES), CLASS_NAMES)
-    axes.set_xlabel("taken for")
+    axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     axes.grid(visible=False)
     axes.tick_params(length=0)

@@ -1,4 +1,4 @@
-"""What a workdir says: a run, or the evaluation of its checkpoint on a split, read from files alone."""
+"""Reads a run, or the evaluation of its checkpoint on a split, from the files of a workdir."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 from fmnist_jax.data import SPLITS
 from fmnist_jax.errors import WorkdirError, did_you_mean
 from fmnist_jax.files.reader import WorkdirReader
-from fmnist_jax.report.run.scored import Scored, read_scored
+from fmnist_jax.report.run.classification import EvaluationFiles, read_evaluation_files
 
 STATUSES = ("finished", "diverged")
 
 
 @dataclasses.dataclass(frozen=True)
 class Epoch:
-    """A line of `metrics.jsonl`: figures of one finished epoch, NaN where they were not finite.
+    """A line of `metrics.jsonl`: the metrics of a finished epoch, NaN where they were not finite.
 
     `train_*` are running means over the epoch in training mode; accuracies are shares.
     """
@@ -33,7 +33,7 @@ class Epoch:
 
 @dataclasses.dataclass(frozen=True)
 class RunSummary:
-    """`summary.json` of a run: its last epoch's figures, NaN where they were not finite or not taken."""
+    """`summary.json` of a run: the metrics of its last epoch, NaN where they were not finite or not computed."""
 
     status: str
     data: str
@@ -61,7 +61,7 @@ class RunSummary:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationSummary:
-    """`summary.json` of an evaluation: the figures of a checkpoint on one split."""
+    """`summary.json` of an evaluation: the metrics of a checkpoint on one split."""
 
     split: str
     loss: float
@@ -82,16 +82,16 @@ class Run:
 
     **Attributes:**
 
-    - `summary`: its last figures; `epochs`: a record for each epoch, in order, at least one.
+    - `summary`: its last metrics; `epochs`: a record for each epoch, in order, at least one.
     - `config`: `config.json` as nested dicts; `manifest`: `manifest.json`, or `None` where there is none.
-    - `scored`: what the network said of the images of `summary.scored_split`.
+    - `files`: the predictions for the images of `summary.scored_split`.
     """
 
     summary: RunSummary
     epochs: list[Epoch]
     config: Mapping[str, Any]
     manifest: Mapping[str, Any] | None
-    scored: Scored
+    files: EvaluationFiles
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Evaluation:
     summary: EvaluationSummary
     config: Mapping[str, Any]
     manifest: Mapping[str, Any] | None
-    scored: Scored
+    files: EvaluationFiles
 
 
 def read_run(workdir: Path) -> Run:
@@ -116,31 +116,31 @@ def read_run(workdir: Path) -> Run:
     summary = folder.record(RunSummary, folder.object("summary.json"), "summary.json")
     _check_choice(folder, "status", summary.status, STATUSES)
     _check_choice(folder, "scored_split", summary.scored_split, SPLITS)
-    scored = read_scored(folder, summary.scored_examples)
-    return Run(summary, _read_epochs(folder), folder.object("config.json"), _read_manifest(folder), scored)
+    files = read_evaluation_files(folder, summary.scored_examples)
+    return Run(summary, _read_epochs(folder), folder.object("config.json"), _read_manifest(folder), files)
 
 
 def read_evaluation(workdir: Path, split: str) -> Evaluation:
-    """Returns the evaluation of `split` that `workdir` holds; raises `WorkdirError` as `read_run` does."""
+    """Returns the evaluation of `split` in `workdir`; raises `WorkdirError` as `read_run` does."""
     if split not in SPLITS:
         raise WorkdirError(f"no split {split!r}; it is one of {', '.join(SPLITS)}{did_you_mean(split, SPLITS)}")
     run = _run_folder(workdir)
     path = evaluation_path(workdir, split)
-    folder = WorkdirReader(path, f"run scripts/evaluate.py on {workdir} to make it anew")
+    folder = WorkdirReader(path, f"run scripts/evaluate.py on {workdir} to write it again")
     summary = folder.record(EvaluationSummary, folder.object("summary.json"), "summary.json")
     _check_choice(folder, "split", summary.split, (split,))
-    scored = read_scored(folder, summary.examples)
-    return Evaluation(summary, run.object("config.json"), _read_manifest(run), scored)
+    files = read_evaluation_files(folder, summary.examples)
+    return Evaluation(summary, run.object("config.json"), _read_manifest(run), files)
 
 
 def evaluation_path(workdir: Path, split: str) -> Path:
-    """Returns the folder in which the evaluation of `split` lies."""
+    """Returns the folder of the evaluation of `split`."""
     return workdir / "evaluations" / split
 
 
 def _run_folder(workdir: Path) -> WorkdirReader:
     if not workdir.is_dir():
-        raise WorkdirError(f"{workdir} is no folder; give the workdir of a run of scripts/train.py")
+        raise WorkdirError(f"{workdir} is not a folder; give the workdir of a run of scripts/train.py")
     return WorkdirReader(workdir, f"run scripts/train.py with --workdir={workdir}, or with a new one to start over")
 
 

@@ -1,4 +1,4 @@
-"""A study with its figures, and the words for it that all parts of its report share."""
+"""A study with its analysis, and what all parts of its report share: title, styles, names of plots."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from fmnist_jax.compare.analysis.analyse import Analysis
 from fmnist_jax.compare.analysis.study import Study, WorkloadRuns
 from fmnist_jax.compare.analysis.workload import WorkloadFigures
-from fmnist_jax.report.study.plots.arm_style import ArmStyle, arm_styles
-from fmnist_jax.report.style import Subject
-from fmnist_jax.report.wording import counted, listed
+from fmnist_jax.report.format import counted, listed
+from fmnist_jax.report.plot_style import Subject
+from fmnist_jax.report.study.arm_style import ArmStyle, arm_styles
 
-_LISTED = 4  # arms that are named
+_MAX_NAMED = 4  # arms; more are "every arm"
 
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """What the report is of."""
+    """A study and its analysis."""
 
     study: Study
     analysis: Analysis
@@ -30,7 +30,7 @@ class Context:
 
     @property
     def images(self) -> str:
-        """The images that the score is of, in words."""
+        """The images of the score: `"test"` or `"validation"`."""
         on_test = self.study.design.score_test or self.study.validation_is_test
         return "test" if on_test else "validation"
 
@@ -55,21 +55,24 @@ class Context:
     def lead(self) -> str:
         """One line on what was done."""
         design = self.study.design
-        who = listed(design.arms) if len(design.arms) <= _LISTED else "Each"
-        tuned = f"tuned by {counted(design.trials, 'trial')}, then" if design.tuned else "at given settings,"
-        seeds = counted(design.seeds, "seed") + (", the same for all" if len(design.arms) > 1 else "")
-        return f"{who} {tuned} run on {seeds}. Data set {self.study.data}, {self.images} accuracy."
+        arms = listed(design.arms) if len(design.arms) <= _MAX_NAMED else "Every arm"
+        tuned = f"tuned with {counted(design.trials, 'trial')}" if design.tuned else "at fixed settings"
+        same = "the same " if len(design.arms) > 1 else ""
+        seeds = counted(design.seeds, "seed")
+        return (
+            f"{arms}, {tuned}, trained with {same}{seeds}. Data set: {self.study.data}. Metric: {self.images} accuracy."
+        )
 
     def subject(self, workload: WorkloadRuns | WorkloadFigures) -> Subject:
-        """Returns what a plot of the workload is of."""
+        """Returns the subtitle of the plots of a workload."""
         seeds = counted(self.study.design.seeds, "seed")
         missing = "" if self.analysis.complete else "; INCOMPLETE"
         return Subject(f"{workload.name}; {seeds}{missing}", self.synthetic)
 
     def prefix(self, workload: WorkloadRuns | WorkloadFigures) -> str:
-        """Returns how the names of the workload's files begin; with nothing where it is the only one."""
+        """Returns the prefix of the names of the workload's plots; empty where it is the only workload."""
         if len(self.study.workloads) == 1:
             return ""
-        # The number keeps apart what differs in characters that no file name should have.
+        # The number separates names that differ only in characters that are unsafe in a file name.
         number = [each.name for each in self.study.workloads].index(workload.name) + 1
         return re.sub(r"[^a-z0-9.]+", "-", f"{number}-{workload.name}".lower()).strip("-") + "-"

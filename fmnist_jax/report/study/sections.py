@@ -1,30 +1,42 @@
-"""The parts of a study's report, in the order in which they are read."""
+"""The sections of a study's report, in the order of reading, and what stands before them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from fmnist_jax.compare.analysis.arms import TuningFigures
 from fmnist_jax.compare.analysis.study import WorkloadRuns
 from fmnist_jax.compare.analysis.times import TargetFigures
 from fmnist_jax.compare.analysis.workload import Power, WorkloadFigures
 from fmnist_jax.compare.statistics.comparison import Comparison
-from fmnist_jax.report.page import Figure, Picture
+from fmnist_jax.report.format import NOTHING, count, counted, duration, listed, percent, points, setting
+from fmnist_jax.report.model import BulletList, Callout, Columns, Item, Picture, Section, Stat, Stats, Verdict
+from fmnist_jax.report.plot_style import Subject
+from fmnist_jax.report.provenance import data_callouts
 from fmnist_jax.report.study import tables
-from fmnist_jax.report.study.content import Beside, Bullets, Heading, Item, Notice, Part, Verdict
 from fmnist_jax.report.study.context import Context
-from fmnist_jax.report.study.notes import caveats, method
+from fmnist_jax.report.study.curves import learning_curves, performance_profile, time_to_target
+from fmnist_jax.report.study.differences import any_diverged, failures, paired_differences
+from fmnist_jax.report.study.notes import limitations, method
+from fmnist_jax.report.study.tuning import rate_sensitivity, searches_learning_rate, tuning_curves
 from fmnist_jax.report.study.verdict import verdict
-from fmnist_jax.report.wording import NOTHING, count, counted, duration, listed, percent, points, setting
 
-_SHOWN = 6  # arms named in a notice
-Pictures = Mapping[str, Picture]
+_MAX_NAMED = 6  # arms named in a callout
 
 
-def notices(context: Context) -> list[Notice]:
-    """Returns what the reader has to know before any figure."""
-    return [*_missing(context), *_data(context), *_failed(context)]
+def callouts(context: Context) -> Iterator[Callout]:
+    """Yields what the reader has to know before any number."""
+    totals = context.analysis.totals
+    if not context.analysis.complete:
+        yield _incomplete(context)
+    yield from data_callouts(context.synthetic, context.study.validation_is_test)
+    if totals.failed_finals:
+        text = "They are counted, never dropped: in means and rankings each has chance accuracy."
+        yield Callout("warning", f"{totals.failed_finals} of {counted(totals.finals, 'final run')} diverged.", text)
+    if totals.failed_trials:
+        text = "Tuning counts them with chance accuracy; a search space includes settings that do not train."
+        yield Callout("note", f"{totals.failed_trials} of {counted(totals.trials, 'tuning trial')} diverged.", text)
 
 
 def verdicts(context: Context) -> list[Verdict]:
@@ -33,192 +45,170 @@ def verdicts(context: Context) -> list[Verdict]:
     return [Verdict(workload.name if len(workloads) > 1 else "", verdict(workload)) for workload in workloads]
 
 
-def headline_figures(context: Context) -> list[Figure]:
-    """Returns the figures to be seen first."""
+def headline_stats(context: Context) -> Stats:
+    """Returns the numbers to be seen first."""
     totals, design = context.analysis.totals, context.study.design
-    figures = _of_one(context) if len(context.analysis.workloads) == 1 else []
-    paired = "the same for every arm" if len(design.arms) > 1 else ""
-    figures.append(Figure("Seeds of each arm", str(design.seeds), paired))
+    stats = _workload_stats(context) if len(context.analysis.workloads) == 1 else []
+    stats.append(Stat("Seeds per arm", str(design.seeds), "the same for every arm" if len(design.arms) > 1 else ""))
     failed = totals.failed_trials + totals.failed_finals
-    trained = f"{count(totals.trained)} of {count(totals.planned)} planned; {failed} diverged"
-    figures.append(Figure("Runs", count(totals.trained), trained))
-    apart = f"compilation {duration(totals.compile_seconds)}, evaluation {duration(totals.eval_seconds)}"
-    figures.append(Figure("Training time", duration(totals.train_seconds), apart))
-    return figures
+    stats.append(Stat("Runs", count(totals.trained), f"of {count(totals.planned)} planned; {failed} diverged"))
+    note = f"compilation {duration(totals.compile_seconds)}, evaluation {duration(totals.eval_seconds)}"
+    stats.append(Stat("Training time", duration(totals.train_seconds), note))
+    return Stats(stats)
 
 
-def parts(context: Context, pictures: Pictures) -> list[Part]:
-    """Returns the parts of the report between its headline and its config."""
+def sections(context: Context) -> Iterator[Section]:
+    """Yields the sections of the report between its headline and its config."""
     workloads = list(zip(context.study.workloads, context.analysis.workloads, strict=True))
     if len(workloads) == 1:
-        found = list(_of_workload(context, *workloads[0], pictures))
+        yield from _workload_sections(context, *workloads[0])
     else:
-        found = [_across(context, pictures)]
+        yield _all_workloads(context)
         for workload, figures in workloads:
-            inner = list(_of_workload(context, workload, figures, pictures))
-            found.append(Part(workload.name, [Verdict("", verdict(figures))], inner))
-    notes = Part("Method", [Bullets(method(context))])
-    return [*found, notes, Part("What it does not say", [Bullets(caveats(context))])]
+            inner = _workload_sections(context, workload, figures)
+            yield Section(workload.name, [Verdict("", verdict(figures)), *inner])
+    yield Section("Method", [BulletList(method(context))])
+    yield Section("Limitations", [BulletList(limitations(context))])
 
 
-def _of_one(context: Context) -> list[Figure]:
+def _incomplete(context: Context) -> Callout:
+    totals = context.analysis.totals
+    lacking = []
+    for workload in context.analysis.workloads:
+        where = f" on {workload.name}" if len(context.analysis.workloads) > 1 else ""
+        for arm in workload.missing:
+            kinds = [counted(n, kind) for n, kind in ((arm.trials, "trial"), (arm.finals, "final run")) if n]
+            lacking.append(f"{listed(kinds)} of {arm.arm}{where}")
+    more = f"; and of {len(lacking) - _MAX_NAMED} more" if len(lacking) > _MAX_NAMED else ""
+    return Callout(
+        "error",
+        f"INCOMPLETE: {count(totals.planned - totals.trained)} of {count(totals.planned)} runs are missing.",
+        "All results below are of the runs so far and will change. Missing: "
+        f"{'; '.join(lacking[:_MAX_NAMED])}{more}. Run the same command again to train them.",
+    )
+
+
+def _workload_stats(context: Context) -> list[Stat]:
     workload = context.analysis.workloads[0]
     if not workload.arms:
         return []
-    best = workload.arms[0]
-    figures = [Figure(f"Highest mean: {best.arm}", percent(best.mean.value), _mean_note(context, workload))]
+    best, note = workload.arms[0], f"{context.images} accuracy"
+    if math.isfinite(best.mean.low):
+        note += f", {context.level} CI over seeds: {percent(best.mean.low)} to {percent(best.mean.high)}"
+    stats = [Stat(f"Highest mean: {best.arm}", percent(best.mean.value), note)]
     if workload.comparison is not None and workload.power is not None:
-        figures.append(_detectable(workload.comparison, workload.power))
-    return figures
+        stats.append(_power_stat(workload.comparison, workload.power))
+    return stats
 
 
-def _detectable(comparison: Comparison, power: Power) -> Figure:
+def _power_stat(comparison: Comparison, power: Power) -> Stat:
     needed = listed([f"{seeds} seeds for {points(size, 1)}" for size, seeds in power.seeds_for.items()])
-    value = power.minimum_detectable_effect.value
+    title, value = "Minimum detectable difference", power.minimum_detectable_effect.value
     if not comparison.conclusive:
-        return Figure("Detectable difference", "none", f"too few seeds; it would take {needed}")
+        return Stat(title, "none", f"too few seeds; needed for 80 % power: {needed} points")
     shown = f"{points(value)} points" if math.isfinite(value) else NOTHING
-    return Figure("Detectable difference", shown, f"found four times of five; it takes {needed}")
+    return Stat(title, shown, f"with 80 % power; needed: {needed} points")
 
 
-def _mean_note(context: Context, workload: WorkloadFigures) -> str:
-    best = workload.arms[0]
-    if not math.isfinite(best.mean.low):
-        return f"{context.images} accuracy"
-    return (
-        f"{context.images} accuracy, {context.level} over seeds: {percent(best.mean.low)} to {percent(best.mean.high)}"
-    )
-
-
-def _missing(context: Context) -> Iterator[Notice]:
-    totals = context.analysis.totals
-    if context.analysis.complete:
-        return
-    lacking = []
-    for workload in context.analysis.workloads:
-        for arm in workload.missing:
-            kinds = [counted(n, kind) for n, kind in ((arm.trials, "trial"), (arm.finals, "final run")) if n]
-            where = f" on {workload.name}" if len(context.analysis.workloads) > 1 else ""
-            lacking.append(f"{listed(kinds)} of {arm.arm}{where}")
-    more = f"; and of {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
-    yield Notice(
-        "bad",
-        f"INCOMPLETE: {count(totals.planned - totals.trained)} of {count(totals.planned)} runs are missing.",
-        f"Everything below is of what there is, and will change. Missing: {'; '.join(lacking[:_SHOWN])}{more}. The "
-        "same command again trains what is missing.",
-    )
-
-
-def _data(context: Context) -> Iterator[Notice]:
-    if context.synthetic:
-        text = "The program drew the images itself. No figure here says anything about Fashion-MNIST."
-        yield Notice("warning", "SYNTHETIC DATA.", text)
-    if context.study.validation_is_test:
-        text = "The validation figures are the test set's, as in the reference study; nothing was chosen by them."
-        yield Notice("note", "Validation is the test set.", text)
-
-
-def _failed(context: Context) -> Iterator[Notice]:
-    totals = context.analysis.totals
-    if totals.failed_finals:
-        text = "They are counted and never dropped: in means and rankings each has the accuracy of a guess."
-        title = f"{totals.failed_finals} of {counted(totals.finals, 'final run')} diverged."
-        yield Notice("warning", title, text)
-    if totals.failed_trials:
-        text = "They count in the tuning as the accuracy of a guess; a search space has settings that do not train."
-        yield Notice("note", f"{totals.failed_trials} of {counted(totals.trials, 'tuning trial')} diverged.", text)
-
-
-def _of_workload(
-    context: Context, workload: WorkloadRuns, figures: WorkloadFigures, pictures: Pictures
-) -> Iterator[Part]:
-    prefix = context.prefix(workload)
-    shown = {name.removeprefix(prefix): picture for name, picture in pictures.items() if name.startswith(prefix)}
+def _workload_sections(context: Context, workload: WorkloadRuns, figures: WorkloadFigures) -> Iterator[Section]:
     if figures.arms:
-        yield Part("Results", _results(context, figures))
+        yield Section("Results", list(_results(context, figures)))
     if figures.comparison is not None:
-        pairs = tables.pairs_table(figures.comparison)
-        yield Part("How far apart, and how sure", [Beside([[shown["paired_differences"]], [pairs]])])
-    curves = [[shown[name]] for name in ("learning_curves", "steps_to_target") if name in shown]
-    if curves:
-        yield Part("How they learned", [Beside(curves)])
+        picture = paired_differences(context, figures, figures.comparison)
+        columns = Columns([[picture], [tables.pairs_table(context, figures.comparison)]])
+        yield Section("Pairwise differences", [columns])
+    if figures.arms:
+        curves: list[list[Item]] = [[learning_curves(context, workload, figures)]]
+        curves += [[time_to_target(context, figures, "steps")]] if figures.targets else []
+        yield Section("Learning curves", [Columns(curves)])
     if figures.targets:
-        by_target = [item for target in figures.targets for item in _target(target)]
-        yield Part("Time to target", [Beside([[shown["time_to_target"]], by_target])])
+        by_target = [_target_section(target) for target in figures.targets]
+        yield Section("Time to target", [Columns([[time_to_target(context, figures, "seconds")], by_target])])
     if figures.tuning:
-        yield Part("What tuning found", list(_tuning(figures, shown)))
-    if "failures" in shown:
-        yield Part("Failures", [Beside([[shown["failures"]], [tables.failures_table(workload)]])])
+        yield Section("Tuning", list(_tuning(context, workload, figures)))
+    if any_diverged(workload):
+        columns = Columns([[failures(context, workload)], [tables.failures_table(workload)]])
+        yield Section("Failures", [columns])
 
 
-def _target(target: TargetFigures) -> list[Item]:
+def _target_section(target: TargetFigures) -> Section:
     horizon = f"{count(target.horizon_steps)} steps or {duration(target.horizon_seconds)}"
-    return [Heading(f"To {100 * target.target:g} %, means up to {horizon}"), tables.target_table(target)]
+    title = f"{100 * target.target:g} %, restricted means up to {horizon}"
+    return Section(title, [tables.target_table(target)])
 
 
-def _results(context: Context, workload: WorkloadFigures) -> list[Item]:
-    items: list[Item] = [tables.results_table(context, workload)]
+def _results(context: Context, workload: WorkloadFigures) -> Iterator[Item]:
+    yield tables.results_table(context, workload)
     best = workload.arms[0]
     if best.sampling is not None:
         half = (best.sampling.high - best.sampling.low) / 2
-        images = f"{count(context.study.scored_examples or 0)} {context.images} images"
-        items.append(
-            f"Apart from the seeds: with other {images}, {best.arm} would score between {percent(best.sampling.low)} "
-            f"and {percent(best.sampling.high)} ({context.level}), some {points(half)} points either way"
-            f"{'; all arms would move nearly together' if len(workload.arms) > 1 else ''}."
+        shared = "; the arms share the images, so it hardly affects differences" if len(workload.arms) > 1 else ""
+        yield (
+            f"Sampling error of the {count(context.study.scored_examples or 0)} {context.images} images, apart from "
+            f"the seeds: {context.level} CI {percent(best.sampling.low)} to {percent(best.sampling.high)} for "
+            f"{best.arm} (±{points(half)} points){shared}."
         )
     if not any(figures.failures for figures in workload.arms):
-        items.append("No final run diverged.")
-    return [*items, Beside([[tables.settings_table(workload)], [tables.costs_table(workload)]])]
+        yield "No final run diverged."
+    yield Columns([[tables.hyperparameters_table(workload)], [tables.costs_table(workload)]])
 
 
-def _tuning(workload: WorkloadFigures, shown: Pictures) -> Iterator[Item]:
-    for figures in workload.tuning:
-        yield from _edges(figures)
-    yield from _inclusion(workload)
-    yield Beside([[shown[name]] for name in ("tuning_curves", "rate_sensitivity") if name in shown])
-    yield tables.tuning_table(workload)
+def _tuning(context: Context, workload: WorkloadRuns, figures: WorkloadFigures) -> Iterator[Item]:
+    for found in figures.tuning:
+        yield from _edge_callouts(found)
+    yield from _inclusion_callouts(figures)
+    pictures = [tuning_curves(context, figures)]
+    if any(map(searches_learning_rate, workload.arms)):
+        pictures.append(rate_sensitivity(context, workload, figures))
+    yield Columns([[picture] for picture in pictures])
+    yield tables.tuning_table(figures)
     yield (
-        "Scores are of the validation images, of one seed each, and the best of many: too high as an estimate of what "
-        "the settings give, for which the final runs stand above. Rate plateau: how many decades of the learning rate "
-        "are within half a point of the best."
+        "Trial scores are validation accuracies of one seed each, and the best of many is biased upwards; the final "
+        "runs above are the unbiased estimate. LR plateau: the decades of the learning rate that score within half a "
+        "point of the best."
     )
 
 
-def _edges(figures: TuningFigures) -> Iterator[Notice]:
+def _edge_callouts(figures: TuningFigures) -> Iterator[Callout]:
     if figures.edges:
-        found = listed(
-            [f"{edge.name} {setting(edge.value)} ({edge.edge} end {setting(edge.bound)})" for edge in figures.edges]
-        )
+        found = listed([f"{e.name} {setting(e.value)} ({e.edge} end {setting(e.bound)})" for e in figures.edges])
         text = (
-            f"The best trial has {found}. If a wider range holds a better setting, the range was compared and not the "
-            "optimizer."
+            f"The best trial has {found}. If a wider range contains a better setting, the comparison is of the ranges, "
+            "not of the optimizers."
         )
-        yield Notice("warning", f"{figures.arm}: the optimum lies at the edge of its search space.", text)
+        yield Callout("warning", f"{figures.arm}: the optimum is at the edge of the search space.", text)
 
 
-def _inclusion(workload: WorkloadFigures) -> Iterator[Notice]:
-    """Adam includes momentum as a limit, so that where tuned Adam loses to it, its tuning fell short."""
+def _inclusion_callouts(workload: WorkloadFigures) -> Iterator[Callout]:
+    """Yields a warning where Adam, which includes momentum as a limit, loses to it."""
     comparison = workload.comparison
     if comparison is None:
         return
     for better in ("momentum", "nesterov", "sgd"):
         if better in comparison.arms and "adam" in comparison.ordering.beats.get(better, ()):
             text = "With a large epsilon Adam becomes momentum, so well tuned it cannot be worse (Choi et al. 2019)."
-            yield Notice("warning", f"Tuned adam is beaten by {better}: its tuning fell short.", text)
+            yield Callout("warning", f"{better} beats tuned adam: the tuning of adam fell short.", text)
             return
 
 
-def _across(context: Context, pictures: Pictures) -> Part:
-    plots = [[pictures[name]] for name in ("error_profile", "steps_profile") if name in pictures]
+def _all_workloads(context: Context) -> Section:
     items: list[Item] = [tables.across_table(context)]
     if context.analysis.complete:
         items.append(
-            f"Means with {context.level} intervals. A star marks the best arms of a workload, which are "
-            "indistinguishable; where there is none, the seeds are too few to tell."
+            f"Means with {context.level} CIs. A star marks the best arms of a workload, which do not differ "
+            "significantly; no star means too few seeds."
         )
-    if plots:
-        items.append(Beside(plots))
-    else:
-        items.append("Performance profiles need two or more workloads of which every arm has final runs.")
-    return Part("Over all workloads", items)
+    profiles = list(_profiles(context))
+    none = "Performance profiles need two or more workloads on which every arm has final runs."
+    items.append(Columns([[picture] for picture in profiles]) if profiles else none)
+    return Section("All workloads", items)
+
+
+def _profiles(context: Context) -> Iterator[Picture]:
+    found = context.analysis.profiles
+    if found is None:
+        return
+    subject = Subject(f"over {counted(len(found.workloads), 'workload')}", context.synthetic)
+    yield performance_profile(context, found.error, "error rate", "error_profile", subject)
+    if found.steps is not None:
+        yield performance_profile(context, found.steps, "median steps to target", "steps_profile", subject)

@@ -1,11 +1,14 @@
-"""The tables of a study's report, as text."""
+"""The tables of a study's report, and `table.csv`."""
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
+import json
 import math
-import string
 from collections.abc import Mapping
+from typing import Any
 
 from fmnist_jax.compare.analysis.arms import ArmFigures, TuningFigures
 from fmnist_jax.compare.analysis.study import WorkloadRuns
@@ -13,18 +16,19 @@ from fmnist_jax.compare.analysis.times import ArmAtTarget, TargetFigures
 from fmnist_jax.compare.analysis.workload import WorkloadFigures
 from fmnist_jax.compare.statistics.comparison import Comparison, PairedComparison
 from fmnist_jax.compare.statistics.estimates import Estimate
-from fmnist_jax.report.study.content import Table
+from fmnist_jax.report.format import NOTHING, count, decimal, p_value, points, points_between, setting
+from fmnist_jax.report.model import Table
 from fmnist_jax.report.study.context import Context
-from fmnist_jax.report.wording import NOTHING, count, decimal, p_value, points, points_between, setting
 
-_LETTERS = string.ascii_lowercase
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_NO_INTERVAL = (math.nan, math.nan, math.nan)
 
 
 def results_table(context: Context, workload: WorkloadFigures) -> Table:
     """Returns a row for each arm with final runs, best first."""
     design = context.study.design
-    header = ["Arm", "Seeds", "Failed", f"{context.images.capitalize()} accuracy, % [{context.level}]"]
-    header += ["To the best, points", "Holm p", "P(beats best)", "Alike"] if workload.comparison else []
+    header = ["Arm", "Seeds", "Diverged", f"{context.images.capitalize()} accuracy, % [{context.level} CI]"]
+    header += ["Difference to best, points", "Holm-adjusted p", "P(beats best)", "Group"] if workload.comparison else []
     header += ["Median", "IQM", "SD, points"]
     header += ["Validation, %"] if design.score_test and not context.study.validation_is_test else []
     header += ["Train loss"]
@@ -32,25 +36,25 @@ def results_table(context: Context, workload: WorkloadFigures) -> Table:
     return Table("Results of each arm", header, rows)
 
 
-def pairs_table(comparison: Comparison) -> Table:
+def pairs_table(context: Context, comparison: Comparison) -> Table:
     """Returns a row for each pair of arms."""
-    header = ["Pair", "Difference, points", "P(first above)", "p", "Holm p"]
-    return Table("Every two arms", header, [_pair(pair) for pair in comparison.pairs])
+    header = ["Pair", f"Difference, points [{context.level} CI]", "P(first > second)", "p", "Holm-adjusted p"]
+    return Table("Pairwise differences", header, [_pair(pair) for pair in comparison.pairs])
 
 
-def settings_table(workload: WorkloadFigures) -> Table:
-    """Returns the hyperparameters of each arm: of its final runs, or where there are none yet, of its best trial."""
+def hyperparameters_table(workload: WorkloadFigures) -> Table:
+    """Returns the hyperparameters of each arm: of its final runs, or of its best trial where there are none yet."""
     found = {figures.arm: figures.hyperparameters for figures in workload.arms}
     found |= {figures.arm: figures.hyperparameters for figures in workload.tuning if figures.arm not in found}
     rows = [[arm, _settings(hyperparameters)] for arm, hyperparameters in found.items()]
-    return Table("Settings of each arm", ["Arm", "Settings of its final runs"], rows, numbers=False)
+    return Table("Hyperparameters of each arm", ["Arm", "Hyperparameters"], rows, numeric=False)
 
 
 def costs_table(workload: WorkloadFigures) -> Table:
-    """Returns the seconds that the final runs of each arm took."""
+    """Returns the seconds of the final runs of each arm."""
     rows = [[figures.arm, *map(_number, dataclasses.astuple(figures.cost))] for figures in workload.arms]
-    header = ["Arm", "Training, s a run", "Evaluation, s a run", "Compilation, s in all"]
-    return Table("Seconds that each arm took", header, rows)
+    header = ["Arm", "Training, s per run", "Evaluation, s per run", "Compilation, s in total"]
+    return Table("Seconds of each arm", header, rows)
 
 
 def failures_table(workload: WorkloadRuns) -> Table:
@@ -64,20 +68,20 @@ def failures_table(workload: WorkloadRuns) -> Table:
                 [f"{cell.arm}, {kind} {getattr(m, number)}", str(len(m.curve.epoch)), _settings(m.hyperparameters)]
                 for m in lost
             ]
-    return Table("Runs that diverged", ["Run", "In epoch", "Settings"], rows, numbers=False)
+    return Table("Runs that diverged", ["Run", "Epoch", "Hyperparameters"], rows, numeric=False)
 
 
 def tuning_table(workload: WorkloadFigures) -> Table:
-    """Returns what the tuning of each arm found, the best first."""
-    header = ["Arm", "Trials", "Failed", "Defaults, %", "Best trial, %", "Gain, points", "Rate plateau, decades"]
+    """Returns the tuning results of each arm, the best first."""
+    header = ["Arm", "Trials", "Diverged", "Defaults, %", "Best trial, %", "Gain, points", "LR plateau, decades"]
     ordered = sorted(workload.tuning, key=lambda figures: -figures.best)
     return Table("Tuning of each arm", header, [_tuned(figures) for figures in ordered])
 
 
 def target_table(target: TargetFigures) -> Table:
-    """Returns when each arm reached the target."""
-    header = ["Arm", "Reached", "Mean steps", "Mean s of training"]
-    return Table(f"To {100 * target.target:g} %", header, [_at_target(found) for found in target.arms])
+    """Returns the steps and seconds of each arm to the target."""
+    header = ["Arm", "Reached", "Mean steps", "Mean training s"]
+    return Table(f"Time to {100 * target.target:g} %", header, [_at_target(found) for found in target.arms])
 
 
 def across_table(context: Context) -> Table:
@@ -92,7 +96,7 @@ def across_table(context: Context) -> Table:
 
 
 def groups_of(comparison: Comparison) -> Mapping[str, str]:
-    """Returns letters for each arm: two that share one are indistinguishable (Piepho 2004)."""
+    """Returns the letters of each arm: arms that share one do not differ significantly (Piepho 2004)."""
     groups = comparison.ordering.groups
     return {arm: "".join(_letter(i) for i, group in enumerate(groups) if arm in group) for arm in comparison.arms}
 
@@ -111,18 +115,18 @@ def _beside_best(workload: WorkloadFigures, figures: ArmFigures) -> list[str]:
     if comparison is None:
         return []
     best = comparison.arms[0]
-    alike = groups_of(comparison)[figures.arm] if comparison.conclusive else NOTHING
+    group = groups_of(comparison)[figures.arm] if comparison.conclusive else NOTHING
     if figures.arm == best:
-        return ["best", NOTHING, NOTHING, alike]
+        return ["best", NOTHING, NOTHING, group]
     pair = comparison.pair(best, figures.arm)
-    # The pair is of the best above this arm; the row is of this arm beside the best.
+    # The pair is the best minus this arm; the row shows this arm minus the best.
     difference = points_between(-pair.difference.value, -pair.difference.high, -pair.difference.low)
-    return [difference, p_value(pair.adjusted_p), f"{1 - pair.improvement.value:.2f}", alike]
+    return [difference, p_value(pair.adjusted_p), f"{1 - pair.improvement.value:.2f}", group]
 
 
 def _pair(pair: PairedComparison) -> list[str]:
     return [
-        f"{pair.a} above {pair.b}",
+        f"{pair.a} \N{MINUS SIGN} {pair.b}",
         _estimate(pair.difference),
         f"{pair.improvement.value:.2f}",
         p_value(pair.p_value),
@@ -172,7 +176,7 @@ def _settings(hyperparameters: Mapping[str, float]) -> str:
 
 
 def _number(value: float) -> str:
-    """Writes steps or seconds, short ones with digits enough to tell them apart."""
+    """Formats steps or seconds; values below 100 have three significant digits."""
     if not math.isfinite(value):
         return NOTHING
     return count(value) if abs(value) >= 100 else f"{value:#.3g}"
@@ -181,3 +185,52 @@ def _number(value: float) -> str:
 def _letter(place: int) -> str:
     turn, letter = divmod(place, len(_LETTERS))
     return _LETTERS[letter] + (str(turn) if turn else "")
+
+
+def study_csv(context: Context) -> str:
+    """Returns the text of `table.csv`: a row for each arm on each workload, accuracies as shares, times in seconds."""
+    rows = [
+        {"model": workload.model, "epochs": workload.epochs, "schedule": workload.schedule, "rank": rank}
+        | {"score": context.analysis.score}
+        | _csv_row(workload, figures)
+        for workload in context.analysis.workloads
+        for rank, figures in enumerate(workload.arms, start=1)
+    ]
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    table.writeheader()
+    table.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _csv_row(workload: WorkloadFigures, figures: ArmFigures) -> dict[str, Any]:
+    row: dict[str, Any] = {"arm": figures.arm, "seeds": len(figures.scores), "failures": figures.failures}
+    for name, estimate in (("mean", figures.mean), ("median", figures.median), ("iqm", figures.iqm)):
+        row |= _interval(name, *estimate[:3])
+    row |= {"sd": figures.deviation} | _interval("val_accuracy", *figures.validation[:3])
+    _, *sampling = _interval("sampling", *(figures.sampling[:3] if figures.sampling else _NO_INTERVAL)).items()
+    row |= {**dict(sampling), "train_loss": figures.train_loss} | _to_best(workload, figures)
+    cost = figures.cost
+    row |= {"train_seconds": cost.train, "eval_seconds": cost.evaluation, "compile_seconds": cost.compilation}
+    return row | {"hyperparameters": json.dumps(dict(figures.hyperparameters))}
+
+
+def _to_best(workload: WorkloadFigures, figures: ArmFigures) -> dict[str, Any]:
+    """Returns the difference to the best arm; empty for the best arm itself."""
+    best = workload.arms[0].arm
+    difference, beats, p, adjusted = _NO_INTERVAL, _NO_INTERVAL, math.nan, math.nan
+    if workload.comparison is not None and figures.arm != best:
+        pair = workload.comparison.pair(best, figures.arm)
+        difference = (-pair.difference.value, -pair.difference.high, -pair.difference.low)
+        beats = (1 - pair.improvement.value, 1 - pair.improvement.high, 1 - pair.improvement.low)
+        p, adjusted = pair.p_value, pair.adjusted_p
+    row = {"best": best, **_interval("to_best", *difference), "p": p, "holm_p": adjusted}
+    return row | _interval("beats_best", *beats)
+
+
+def _interval(name: str, value: float, low: float, high: float) -> dict[str, float]:
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
+
+
+def _csv_cell(value: Any) -> Any:
+    return "" if isinstance(value, float) and not math.isfinite(value) else value

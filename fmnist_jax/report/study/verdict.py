@@ -1,4 +1,4 @@
-"""The verdict on a workload in sentences: what the tests of all pairs say together, and what they could not say."""
+"""The verdict on a workload in sentences: which arms are best, by how much, and what the study cannot detect."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from fmnist_jax.compare.analysis.workload import Lead, WorkloadFigures
 from fmnist_jax.compare.statistics.comparison import Comparison
 from fmnist_jax.compare.statistics.estimates import Estimate
 from fmnist_jax.compare.statistics.hypothesis_tests import smallest_p
-from fmnist_jax.report.wording import counted, listed, p_value, percent, points, points_between
+from fmnist_jax.report.format import counted, listed, p_value, percent, points, points_between
 
 _BOTH = {2: "both", 3: "all three", 4: "all four", 5: "all five"}
-_LISTED = 4  # arms beaten that are named one by one
-_PARTIAL = 3  # sentences on arms that only some of the best ones beat
+_MAX_NAMED = 4  # beaten or diverged arms that are named one by one
+_MAX_PARTIAL = 3  # sentences on arms that only some of the best arms beat
 
 
 def verdict(workload: WorkloadFigures) -> list[str]:
-    """Returns the verdict, its first sentence the answer to which arm is best."""
+    """Returns the verdict; its first sentence says which arm is best."""
     return [*_answer(workload), *_failures(workload)]
 
 
 def _answer(workload: WorkloadFigures) -> list[str]:
     comparison = workload.comparison
     if not workload.arms:
-        return ["No final run has been trained yet."]
+        return ["No final run is finished yet."]
     if len(workload.arms) == 1:
         only = workload.arms[0]
         return [f"{only.arm} is the only arm with final runs, so there is nothing to compare it with."]
@@ -41,12 +41,12 @@ def _answer(workload: WorkloadFigures) -> list[str]:
 def _too_few(comparison: Comparison) -> str:
     seeds, pairs = len(comparison.seeds), len(comparison.pairs)
     if seeds == 1:
-        return "One seed cannot show a difference: nothing tells how far another seed would move it."
-    corrected = f", {p_value(comparison.smallest_p)} after Holm's correction for {pairs} pairs" if pairs > 1 else ""
+        return "One seed cannot show a difference: the variation between seeds is unknown."
+    adjusted = f", {p_value(comparison.smallest_p)} after Holm adjustment for {pairs} pairs" if pairs > 1 else ""
     return (
-        f"{seeds} seeds cannot show a difference{f' among {len(comparison.arms)} arms' * (pairs > 1)}: the smallest "
-        f"p-value that the test can give a pair is {p_value(smallest_p(seeds))}{corrected}, where at most "
-        f"{comparison.alpha:.2g} counts. It takes {comparison.min_seeds} seeds or more."
+        f"{seeds} seeds are too few to show a difference{f' between {len(comparison.arms)} arms' * (pairs > 1)}: the "
+        f"smallest possible p-value of a pair is {p_value(smallest_p(seeds))}{adjusted}, above {comparison.alpha:.2g}. "
+        f"At least {comparison.min_seeds} seeds are needed."
     )
 
 
@@ -54,12 +54,12 @@ def _ahead(comparison: Comparison) -> str:
     first, second, *_ = comparison.arms
     gap = comparison.pair(first, second).difference
     if gap.value == 0:
-        return f"The means of {first} and {second}, the highest, are equal."
-    return f"By its mean, which may be chance, {first} is ahead, of {second} by {_by(gap)}."
+        return f"{first} and {second} share the highest mean."
+    return f"{first} has the highest mean, {_by(gap)} above {second}, which may be chance."
 
 
 def _sound(workload: WorkloadFigures, arms: Sequence[str]) -> list[str]:
-    """Returns those of the arms of which no run failed, or all where there is none."""
+    """Returns the arms without a diverged run, or all arms if there is none."""
     return [arm for arm in arms if not workload.arm(arm).failures] or list(arms)
 
 
@@ -67,19 +67,19 @@ def _no_difference(workload: WorkloadFigures, comparison: Comparison) -> str:
     arms = _sound(workload, comparison.arms)
     pairs = [pair for pair in comparison.pairs if {pair.a, pair.b} <= set(arms)]
     if not pairs:
-        return f"No difference shows over {len(comparison.seeds)} seeds."
+        return f"No arms differ significantly over {len(comparison.seeds)} seeds."
     largest = max(pairs, key=lambda pair: pair.difference.value)
     smallest = min(pairs, key=lambda pair: pair.adjusted_p)
-    corrected = ", corrected for all pairs," if len(comparison.pairs) > 1 else ""
+    adjusted = "Holm-adjusted " if len(comparison.pairs) > 1 else ""
     return (
-        f"{listed(arms)} are indistinguishable over {len(comparison.seeds)} seeds: the largest difference, "
-        f"{largest.a} above {largest.b}, is {_by(largest.difference)}, and the smallest p-value{corrected} is "
+        f"{listed(arms)} do not differ significantly over {len(comparison.seeds)} seeds: the largest difference is "
+        f"{_by(largest.difference)} ({largest.a} above {largest.b}), the smallest {adjusted}p-value "
         f"{p_value(smallest.adjusted_p)}."
     )
 
 
 def _winners(workload: WorkloadFigures, comparison: Comparison) -> Iterator[str]:
-    """Says which arms are best, and over which others they all lead; then over which only some of them do."""
+    """Yields the best arms and the arms that all of them beat, then the arms that only some of them beat."""
     best = _sound(workload, comparison.ordering.best)
     leads = sorted(workload.leads, key=lambda lead: lead.difference.value)
     shared = [lead for lead in leads if set(best) <= set(lead.group)]
@@ -90,49 +90,51 @@ def _winners(workload: WorkloadFigures, comparison: Comparison) -> Iterator[str]
     else:
         them = _BOTH.get(len(best), f"all {len(best)}")
         tail = f"; {them} beat {_beaten(workload, shared)}" if shared else ""
-        yield f"{listed(best)} are indistinguishable{tail}."
+        yield f"{listed(best)} do not differ significantly{tail}."
     partial = [lead for lead in leads if lead not in shared]
-    for lead in partial[:_PARTIAL]:
+    for lead in partial[:_MAX_PARTIAL]:
         verb = "beats" if len(lead.group) == 1 else "beat"
         others = [arm for arm in best if arm not in lead.group]
         but = f", but not {listed(others)}," if others and len(others) < len(best) else ""
         yield f"{listed(lead.group)}{but} {verb} {lead.loser} by {_by(lead.difference)}."
-    if len(partial) > _PARTIAL:
-        yield f"Some of the best beat {counted(len(partial) - _PARTIAL, 'more arm')}: see the pairs."
+    if len(partial) > _MAX_PARTIAL:
+        yield f"Some of the best beat {counted(len(partial) - _MAX_PARTIAL, 'more arm')}: see Pairwise differences."
 
 
 def _beaten(workload: WorkloadFigures, leads: Sequence[Lead]) -> str:
-    """Names the arms that are beaten and by how much, but for those of which a run failed: their mean says little."""
+    """Returns the beaten arms and by how much, except where runs diverged: that mean says little."""
     sound = [lead for lead in leads if not workload.arm(lead.loser).failures]
-    failed = [f"{lead.loser}, of which runs diverged" for lead in leads if lead not in sound]
-    if len(sound) <= _LISTED:
+    failed = [f"{lead.loser}, which had diverged runs" for lead in leads if lead not in sound]
+    if len(sound) <= _MAX_NAMED:
         return listed([f"{lead.loser} by {_by(lead.difference)}" for lead in sound] + failed)
     least, *_, most = sound
     low, high = least.difference, most.difference
     span = f"{points_between(low.value, low.low, low.high)} ({least.loser}) to {_by(high)} ({most.loser})"
-    return listed([f"{len(sound)} others, by {span}", *failed])
+    return listed([f"{len(sound)} other arms, by {span}", *failed])
 
 
 def _detectable(workload: WorkloadFigures) -> Iterator[str]:
     found = workload.power.minimum_detectable_effect.value if workload.power else math.inf
-    alike = workload.comparison is not None and any(not pair.significant for pair in workload.comparison.pairs)
-    if alike and 0 < found < math.inf:
+    comparison = workload.comparison
+    if comparison is None or all(pair.significant for pair in comparison.pairs):
+        return
+    if 0 < found < math.inf:
         yield (
-            f"A difference of {points(found)} points between two arms is what so many seeds find four times of five; "
-            "a smaller one may have escaped."
+            f"With {counted(len(comparison.seeds), 'seed')} the study detects a difference of {points(found)} points "
+            "with 80 % power; smaller differences can go unnoticed."
         )
 
 
 def _failures(workload: WorkloadFigures) -> Iterator[str]:
     lost = [figures for figures in workload.arms if figures.failures]
-    for figures in lost[:_LISTED]:
+    for figures in lost[:_MAX_NAMED]:
         unplaced = workload.comparison is not None and figures.arm in workload.comparison.ordering.best
         yield (
-            f"{figures.failures} of {counted(len(figures.scores), 'run')} of {figures.arm} diverged; each counts with "
-            f"the accuracy of a guess, {percent(CHANCE, 0)}{', and the test cannot place it' * unplaced}."
+            f"{figures.failures} of {counted(len(figures.scores), 'run')} of {figures.arm} diverged and count with "
+            f"chance accuracy, {percent(CHANCE, 0)}{'; the test cannot rank this arm' * unplaced}."
         )
-    if len(lost) > _LISTED:
-        yield f"Runs of {counted(len(lost) - _LISTED, 'more arm')} diverged too."
+    if len(lost) > _MAX_NAMED:
+        yield f"Runs of {counted(len(lost) - _MAX_NAMED, 'more arm')} diverged too."
 
 
 def _by(difference: Estimate) -> str:

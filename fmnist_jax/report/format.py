@@ -1,4 +1,4 @@
-"""How numbers are written in reports: a percent sign, digits enough to compare, "not finite" for NaN."""
+"""Formats numbers and names for reports."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ import math
 from collections.abc import Sequence
 
 UNDEFINED = "not finite"
-NOTHING = "\N{EN DASH}"  # where there is no such figure
+NOTHING = "\N{EN DASH}"  # where a value does not exist
 _PERCENT = "\N{NO-BREAK SPACE}%"
 
 
 def percent(share: float, digits: int = 2) -> str:
-    """Writes a share in [0, 1] as `"90.64 %"`, which no line break parts."""
+    """Formats a share in [0, 1] as `"90.64 %"`, without a line break inside."""
     return f"{100 * share:.{digits}f}{_PERCENT}" if math.isfinite(share) else UNDEFINED
 
 
 def probability(share: float) -> str:
-    """Writes a probability as `"98.7 %"`; one that would round up to certainty as `">99.9 %"`."""
+    """Formats a probability as `"98.7 %"`, or `">99.9 %"` where it would round up to 1."""
     return f">99.9{_PERCENT}" if 0.9995 <= share < 1 else percent(share, 1)
 
 
 def decimal(value: float, digits: int = 4) -> str:
-    """Writes a loss as `"0.2670"`, a huge one in powers of ten."""
+    """Formats a loss as `"0.2670"`, a large one with an exponent."""
     if not math.isfinite(value):
         return UNDEFINED
     return f"{value:.{digits}f}" if abs(value) < 1e4 else f"{value:.3g}"
 
 
 def count(value: float) -> str:
-    """Writes a count or a rate as `"390,410"`."""
+    """Formats a count or a rate as `"390,410"`."""
     return f"{value:,.0f}" if math.isfinite(value) else UNDEFINED
 
 
 def duration(seconds: float) -> str:
-    """Writes seconds as `"4.2 s"`, `"3 min 20 s"` or `"2 h 5 min"`."""
+    """Formats seconds as `"4.2 s"`, `"3 min 20 s"` or `"2 h 5 min"`."""
     if not math.isfinite(seconds):
         return UNDEFINED
     if seconds < 59.95:
@@ -43,7 +43,7 @@ def duration(seconds: float) -> str:
 
 
 def points(share: float, digits: int = 2) -> str:
-    """Writes a difference of shares in points: 0.0031 as `"0.31"`, with a proper minus sign."""
+    """Formats a difference of shares in percentage points: 0.0031 as `"0.31"`."""
     if not math.isfinite(share):
         return NOTHING
     text = f"{100 * share:.{digits}f}"
@@ -52,29 +52,29 @@ def points(share: float, digits: int = 2) -> str:
 
 
 def points_between(value: float, low: float, high: float) -> str:
-    """Writes an estimate and its interval in points, `"0.31 [0.18, 0.44]"`; alone where there is no interval."""
+    """Formats an estimate and its interval in points, `"0.31 [0.18, 0.44]"`, without an interval that is not finite."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return points(value)
     return f"{points(value)} [{points(low)}, {points(high)}]"
 
 
 def p_value(p: float) -> str:
-    """Writes a p-value as `"0.031"`, one near 0 as `"<0.001"`."""
+    """Formats a p-value as `"0.031"`, a small one as `"<0.001"`."""
     return "<0.001" if p < 0.001 else f"{p:.2g}" if p < 0.995 else "1"
 
 
 def setting(value: float) -> str:
-    """Writes a hyperparameter in its shortest form: `"0.001"`, `"2.5e-4"`."""
+    """Formats a hyperparameter in its shortest form: `"0.001"`, `"2.5e-4"`."""
     mantissa, _, exponent = f"{value:.4g}".partition("e")
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 
 
 def listed(names: Sequence[str]) -> str:
-    """Writes names as `"a, b and c"`, with semicolons where a name has a comma in it."""
+    """Formats names as `"a, b and c"`, with semicolons where a name contains a comma."""
     comma = "; " if any("," in name for name in names) else ", "
     return " and ".join(filter(None, [comma.join(names[:-1]), *names[-1:]]))
 
 
 def counted(number: int, noun: str) -> str:
-    """Writes `"1 seed"`, `"3 seeds"`."""
+    """Formats `"1 seed"`, `"3 seeds"`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,6 +1,6 @@
-"""How every plot looks: colours that the colour-blind tell apart, one font, a title that names what it shows.
+"""The common style of all plots: colours that the colour-blind can tell apart, one font, a title and a subtitle.
 
-Plots are drawn on `matplotlib.figure.Figure`, without pyplot and its global state.
+Plots use `matplotlib.figure.Figure`, without pyplot and its global state.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import NullFormatter
 from PIL import Image
 
 SYNTHETIC = "SYNTHETIC DATA"
@@ -54,7 +56,7 @@ _RC: dict[Any, Any] = {
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """What plots are of, in words for their subtitle; where `synthetic`, every title says so."""
+    """The subtitle of plots: what they show. Where `synthetic`, every title says so."""
 
     text: str
     synthetic: bool
@@ -65,7 +67,7 @@ class Subject:
 
 @contextlib.contextmanager
 def plot_style() -> Iterator[None]:
-    """Within it, figures look as in every report, whatever matplotlibrc the user has."""
+    """Applies the reports' style within the context, independent of the user's matplotlibrc."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_RC)
@@ -73,10 +75,9 @@ def plot_style() -> Iterator[None]:
 
 
 def new_figure(height: float, title: str, subject: Subject, layout: str = "constrained", head: float = HEAD) -> Figure:
-    """Returns a figure of the common width and of `height` inches, its title and what it is of at its top left.
+    """Returns a figure of the common width and of `height` inches, with title and subtitle at its top left.
 
-    `layout` is one of matplotlib's layout engines, which then keep clear of the title, `head` inches high with what
-    else is to stand above the axes; `"none"` for none.
+    `layout` is one of matplotlib's layout engines or `"none"`; it leaves `head` inches for what stands above the axes.
     """
     figure = Figure(figsize=(WIDTH, height), dpi=_DPI, layout=layout)  # type: ignore[arg-type]
     engine = figure.get_layout_engine()
@@ -88,21 +89,30 @@ def new_figure(height: float, title: str, subject: Subject, layout: str = "const
 
 
 def legend_above(axes: Axes, columns: int) -> None:
-    """Puts the legend over the axes, where it hides nothing."""
+    """Puts the legend above the axes, where it hides nothing."""
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2, columnspacing=1.6)
 
 
 def share_axis(axis: Axis) -> None:
-    """Writes the shares along an axis in per cent."""
+    """Labels an axis of shares in per cent."""
     axis.set_major_formatter(lambda share, _: f"{100 * share:.6g} %")
 
 
+def log_scale_if_wide(axes: Axes, losses: np.ndarray, ratio: float) -> None:
+    """Makes the y axis logarithmic where the largest of the positive `losses` is over `ratio` times the smallest."""
+    losses = losses[np.isfinite(losses)]
+    if losses.size and 0 < losses.min() * ratio < losses.max():
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda loss, _: f"{loss:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+
+
 def to_png(figure: Figure, many_colours: bool = False) -> bytes:
-    """Returns the figure as PNG of 256 colours, a third of the size of all; the same figure gives the same bytes.
+    """Returns the figure as a PNG of 256 colours, a third of the full size; the same figure gives the same bytes.
 
     **Arguments:**
 
-    - `many_colours`: where lines of many hues cross; the palette then spares a rare hue, and not the fine shades.
+    - `many_colours`: for lines of many hues; the palette then keeps rare hues rather than fine shades.
     """
     drawn, saved = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png")

@@ -1,0 +1,126 @@
+"""What a report consists of, apart from how it is rendered: a tree of typed items.
+
+`html.py` and `markdown.py` render it; both escape every text.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, TypeAlias
+
+
+@dataclasses.dataclass(frozen=True)
+class BulletList:
+    """A list; a nested list belongs to the item before it."""
+
+    items: Sequence[str | BulletList]
+
+
+@dataclasses.dataclass(frozen=True)
+class Code:
+    """A name in a fixed-width font, as a table's cell."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table; `name` is its label for screen readers. With `numeric`, all columns but the first hold numbers."""
+
+    name: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str | Code | BulletList]]
+    numeric: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Stat:
+    """A headline number: its label, its value, and a note."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Stats:
+    """The headline numbers of a report, the most important first."""
+
+    items: Sequence[Stat]
+
+
+@dataclasses.dataclass(frozen=True)
+class Callout:
+    """A box with what the reader must not miss."""
+
+    kind: Literal["error", "warning", "note"]
+    title: str
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """A study's findings on one workload, the answer first; `about` is the title of the workload's section, if any."""
+
+    about: str
+    sentences: Sequence[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A plot: the `name` of its file without `.png`, the PNG, its alternative text, and its caption."""
+
+    name: str
+    png: bytes
+    alt: str
+    caption: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A command line to copy."""
+
+    line: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """Columns of items, side by side where the screen is wide enough."""
+
+    columns: Sequence[Sequence[Item]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """Items under a heading; the nesting gives the heading's level."""
+
+    title: str
+    items: Sequence[Item]
+
+
+# A plain string is a paragraph.
+Item: TypeAlias = "str | Table | Stats | Callout | BulletList | Verdict | Picture | Command | Columns | Section"
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """A report of `kind`, for example `"optimizer study"`; `lead` says in one line what was done."""
+
+    kind: str
+    title: str
+    lead: str
+    items: Sequence[Item]
+
+
+def pictures(items: Iterable[Item]) -> Iterator[Picture]:
+    """Yields the pictures among the items and inside them, in the order of the report."""
+    for item in items:
+        match item:
+            case Picture():
+                yield item
+            case Section():
+                yield from pictures(item.items)
+            case Columns():
+                for column in item.columns:
+                    yield from pictures(column)

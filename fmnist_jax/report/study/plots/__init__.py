@@ -1,1 +1,0 @@
-"""The plots of a study; each function draws one and returns it as PNG."""

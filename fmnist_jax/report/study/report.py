@@ -1,0 +1,85 @@
+"""The report of a study."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from fmnist_jax.compare.analysis.analyse import analyse, to_jsonable
+from fmnist_jax.compare.analysis.study import read_study
+from fmnist_jax.compare.config import SCHEMA
+from fmnist_jax.files.atomic import write_atomically
+from fmnist_jax.files.json_files import write_json
+from fmnist_jax.report.files import write_report
+from fmnist_jax.report.model import Report, Section
+from fmnist_jax.report.plot_style import Subject
+from fmnist_jax.report.provenance import config_table, reproducibility_section
+from fmnist_jax.report.study.context import Context
+from fmnist_jax.report.study.sections import callouts, headline_stats, sections, verdicts
+from fmnist_jax.report.study.tables import study_csv
+from fmnist_jax.report.study.verdict import verdict
+
+_PLOTS = (
+    "learning_curves",
+    "paired_differences",
+    "tuning_curves",
+    "rate_sensitivity",
+    "steps_to_target",
+    "time_to_target",
+    "failures",
+    "error_profile",
+    "steps_profile",
+)
+
+
+def write_study_report(workdir: str | os.PathLike[str]) -> Path:
+    """Writes the report of a study, finished or not, into its workdir; returns the path of `report.html`.
+
+    Writes `plots/*.png`, `report.html`, `report.md`, `table.csv`, and `summary.json` with every number of the report.
+    Reads only the files of the workdir. Raises `WorkdirError` where a required file is missing or damaged, before
+    anything is written.
+    """
+    folder = Path(workdir)
+    study = read_study(folder)
+    context = Context(study, analyse(study))
+    report = study_report(context)
+    write_json(folder / "summary.json", _summary(context))
+    write_atomically(folder / "table.csv", study_csv(context).encode())
+    return write_report(folder, report, _PLOTS)
+
+
+def study_report(context: Context) -> Report:
+    """Returns the report of a study."""
+    config = config_table(context.study.config, SCHEMA, {})
+    return Report(
+        "optimizer study",
+        Subject("", context.synthetic).title(context.title),
+        context.lead,
+        [
+            *callouts(context),
+            *verdicts(context),
+            headline_stats(context),
+            *sections(context),
+            Section("Config", [config]),
+            reproducibility_section(context.study.manifest, "study"),
+        ],
+    )
+
+
+def _summary(context: Context) -> dict[str, Any]:
+    study, analysis = context.study, context.analysis
+    figures = to_jsonable(analysis)
+    for workload, own in zip(figures["workloads"], analysis.workloads, strict=True):
+        workload["verdict"] = verdict(own)
+    about = {
+        "title": context.title,
+        "status": "finished" if analysis.complete else "incomplete",
+        "data": study.data,
+        "synthetic": context.synthetic,
+        "validation_is_test": study.validation_is_test,
+        "mode": study.design.mode,
+        "seeds": study.design.seeds,
+        "confidence": study.design.confidence,
+    }
+    return about | figures
