@@ -1,15 +1,15 @@
-"""Times our training and evaluation beside stock Flax, Keras and PyTorch, each in a process of its own, in turn.
+"""Times our training and evaluation beside stock Flax, Keras and PyTorch, in processes of their own, interleaved.
 
 python scripts/benchmark.py --workdir=runs/benchmark [--models=model3] [--contenders=ours,torch] [--growth]
 python scripts/benchmark.py --workdir=runs/populations --models=model3 --contenders=ours --growth --members=1,8,64
 python scripts/benchmark.py --workdir=runs/widths --models=model3 --contenders=ours --axes=channels
-python scripts/benchmark.py --workdir=runs/numerics --models=model3 --contenders=ours --numerics=precision,lowerings,run
+python scripts/benchmark.py --workdir=runs/numerics --models=model3 --contenders=ours --numerics=precision,algorithms
 
---numerics measures more of us alone: `precision` (float32, tf32 where the device has it, bfloat16), `lowerings` (of the
-convolutions, in populations of --members as one program), `run` (the seconds of ten epochs, scored, without compiling).
-What does not fit into memory or fails is listed with the reason, and the rest is measured.
+--numerics measures our training speed by `precision` (float32, tf32 where the device has it, bfloat16) and by
+`algorithms` (of the convolutions, in populations of --members as one program). What does not fit into memory or fails
+is listed with the reason, and the rest is measured.
 
-What is not installed is listed as such; scripts/benchmark_peers.sh makes an environment that holds everyone, and runs
+What is not installed is listed as such; scripts/benchmark_peers.sh makes an environment with all frameworks, and runs
 this in it. Writes benchmark.json (every measurement, and what is needed to repeat them), benchmark.md and plots. The
 defaults take over an hour on two cores: let the machine do nothing else meanwhile.
 """
@@ -26,20 +26,18 @@ from fmnist_jax.cli import app
 from fmnist_jax.cli.flags import check_no_arguments, define_workdir
 
 _WORKDIR = define_workdir("Folder for the results.")
-_MODELS = flags.DEFINE_list("models", ["model1", "model2", "model3", "model4", "2c2d"], "Which networks.")
+_MODELS = flags.DEFINE_list("models", ["model1", "model2", "model3", "model4", "2c2d"], "Networks to time.")
 _ALL = ["ours", "flax-loop", "flax-scan", "keras", "keras-jit", "torch", "torch-compile", "torch-channels-last"]
-_CONTENDERS = flags.DEFINE_list("contenders", _ALL, "Who takes part.")
+_CONTENDERS = flags.DEFINE_list("contenders", _ALL, "Candidates to time.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Measurements of each.", lower_bound=1)
-_SECONDS = flags.DEFINE_float("seconds", 3.0, "About how long one takes, an epoch at most.", lower_bound=0.0)
-_GROWTH = flags.DEFINE_boolean("growth", False, "Measure how our speed grows too, along all the axes.")
-_ALONG = "batch (size), cores, vmap (members as one program), loop (members one by one), channels (of convolutions)"
-_AXES = flags.DEFINE_list("axes", [], f"Measure how our speed grows, along these axes alone: {_ALONG}.")
-_PARTS = "precision, lowerings (of convolutions, by members), run (ten epochs, in seconds)"
-_NUMERICS = flags.DEFINE_list("numerics", [], f"What else to measure of us: {_PARTS}.")
+_SECONDS = flags.DEFINE_float("seconds", 3.0, "About how long a measurement takes, an epoch at most.", lower_bound=0.0)
+_GROWTH = flags.DEFINE_boolean("growth", False, "Also measure our training speed along all of --axes.")
+_ALONG = "batch (size), cores, vmap (members as one program), threads (one program per member), channels"
+_AXES = flags.DEFINE_list("axes", [], f"Also measure our training speed along these axes: {_ALONG}.")
+_PARTS = "precision, algorithms (of convolutions, by members)"
+_NUMERICS = flags.DEFINE_list("numerics", [], f"Also measure our training speed by: {_PARTS}.")
 _SIZES = "1,2,4,8 on a CPU, 1,8,64,256 on an accelerator"
-_MEMBERS = flags.DEFINE_list(
-    "members", [], f"With --growth and --numerics: of populations of so many; if none: {_SIZES}."
-)
+_MEMBERS = flags.DEFINE_list("members", [], f"Sizes of the populations of --growth and --numerics; default: {_SIZES}.")
 _KERAS = flags.DEFINE_string("keras_python", "", "The interpreter that has Keras and TensorFlow, if not this one.")
 _TORCH = flags.DEFINE_string("torch_python", "", "The interpreter that has PyTorch, if not this one.")
 
@@ -47,16 +45,15 @@ _TORCH = flags.DEFINE_string("torch_python", "", "The interpreter that has PyTor
 def main(arguments: Sequence[str]) -> None:
     """Measures, and prints the tables."""
     check_no_arguments(arguments)
-    from fmnist_jax.benchmark.growth import AXES
-    from fmnist_jax.benchmark.measure import Effort
-    from fmnist_jax.benchmark.settings import Settings
-    from fmnist_jax.benchmark.suite import run
+    from fmnist_jax.benchmark.growth import GROWTH
+    from fmnist_jax.benchmark.interleaved import Budget
+    from fmnist_jax.benchmark.suite import Settings, run
 
     pythons = {"keras": _KERAS.value, "torch": _TORCH.value}
-    effort = Effort(_REPEATS.value, _SECONDS.value)
-    axes = _AXES.value or (list(AXES) if _GROWTH.value else [])
-    settings = Settings(_MODELS.value, _CONTENDERS.value, effort, pythons, axes, _NUMERICS.value, _MEMBERS.value)
-    print(run(Path(_WORKDIR.value), settings, say=lambda text: print(text, file=sys.stderr, flush=True)), end="")
+    axes = _AXES.value or (list(GROWTH) if _GROWTH.value else [])
+    budget = Budget(_REPEATS.value, _SECONDS.value)
+    settings = Settings(_MODELS.value, _CONTENDERS.value, budget, pythons, axes, _NUMERICS.value, _MEMBERS.value)
+    print(run(Path(_WORKDIR.value), settings, log=lambda text: print(text, file=sys.stderr, flush=True)), end="")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fmnist_jax.benchmark import table
+from fmnist_jax.benchmark import report
 from fmnist_jax.compare import config as study_schema
 from fmnist_jax.config import schema as config_schema
 
@@ -98,8 +98,8 @@ def test_speed_table_and_its_page_are_made_of_the_committed_figures():
     folder = ROOT / "docs/benchmarks"
     for name in ("benchmark", "growth"):
         record = json.loads((folder / f"{name}.json").read_text())
-        assert (folder / f"{name}.md").read_text() == table.markdown(record)
-    assert table.overview(json.loads((folder / "benchmark.json").read_text())["models"]) in README
+        assert (folder / f"{name}.md").read_text() == report.markdown(record)
+    assert report.overview(json.loads((folder / "benchmark.json").read_text())["models"]) in README
 
 
 def test_verdict_is_that_of_the_committed_study():

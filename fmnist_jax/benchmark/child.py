@@ -1,4 +1,8 @@
-"""The contender's side of its process: `python -m fmnist_jax.benchmark.child REQUEST`, started by `protocol`."""
+"""A candidate's own process, `python -m fmnist_jax.benchmark.child REQUEST`, started by `interleaved`.
+
+Protocol: one line of JSON each way. The process introduces itself when its first step is done; then each line on its
+standard input is a list, a command and its arguments, and is answered by an object. It ends when standard input does.
+"""
 
 from __future__ import annotations
 
@@ -10,53 +14,36 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from fmnist_jax.benchmark.task import Task
-
-# What is done before a contender's first step counts as finished: two, since a loop of one may be compiled away.
+# Before a task counts as compiled: two, since a loop of one may be optimized away.
 _FIRST_UNITS = 2
 
 
 def main(request: Mapping[str, Any]) -> None:
-    """Makes the contender, does its first step, and answers commands until there are no more."""
-    answers = _take_stdout()
-    _keep_to_cores(request["cores"])
+    """Builds the candidate, does its first step, and answers commands until there are no more."""
+    # Standard output is kept for answers; what libraries print goes to standard error, the log.
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    if request["cores"]:
+        # Before any framework is imported: they count the cores once.
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: request["cores"]])
     try:
         server = _Server(request)
-        _write(answers, server.introduction())
+        print(json.dumps(server.introduction()), file=answers)
         for line in sys.stdin:
             command, *arguments = json.loads(line)
-            _write(answers, getattr(server, command)(*arguments))
-    # Whatever a framework raises is told in a line; its log has the rest.
+            print(json.dumps(getattr(server, command)(*arguments)), file=answers)
+    # Any error of a framework is reported in one line; the log has the traceback.
     except Exception as error:
         traceback.print_exc()
-        _write(answers, _report(error))
-
-
-def _take_stdout() -> IO[str]:
-    """Keeps standard output for answers; what libraries print goes to standard error."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    return answers
-
-
-def _keep_to_cores(cores: int) -> None:
-    # Before any framework is imported: they count the cores once.
-    if cores:
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
-
-
-def _write(answers: IO[str], answer: Mapping[str, Any]) -> None:
-    answers.write(f"{json.dumps(answer)}\n")
-    answers.flush()
+        print(json.dumps(_report(error)), file=answers)
 
 
 def _report(error: Exception) -> dict[str, str]:
-    from fmnist_jax.benchmark.task import Unavailable
+    from fmnist_jax.benchmark.candidates import Unavailable
 
     if isinstance(error, Unavailable):
         return {"unavailable": str(error)}
@@ -69,56 +56,44 @@ class _Server:
     """One method per command, each returning the answer."""
 
     def __init__(self, request: Mapping[str, Any]):
-        from fmnist_jax.benchmark.protocol import Request
+        from fmnist_jax.benchmark.problem import Problem
 
-        problem = Request(**request).specified()
-        self._contender = importlib.import_module(request["module"]).make(problem, request["variant"])
-        self._ready: dict[str, Any] = {}
-        first = next(iter(self._contender.tasks))
-        self._ready[first] = self._contender.tasks[first].prepare(_FIRST_UNITS)
-        self._ready[first]()
+        make = importlib.import_module(request["module"]).make
+        self._implementation = make(Problem(**request["problem"]), request["variant"])
+        self._tasks = self._implementation.tasks
+        self._ready: dict[str, Callable[[], object]] = {}
+        self._compile(next(iter(self._tasks)), _FIRST_UNITS)
 
     def introduction(self) -> dict[str, Any]:
-        shown = ("parameters", "device", "versions")
-        return {name: getattr(self._contender, name) for name in shown}
+        return {name: getattr(self._implementation, name) for name in ("parameters", "device", "versions")}
 
     def prepare(self, name: str, seconds: float) -> dict[str, Any]:
-        """Gets ready to measure the task for about so many seconds, and says how much work that is."""
-        task = self._contender.tasks[name]
-        if task.whole:
-            units = task.most
-            self._ready[name] = task.prepare(units)
-        else:
-            units = self._prepare_for_about(seconds, name, task)
-        return {"work": units * task.unit, "units": units}
-
-    def _prepare_for_about(self, seconds: float, name: str, task: Task) -> int:
+        """Prepares a measurement of the task of about `seconds`; answers with how much work that is."""
+        task = self._tasks[name]
         if name not in self._ready:
-            self._ready[name] = task.prepare(_FIRST_UNITS)
-            self._ready[name]()
-        each = _seconds(self._ready[name]) / _FIRST_UNITS
-        units = max(_FIRST_UNITS, min(task.most, round(seconds / each)))
+            self._compile(name, _FIRST_UNITS)
+        seconds_per_unit = self.measure(name)["seconds"] / _FIRST_UNITS
+        units = max(_FIRST_UNITS, min(task.max_units, round(seconds / seconds_per_unit)))
         if units != _FIRST_UNITS:
-            self._ready[name] = task.prepare(units)
-            self._ready[name]()
-        return units
+            self._compile(name, units)
+        return {"work": units * task.work, "units": units}
 
     def measure(self, name: str) -> dict[str, float]:
-        return {"seconds": _seconds(self._ready[name])}
+        start = time.perf_counter()
+        self._ready[name]()
+        return {"seconds": time.perf_counter() - start}
 
     def memory(self) -> dict[str, int | None]:
-        return {"host": _peak_memory(), "device": self._contender.device_memory()}
+        return {"host": _peak_memory(), "device": self._implementation.device_memory()}
 
-
-def _seconds(go: Any) -> float:
-    begun = time.perf_counter()
-    go()
-    return time.perf_counter() - begun
+    def _compile(self, name: str, units: int) -> None:
+        self._ready[name] = self._tasks[name].prepare(units)
+        self._ready[name]()
 
 
 def _peak_memory() -> int:
-    """The largest resident size that this process has had, in bytes."""
-    # Not getrusage where /proc is there: across the start of a process it counts what the parent took.
+    """The peak resident size of this process in bytes."""
+    # Not getrusage where /proc exists: it includes the parent's size at the fork.
     status = Path("/proc/self/status")
     if status.exists():
         return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) * 1024  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""How our training speed grows: with the batch, the cores, the members of a population, the width of the network."""
+"""Our own training speed along an axis: batch size, cores, members, channels, precision, convolution algorithm."""
 
 from __future__ import annotations
 
@@ -7,50 +7,73 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fmnist_jax.benchmark import series
-from fmnist_jax.benchmark.architecture import PROBLEMS
-from fmnist_jax.benchmark.measure import Effort
-from fmnist_jax.benchmark.protocol import Request
+from fmnist_jax.benchmark.interleaved import Budget, Candidate, Log, interleaved
+from fmnist_jax.benchmark.problem import NETWORKS
+from fmnist_jax.config.schema import CONV_ALGORITHMS
 
-# The axes by the names that a user gives them, and what the results call them.
-AXES: Mapping[str, str] = {
+# The axes by the names of the flags --axes and --numerics, and their titles in the results.
+GROWTH: Mapping[str, str] = {
     "batch": "batch size",
     "cores": "cores",
     "vmap": "members (vmap)",
-    "threads": "members (loop)",
+    "threads": "members (threads)",
     "channels": "channels",
 }
-_BATCH_SIZES = (64, 128, 256, 512, 1024)
-# Times the first convolution's own.
-_WIDTHS = (0.5, 1, 2, 4)
+NUMERICS = ("precision", "algorithms")
 
 
 def measure(
-    ours: Request, axes: Sequence[str], members: Sequence[int], effort: Effort, say: series.Say
+    axis: str, ours: Candidate, members: Sequence[int], budget: Budget, log: Log
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Measures one value after the other of each axis, and yields the axis with value -> its record.
+    """Yields the title and the records, by value, of each series of an axis: one, but for `algorithms` per population.
+
+    A value that fails beside the others is measured again without them: it may have lacked their memory. Records are
+    those of `interleaved` with `flops_per_example` of training, and `alone`: measured without the others.
 
     **Arguments:**
 
-    - `axes`: names in `AXES`.
-    - `members`: of the populations.
+    - `axis`: a name in `GROWTH` or `NUMERICS`.
+    - `members`: sizes of the populations.
     """
-    for name in axes:
-        axis = AXES[name]
-        points = {str(value): request for value, request in _points(name, ours, members).items()}
-        yield axis, series.measure(points, effort, series.about(axis, say))
+    for title, points in _series(axis, ours, members).items():
+        records = interleaved(points, budget, lambda text, title=title: log(f"{title}: {text}"))  # type: ignore[misc]
+        for point in points:
+            record = records[point.label]
+            alone = len(points) > 1 and record["status"] == "failed"
+            if alone:
+                log(f"{title}: {point.label} failed, once more alone: {record['reason']}")
+                record = interleaved([point], budget, log)[point.label]
+            flops = point.problem.architecture.flops("train")
+            records[point.label] = {**record, "flops_per_example": flops, "alone": alone}
+        yield title, records
 
 
-def _points(name: str, ours: Request, members: Sequence[int]) -> dict[int, Request]:
-    if name == "batch":
-        return {size: dataclasses.replace(ours, batch_size=size) for size in _BATCH_SIZES}
-    if name == "cores":
-        return {number: dataclasses.replace(ours, cores=number) for number in _cores(len(os.sched_getaffinity(0)))}
-    if name == "channels":
-        own = PROBLEMS[ours.problem].architecture.convs[0].features
-        return {int(times * own): dataclasses.replace(ours, channels=int(times * own)) for times in _WIDTHS}
-    return {number: dataclasses.replace(ours, variant=f"{name} {number}") for number in members}
+def _series(axis: str, ours: Candidate, members: Sequence[int]) -> dict[str, list[Candidate]]:
+    if axis == "batch":
+        points = [_point(ours, size, batch_size=size) for size in (64, 128, 256, 512, 1024)]
+    elif axis == "cores":
+        most = len(os.sched_getaffinity(0))
+        counts = sorted({2**n for n in range(most.bit_length())} | {most})
+        points = [_point(ours, count, cores=count) for count in counts]
+    elif axis == "channels":
+        own = NETWORKS[ours.problem.network].convs[0].features
+        points = [_point(ours, width, channels=width) for width in (own // 2, own, 2 * own, 4 * own)]
+    elif axis == "precision":
+        points = [_point(ours, precision, precision=precision) for precision in ("float32", "tf32", "bfloat16")]
+    elif axis == "algorithms":
+        return {
+            f"algorithm, {size} members": [
+                _point(ours, algorithm, f"vmap {size}", algorithm=algorithm) for algorithm in CONV_ALGORITHMS
+            ]
+            for size in members
+        }
+    else:
+        points = [_point(ours, size, f"{axis} {size}") for size in members]
+    return {GROWTH.get(axis, axis): points}
 
 
-def _cores(most: int) -> list[int]:
-    return sorted({2**n for n in range(most.bit_length())} | {most})
+def _point(ours: Candidate, value: object, variant: str = "", cores: int = 0, **changes: Any) -> Candidate:
+    problem = dataclasses.replace(ours.problem, **changes)
+    return dataclasses.replace(
+        ours, label=str(value), entry=ours.entry._replace(variant=variant), problem=problem, cores=cores
+    )

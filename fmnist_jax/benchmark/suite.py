@@ -1,87 +1,120 @@
-"""The whole benchmark: every model, every contender, the machine, our growth and numerics; and the files about it."""
+"""The whole benchmark: every model, every candidate, the machine, our own growth; and the files about it."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import os
 import platform
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fmnist_jax.benchmark import figures, growth, numerics, plot, series, table
-from fmnist_jax.benchmark.architecture import PROBLEMS
-from fmnist_jax.benchmark.contenders import CONTENDERS, MACHINE, Entry
-from fmnist_jax.benchmark.measure import Entrant
-from fmnist_jax.benchmark.protocol import Request
-from fmnist_jax.benchmark.settings import Settings
+from fmnist_jax.benchmark import growth, plots, report, results
+from fmnist_jax.benchmark.candidates import CANDIDATES, MACHINE
+from fmnist_jax.benchmark.interleaved import Budget, Candidate, Log, interleaved
+from fmnist_jax.benchmark.problem import PROBLEMS
+from fmnist_jax.errors import ConfigError, unknown_name
 from fmnist_jax.files.atomic import write_atomically
 from fmnist_jax.train.manifest import code
 
+# Sizes of populations where the user names none.
+_MEMBERS, _MEMBERS_ON_ACCELERATOR = [1, 2, 4, 8], [1, 8, 64, 256]
 
-def run(workdir: Path, settings: Settings, say: series.Say) -> str:
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What to measure, and how much; each attribute is a flag of `scripts/benchmark.py`.
+
+    **Attributes:**
+
+    - `pythons`: framework -> the interpreter that runs it, empty for this one.
+    - `axes`, `numerics`: of our own training speed, names in `growth.GROWTH` and `growth.NUMERICS`.
+    - `members`: sizes of the populations; empty: the defaults of the device.
+
+    **Raises:** `ConfigError` for an unknown name or an interpreter that does not exist.
+    """
+
+    models: Sequence[str]
+    contenders: Sequence[str]
+    budget: Budget
+    pythons: Mapping[str, str]
+    axes: Sequence[str] = ()
+    numerics: Sequence[str] = ()
+    members: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        _check_names("models", self.models, PROBLEMS, required=True)
+        _check_names("contenders", self.contenders, CANDIDATES, required=True)
+        _check_names("axes", self.axes, growth.GROWTH)
+        _check_names("numerics", self.numerics, growth.NUMERICS)
+        for size in self.members:
+            if not size.isdecimal() or int(size) < 1:
+                raise ConfigError(f"--members must be sizes of populations, as in 1,8,64, not {size!r}")
+        for framework, python in self.pythons.items():
+            if python and not os.access(python, os.X_OK):
+                raise ConfigError(f"--{framework}_python={python} is no interpreter; give the path of one")
+
+    def population_sizes(self, accelerator: bool) -> list[int]:
+        """Returns how many members the populations have, on an accelerator or on a CPU."""
+        return [int(size) for size in self.members] or (_MEMBERS_ON_ACCELERATOR if accelerator else _MEMBERS)
+
+
+def _check_names(flag: str, given: Sequence[str], known: Collection[str], required: bool = False) -> None:
+    if required and not given:
+        raise ConfigError(f"--{flag} must name one or more of {', '.join(known)}")
+    for name in given:
+        if name not in known:
+            raise unknown_name(f"--{flag}", name, known)
+
+
+def run(workdir: Path, settings: Settings, log: Log) -> str:
     """Measures, and writes `benchmark.json`, `benchmark.md` and plots into `workdir`; returns the tables as text.
 
     The files are written after each table, so that a run that is stopped leaves what is complete.
 
-    **Raises:** `ConfigError` for settings that do not hold, `WorkdirError` where the files cannot be written.
+    **Raises:** `WorkdirError` where the files cannot be written.
     """
-    settings.check()
-    record: dict[str, Any] = {"manifest": _manifest(settings), "models": {}, "growth": {}, "numerics": {}}
+    record: dict[str, Any] = {"manifest": _manifest(settings), "models": {}, "growth": {}}
     _write(workdir, record)
-    for model in settings.models:
-        tell = series.about(model, say)
-        record["models"][model] = _model(model, settings, tell)
+    for name in settings.models:
+        model = record["models"][name] = _model(name, settings, log)
         _write(workdir, record)
-        for section, part, found in _ours(model, settings, _accelerated(record["models"][model]), tell):
-            record[section].setdefault(model, {})[part] = found
-            _write(workdir, record)
-    return table.markdown(record)
+        # As JAX names it; this process does not ask JAX, which would take memory of an accelerator.
+        accelerator = model["machine"].get("device", "cpu") != "cpu"
+        ours, members = Candidate("ours", CANDIDATES["ours"], PROBLEMS[name]), settings.population_sizes(accelerator)
+        for axis in [*settings.axes, *settings.numerics]:
+            if accelerator and axis == "cores":
+                continue  # an accelerator's speed does not depend on the host's cores
+            for title, found in growth.measure(axis, ours, members, settings.budget, _about(name, log)):
+                record["growth"].setdefault(name, {})[title] = found
+                _write(workdir, record)
+    return report.markdown(record)
 
 
-def _model(model: str, settings: Settings, say: series.Say) -> dict[str, Any]:
-    machine = Entrant("machine", _request(MACHINE, model), ("matmul", "copy"))
-    entrants = [machine, *(_entrant(model, name, settings) for name in settings.contenders)]
-    measured = series.in_a_folder(entrants, settings.effort, say)
-    problem = PROBLEMS[model]
-    found = {"machine": measured.pop("machine"), "contenders": measured}
+def _about(name: str, log: Log) -> Log:
+    return lambda text: log(f"{name}: {text}")
+
+
+def _model(name: str, settings: Settings, log: Log) -> dict[str, Any]:
+    problem = PROBLEMS[name]
+    candidates = [Candidate("machine", MACHINE, problem, ("matmul", "copy"))]
+    for contender in settings.contenders:
+        entry = CANDIDATES[contender]
+        python = settings.pythons.get(entry.framework, "")
+        candidates.append(Candidate(contender, entry, problem, results.TASKS, python, starts=2))
+    measured = interleaved(candidates, settings.budget, _about(name, log))
+    found = {"machine": measured.pop("machine"), "candidates": measured}
     return {
         "batch_size": problem.batch_size,
         "optimizer": problem.optimizer,
         "parameters": problem.architecture.parameters(),
         **found,
-        "summary": figures.summarise(problem, found),
+        "summary": results.summarise(problem, found),
     }
-
-
-def _accelerated(model: Mapping[str, Any]) -> bool:
-    # As JAX calls it. This process asks it for no device: on an accelerator that would take memory.
-    return model["machine"].get("device", "cpu") != "cpu"
-
-
-def _ours(
-    model: str, settings: Settings, accelerator: bool, say: series.Say
-) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Measures what there is of us alone; yields the section of the record, the part of it, and what it holds."""
-    ours, effort, members = _request(CONTENDERS["ours"], model), settings.effort, settings.sizes(accelerator)
-    # An accelerator's speed has nothing to do with the host's cores.
-    axes = [axis for axis in settings.growth if not (accelerator and axis == "cores")]
-    for axis, found in growth.measure(ours, axes, members, effort, say):
-        yield "growth", axis, found
-    for part, found in numerics.measure(ours, settings.numerics, members, accelerator, effort, say):
-        yield "numerics", part, found
-
-
-def _entrant(model: str, name: str, settings: Settings) -> Entrant:
-    entry = CONTENDERS[name]
-    return Entrant(name, _request(entry, model), figures.TASKS, settings.pythons.get(entry.framework, ""), starts=2)
-
-
-def _request(entry: Entry, model: str) -> Request:
-    return Request(entry.module, entry.variant, model, PROBLEMS[model].batch_size)
 
 
 def _manifest(settings: Settings) -> dict[str, Any]:
@@ -94,24 +127,24 @@ def _manifest(settings: Settings) -> dict[str, Any]:
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
         "load_average": os.getloadavg()[0],
-        "repeats": settings.effort.repeats,
-        "seconds": settings.effort.seconds,
+        **settings.budget._asdict(),
         "data": "random uint8 images of the real shape, in memory",
     }
 
 
 def _processor() -> str:
-    """The processor's name as Linux has it, else as Python."""
+    """The processor's name as Linux has it, else as Python has it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )
 
 
 def _write(workdir: Path, record: Mapping[str, Any]) -> None:
     write_atomically(workdir / "benchmark.json", (json.dumps(record, indent=1) + "\n").encode())
-    write_atomically(workdir / "benchmark.md", table.markdown(record).encode())
+    write_atomically(workdir / "benchmark.md", report.markdown(record).encode())
     if record["models"]:
-        write_atomically(workdir / "benchmark.png", plot.speeds(record))
-    if record["growth"]:
-        write_atomically(workdir / "benchmark_growth.png", plot.growth(record))
+        write_atomically(workdir / "benchmark.png", plots.speeds(record))
+    if drawn := plots.growth(record):
+        write_atomically(workdir / "benchmark_growth.png", drawn)

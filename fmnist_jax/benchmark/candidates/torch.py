@@ -10,21 +10,21 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fmnist_jax.benchmark.architecture import Problem
-from fmnist_jax.benchmark.task import EVAL_BATCH, Contender, Go, Unavailable, network_tasks, random_images
+from fmnist_jax.benchmark.candidates import Go, Implementation, Unavailable, network_tasks, random_images
+from fmnist_jax.benchmark.problem import EVAL_BATCH, Problem
 
 _Sums = tuple[torch.Tensor, torch.Tensor]
 
 
-def make(problem: Problem, variant: str) -> Contender:
-    """Returns the contender; `variant` is `"compile"`, `"channels-last"` or empty."""
+def make(problem: Problem, variant: str) -> Implementation:
+    """Returns the implementation; `variant` is `"compile"`, `"channels-last"` or empty."""
     if variant == "compile" and not shutil.which(os.environ.get("CXX", "c++")):
         raise Unavailable("torch.compile needs a C++ compiler, and there is none")
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     # As JAX and TensorFlow do by default where a GPU has it: float32 products may be computed in TF32.
     torch.set_float32_matmul_precision("high")
     trainer = _Trainer(problem, variant)
-    return Contender(
+    return Implementation(
         network_tasks(trainer.train, trainer.evaluate, problem.batch_size),
         parameters=sum(parameter.numel() for parameter in trainer.model.parameters()),
         device=trainer.device.type,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-# Read when Keras is imported; whatever the user's own setting, this contender is Keras on TensorFlow.
+# Read when Keras is imported; whatever the user's own setting, this candidate is Keras on TensorFlow.
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
@@ -13,14 +13,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from fmnist_jax.benchmark.architecture import CLASSES, IMAGE_SIZE, Problem
-from fmnist_jax.benchmark.task import EVAL_BATCH, Contender, Go, network_tasks, random_images
+from fmnist_jax.benchmark.candidates import Go, Implementation, network_tasks, random_images
+from fmnist_jax.benchmark.problem import CLASSES, EVAL_BATCH, IMAGE_SIZE, Problem
 
 _STEPS_PER_EXECUTION = 8
 
 
-def make(problem: Problem, variant: str) -> Contender:
-    """Returns the contender; `variant` is `"jit"` for XLA, else empty."""
+def make(problem: Problem, variant: str) -> Implementation:
+    """Returns the implementation; `variant` is `"jit"` for XLA, else empty."""
     model = network(problem)
     model.compile(
         optimizer=_optimizer(problem),
@@ -32,13 +32,13 @@ def make(problem: Problem, variant: str) -> Contender:
 
     def train(batches: int) -> Go:
         x, y = _arrays(batches * problem.batch_size)
-        return lambda: _quiet(model.fit(x, y, batch_size=problem.batch_size, epochs=1, verbose=0))
+        return lambda: model.fit(x, y, batch_size=problem.batch_size, epochs=1, verbose=0)
 
     def evaluate(batches: int) -> Go:
         x, y = _arrays(batches * EVAL_BATCH)
-        return lambda: _quiet(model.evaluate(x, y, batch_size=EVAL_BATCH, verbose=0))
+        return lambda: model.evaluate(x, y, batch_size=EVAL_BATCH, verbose=0)
 
-    return Contender(
+    return Implementation(
         network_tasks(train, evaluate, problem.batch_size),
         parameters=sum(int(np.prod(weight.shape)) for weight in model.trainable_variables),
         device=_device(),
@@ -71,10 +71,6 @@ def _optimizer(problem: Problem) -> keras.optimizers.Optimizer:
 def _arrays(examples: int) -> tuple[np.ndarray, np.ndarray]:
     images, labels = random_images(examples)
     return images[..., None].astype(np.float32) / 255, labels.astype(np.int32)
-
-
-def _quiet(result: object) -> None:
-    del result
 
 
 def _device() -> str:

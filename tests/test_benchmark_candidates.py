@@ -1,5 +1,7 @@
 import dataclasses
 import importlib
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -7,14 +9,13 @@ import pytest
 from flax import nnx
 
 from fmnist_jax import models
-from fmnist_jax.benchmark.architecture import PROBLEMS
-from fmnist_jax.benchmark.contenders import CONTENDERS, ours, precision, stock_flax
-from fmnist_jax.benchmark.task import Unavailable
+from fmnist_jax.benchmark.candidates import CANDIDATES, Unavailable, flax, ours
+from fmnist_jax.benchmark.problem import PROBLEMS
 
-# What the other frameworks warn of is for them to mend.
+# Warnings inside the other frameworks are not ours to fix.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-# One with each part: no dense layer, a third convolution, padding.
+# Between them: no dense layer, a third convolution, padding.
 _NETWORKS = ["model1", "model3", "2c2d"]
 _SMALL = dataclasses.replace(PROBLEMS["model2"], batch_size=8)
 
@@ -22,8 +23,8 @@ _SMALL = dataclasses.replace(PROBLEMS["model2"], batch_size=8)
 @pytest.mark.parametrize("name", _NETWORKS)
 def test_stock_flax_with_our_weights_gives_our_logits(name):
     problem = PROBLEMS[name]
-    model = models.create(problem.model, nnx.Rngs(3))
-    stock = nnx.view(stock_flax.Network(problem.architecture, rngs=nnx.Rngs(4)), deterministic=True)
+    model = models.create(problem.network, nnx.Rngs(3))
+    stock = nnx.view(flax.Network(problem.architecture, rngs=nnx.Rngs(4)), deterministic=True)
     nnx.update(stock, nnx.state(model, nnx.Param))
     images = jax.random.uniform(jax.random.key(5), (8, 28, 28, 1))
     np.testing.assert_allclose(nnx.jit(stock)(images), nnx.jit(model)(images), atol=1e-5)
@@ -33,11 +34,11 @@ def test_stock_flax_with_our_weights_gives_our_logits(name):
 def test_keras_has_the_same_network(name):
     pytest.importorskip("tensorflow")
     pytest.importorskip("keras")
-    from fmnist_jax.benchmark.contenders import keras_tensorflow
+    from fmnist_jax.benchmark.candidates import keras
 
     problem = PROBLEMS[name]
-    network = keras_tensorflow.network(problem)
-    model = models.create(problem.model, nnx.Rngs(3))
+    network = keras.network(problem)
+    model = models.create(problem.network, nnx.Rngs(3))
     network.set_weights([np.asarray(leaf) for pair in _layers(model) for leaf in pair])
     images = np.asarray(jax.random.uniform(jax.random.key(5), (8, 28, 28, 1)))
     np.testing.assert_allclose(network(images), nnx.jit(model)(images), atol=1e-5)
@@ -46,11 +47,11 @@ def test_keras_has_the_same_network(name):
 @pytest.mark.parametrize("name", _NETWORKS)
 def test_pytorch_has_the_same_network(name):
     torch = pytest.importorskip("torch")
-    from fmnist_jax.benchmark.contenders import pytorch
+    from fmnist_jax.benchmark.candidates import torch as pytorch
 
     problem = PROBLEMS[name]
     network = pytorch.network(problem).eval()
-    model = models.create(problem.model, nnx.Rngs(3))
+    model = models.create(problem.network, nnx.Rngs(3))
     trained = [layer for layer in network if list(layer.parameters())]
     last = problem.architecture.conv_layers()[-1]
     with torch.no_grad():
@@ -62,70 +63,60 @@ def test_pytorch_has_the_same_network(name):
     np.testing.assert_allclose(logits, nnx.jit(model)(images), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in CONTENDERS if name != "ours"])
-def test_contenders_do_what_they_are_timed_for(name):
-    framework = CONTENDERS[name].framework
+@pytest.mark.parametrize("name", [name for name in CANDIDATES if name != "ours"])
+def test_candidates_do_what_they_are_timed_for(name):
+    framework = CANDIDATES[name].framework
     for package in {"keras": ["tensorflow", "keras"], "torch": ["torch"]}.get(framework, []):
         pytest.importorskip(package)
-    contender = importlib.import_module(CONTENDERS[name].module).make(_SMALL, CONTENDERS[name].variant)
-    assert contender.parameters == _SMALL.architecture.parameters()
-    for task in contender.tasks.values():
+    implementation = importlib.import_module(CANDIDATES[name].module).make(_SMALL, CANDIDATES[name].variant)
+    assert implementation.parameters == _SMALL.architecture.parameters()
+    for task in implementation.tasks.values():
         go = task.prepare(2)
         go()
         go()
 
 
+def test_the_process_of_a_peer_imports_no_jax():
+    # --keras_python and --torch_python need no JAX, and the memory of a peer is its own.
+    code = "import sys, fmnist_jax.benchmark.child, fmnist_jax.benchmark.candidates; print('jax' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 @pytest.mark.parametrize("executor", ["vmap", "threads"])
 def test_a_population_does_the_work_of_its_members(executor):
-    contender = ours.make(_SMALL, f"{executor} 2")
-    assert contender.tasks["train"].unit == 2 * _SMALL.batch_size
-    contender.tasks["train"].prepare(2)()
+    implementation = ours.make(_SMALL, f"{executor} 2")
+    assert implementation.tasks["train"].work == 2 * _SMALL.batch_size
+    implementation.tasks["train"].prepare(2)()
 
 
 @pytest.mark.parametrize("name", ["model1", "model2", "model3", "2c2d"])
 def test_ours_in_another_width_is_the_architecture_in_that_width(name):
-    problem = dataclasses.replace(PROBLEMS[name].widened(8), batch_size=8)
-    contender = ours.make(problem, "")
-    assert contender.parameters == problem.architecture.parameters() != PROBLEMS[name].architecture.parameters()
+    problem = dataclasses.replace(PROBLEMS[name], channels=8, batch_size=8)
+    implementation = ours.make(problem, "")
+    assert implementation.parameters == problem.architecture.parameters() != PROBLEMS[name].architecture.parameters()
     # A second one of the same kind finds it registered.
-    assert ours.make(problem, "").parameters == contender.parameters
-
-
-def test_a_whole_run_trains_and_scores_each_epoch(monkeypatch):
-    monkeypatch.setattr(ours, "TRAIN_EXAMPLES", 20)
-    monkeypatch.setattr(ours, "TEST_EXAMPLES", 10)
-    problem = dataclasses.replace(PROBLEMS["model1"].widened(2), batch_size=8)
-    task = ours.make(problem, "").tasks["ten epochs"]
-    finished = []
-    monkeypatch.setattr(ours, "_finish", lambda counts: finished.append(jax.device_get(counts)))
-    go = task.prepare(3)
-    finished.clear()
-    go()
-    assert (task.unit, task.most, task.whole) == (20, 10, True)
-    assert [(trained.examples, scored.examples) for trained, scored in finished] == [(20, 10)] * 3
-    # From the beginning each time.
-    go()
-    assert finished[3][0].loss == finished[0][0].loss > finished[2][0].loss
+    assert ours.make(problem, "").parameters == implementation.parameters
 
 
 @pytest.fixture
 def products():
-    """Gives back the precision of products as it was."""
+    """Restores the precision of products."""
     before = jax.config.jax_default_matmul_precision
     yield
     jax.config.update("jax_default_matmul_precision", before)
 
 
-def test_precision_and_lowering_are_those_of_the_problem(products):
+def test_precision_and_algorithm_are_those_of_the_problem(products):
     def made(precision):
-        problem = dataclasses.replace(_SMALL, precision=precision, lowering="patches")
+        problem = dataclasses.replace(_SMALL, precision=precision, algorithm="patches")
         ours.make(problem, "")
         return ours.config_of(problem).precision, jax.config.jax_default_matmul_precision
 
     assert made("") == ("float32", None)
     assert made("bfloat16") == ("bfloat16", None)
     assert made("float32") == ("float32", "float32")
-    assert ours.config_of(dataclasses.replace(_SMALL, lowering="patches")).model.conv_algorithm == "patches"
+    assert ours.config_of(dataclasses.replace(_SMALL, algorithm="patches")).model.conv_algorithm == "patches"
 
 
 class _Device:
@@ -135,14 +126,14 @@ class _Device:
             self.compute_capability = capability
 
 
-def test_tf32_is_of_the_devices_that_have_it(products, monkeypatch):
+def test_tf32_is_unavailable_on_devices_without_it(products, monkeypatch):
     for device in (_Device("cpu"), _Device("V100", "7.0"), _Device("MI300", "gfx942")):
         monkeypatch.setattr(jax, "devices", lambda device=device: [device])
         with pytest.raises(Unavailable, match=f"{device.device_kind} has no TF32"):
-            precision.compute_in("tf32")
+            ours.set_precision("tf32")
     for capability in ("8.0", "9.0", "12.0"):
         monkeypatch.setattr(jax, "devices", lambda capability=capability: [_Device("new", capability)])
-        precision.compute_in("tf32")
+        ours.set_precision("tf32")
         assert jax.config.jax_default_matmul_precision == "tensorfloat32"
 
 

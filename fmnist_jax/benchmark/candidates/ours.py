@@ -1,0 +1,135 @@
+"""fmnist_jax: a single run by the programs of `scripts/train.py`, or a population by those of `scripts/compare.py`."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from fmnist_jax import models
+from fmnist_jax.benchmark.candidates import Go, Implementation, Unavailable, network_tasks, random_images
+from fmnist_jax.benchmark.candidates.machine import on_jax
+from fmnist_jax.benchmark.problem import EVAL_BATCH, Precision, Problem
+from fmnist_jax.config.schema import default_config
+from fmnist_jax.data import Dataset, Split
+from fmnist_jax.models import deepobs, keras_cnn, overview
+from fmnist_jax.runtime import devices
+from fmnist_jax.train.data_parallel import DataParallelRun
+from fmnist_jax.train.executor import MemberBatch
+from fmnist_jax.train.population import Population
+from fmnist_jax.train.run import make_run
+from fmnist_jax.train.state import member_of
+
+
+def make(problem: Problem, variant: str) -> Implementation:
+    """Returns the implementation; `variant` is empty for a single run, or such as `"vmap 8"` or `"threads 8"`.
+
+    That is a population of eight by that executor; every member has batches of its own.
+    """
+    devices.use_all_cores()
+    set_precision(problem.precision)
+    config = config_of(problem)
+    executor, _, members = variant.partition(" ")
+    trainer: _Population | _SingleRun = _Population(config, executor, int(members)) if variant else _SingleRun(config)
+    state = jax.eval_shape(make_run(config, problem.batch_size).init, member_of(config))
+    tasks = network_tasks(trainer.train, trainer.evaluate, problem.batch_size, int(members or 1))
+    return on_jax(tasks, overview.count(state.params))
+
+
+class _SingleRun:
+    """One member, its batch sharded over the devices that a run takes."""
+
+    def __init__(self, config: ConfigDict):
+        self._config = config
+
+    def train(self, batches: int) -> Go:
+        examples = batches * self._config.train.batch_size
+        run = self._run(examples)
+        data = run.put_split(_split(examples))
+        epoch, state = run.programs.epoch(data), run.programs.init()(run.member)
+
+        def go() -> None:
+            nonlocal state
+            state, metrics = epoch(state, run.member, data)
+            jax.device_get(metrics)
+
+        return go
+
+    def evaluate(self, batches: int) -> Go:
+        run = self._run(self._config.train.batch_size)
+        data = run.put_split(_split(batches * EVAL_BATCH))
+        evaluate, state = run.programs.evaluate(data), run.programs.init()(run.member)
+        return lambda: jax.device_get(evaluate(state, data))
+
+    def _run(self, examples: int) -> DataParallelRun:
+        return DataParallelRun(self._config, examples, devices.for_training(self._config))
+
+
+class _Population:
+    """Members that differ in their seeds."""
+
+    def __init__(self, config: ConfigDict, executor: str, members: int):
+        self._config, self._executor, self._members = config, executor, members
+
+    def train(self, batches: int) -> Go:
+        members = self._begin(train=batches * self._config.train.batch_size)
+        return lambda: jax.device_get(members.train(range(self._members)).counts())
+
+    def evaluate(self, batches: int) -> Go:
+        members = self._begin(val=batches * EVAL_BATCH)
+        return lambda: jax.device_get(members.evaluate("val", range(self._members)).counts())
+
+    def _begin(self, train: int = 1, val: int = 1) -> MemberBatch:
+        """Returns the initialized members, with that many random examples."""
+        train_split, val_split = _split(train), _split(val)
+        dataset = Dataset("random", train_split, val_split, val_split, "in memory", {})
+        member = member_of(self._config)
+        members = [member._replace(seed=jnp.uint32(seed)) for seed in range(self._members)]
+        return Population(self._config, dataset, executor=self._executor).begin(members)
+
+
+def _split(examples: int) -> Split:
+    return Split(*random_images(examples))
+
+
+def config_of(problem: Problem) -> ConfigDict:
+    """Returns the config of the run that is timed."""
+    config = default_config()
+    config.model.name = _registered(problem) if problem.channels else problem.network
+    config.model.conv_algorithm = problem.algorithm
+    config.precision = "bfloat16" if problem.precision == "bfloat16" else "float32"
+    config.optimizer.name = problem.optimizer
+    config.optimizer.learning_rate = problem.learning_rate
+    config.train.batch_size = problem.batch_size
+    config.train.eval_batch_size = EVAL_BATCH
+    return config
+
+
+def _registered(problem: Problem) -> str:
+    """Registers the network in the width of the problem, unless it is registered already; returns its name."""
+    name = f"{problem.network}, {problem.channels} channels"
+    if name not in models.names():
+        network: Any = functools.partial(deepobs.TwoConvTwoDense, first=problem.channels)
+        if problem.network != "2c2d":
+            third = sum(conv.features for conv in problem.architecture.convs[2:])
+            hidden = problem.architecture.hidden
+            network = functools.partial(keras_cnn.KerasCNN, first=problem.channels, third=third, hidden=hidden)
+        models.register(name, f"{problem.network} in another width")(network)
+    return name
+
+
+def set_precision(precision: Precision) -> None:
+    """Sets the precision of this process's float32 products; `""` and `"bfloat16"` leave it to the backend.
+
+    **Raises:** `Unavailable` for TF32 where the device has none; JAX would silently compute in float32.
+    """
+    device = jax.devices()[0]
+    # NVIDIA's GPUs have TF32 from compute capability 8.0 on, no other device has it.
+    major = str(getattr(device, "compute_capability", "")).partition(".")[0]
+    if precision == "tf32" and not (major.isdecimal() and int(major) >= 8):
+        raise Unavailable(f"{device.device_kind} has no TF32")
+    if precision in ("float32", "tf32"):
+        jax.config.update("jax_default_matmul_precision", {"tf32": "tensorfloat32"}.get(precision, precision))
