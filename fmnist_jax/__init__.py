@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from fmnist_jax.report import write_run_report, write_study_report
     from fmnist_jax.runtime.devices import use_all_cores
     from fmnist_jax.train.loop import train as train_network
-    from fmnist_jax.train.run import make_run
-    from fmnist_jax.train.state import Member, member_of
+    from fmnist_jax.train.run import Member, make_run, member_of
 
 __all__ = [
     "Hyperparameter",
@@ -43,13 +42,13 @@ __all__ = [
 # Imported when they are asked for: what makes a report from files needs no jax.
 _HOMES = {
     "Hyperparameter": "fmnist_jax.optim",
-    "Member": "fmnist_jax.train.state",
+    "Member": "fmnist_jax.train.run",
     "Optimizer": "fmnist_jax.optim",
     "compare_optimizers": "fmnist_jax.compare.runner:compare",
     "default_config": "fmnist_jax.config",
     "load_data": "fmnist_jax.data:load",
     "make_run": "fmnist_jax.train.run",
-    "member_of": "fmnist_jax.train.state",
+    "member_of": "fmnist_jax.train.run",
     "register_model": "fmnist_jax.models:register",
     "register_optimizer": "fmnist_jax.optim:register",
     "study_config": "fmnist_jax.compare.config",

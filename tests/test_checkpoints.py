@@ -16,8 +16,7 @@ import toy
 from fmnist_jax import optim
 from fmnist_jax.errors import WorkdirError
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
-from fmnist_jax.train.run import make_run
-from fmnist_jax.train.state import TrainState, member_of
+from fmnist_jax.train.run import TrainState, make_run, member_of
 
 
 def _state(seed: int, *, size: int = 3, **params: jax.Array) -> TrainState:

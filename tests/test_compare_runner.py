@@ -22,8 +22,7 @@ from fmnist_jax.compare.runner import compare
 from fmnist_jax.errors import ConfigError, DataError, WorkdirError
 from fmnist_jax.train.interrupts import Interrupted
 from fmnist_jax.train.loop import train
-from fmnist_jax.train.run import make_run
-from fmnist_jax.train.state import member_of
+from fmnist_jax.train.run import make_run, member_of
 
 FILES = {"config.json", "manifest.json", "plan.json", "results.jsonl", "chunks.jsonl", "results.csv", ".lock"}
 

@@ -16,8 +16,7 @@ from fmnist_jax.compare.arms import parse_arms
 from fmnist_jax.compare.config import SCHEMA, validate
 from fmnist_jax.config.python_file import read_config_file
 from fmnist_jax.config.schema import flatten
-from fmnist_jax.train.run import make_run
-from fmnist_jax.train.state import member_of
+from fmnist_jax.train.run import make_run, member_of
 
 FOLDER = Path(__file__).parent.parent / "configs"
 GOLDEN = Path(__file__).with_name("golden_configs.json")

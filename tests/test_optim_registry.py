@@ -13,8 +13,7 @@ from fmnist_jax import optim
 from fmnist_jax.data import device
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.optim import Hyperparameter, Optimizer
-from fmnist_jax.train.run import make_run
-from fmnist_jax.train.state import member_of
+from fmnist_jax.train.run import make_run, member_of
 
 
 def test_defaults_are_filled_in():

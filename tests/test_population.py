@@ -19,7 +19,7 @@ from fmnist_jax.errors import ConfigError
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.population import Outcome, Population
 from fmnist_jax.train.programs import Programs
-from fmnist_jax.train.state import Member, member_of
+from fmnist_jax.train.run import Member, member_of
 
 EXECUTORS = ("vmap", "threads")
 PLACES = 4

@@ -18,9 +18,8 @@ from fmnist_jax import models, optim
 from fmnist_jax.data import device
 from fmnist_jax.data.dataset import Split
 from fmnist_jax.models.keras_cnn import KerasCNN
-from fmnist_jax.train import batches
-from fmnist_jax.train.run import make_run
-from fmnist_jax.train.state import TrainState, member_of
+from fmnist_jax.train import run as core
+from fmnist_jax.train.run import TrainState, make_run, member_of
 
 BATCH = 4
 OPTIMIZERS = {"rmsprop": reference.RMSprop, "adam": reference.Adam}
@@ -54,7 +53,7 @@ def _recording(*, compute, rngs):
 @pytest.fixture
 def in_order(monkeypatch):
     """Epochs go through the images in order, so that the reference knows what is in which batch."""
-    monkeypatch.setattr(batches, "shuffled", lambda key, examples, size: batches.in_order(examples, size))
+    monkeypatch.setattr(core, "shuffled_batches", lambda key, examples, size: core.ordered_batches(examples, size))
 
 
 def _garments(examples: int) -> Split:

@@ -41,8 +41,7 @@ from fmnist_jax.train.epoch_record import diverged
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import provenance
 from fmnist_jax.train.population import Outcome, Population
-from fmnist_jax.train.run import check_batch_size, make_run
-from fmnist_jax.train.state import Member
+from fmnist_jax.train.run import Member, make_run
 from fmnist_jax.train.workdir import Workdir
 
 
@@ -146,7 +145,6 @@ class _Study:
             if name not in known:
                 raise unknown_name(f"config.study.{key}", name, known)
         config = run_config(self.config, **workload._asdict(), optimizer=arm.optimizer)
-        check_batch_size(config, len(self.dataset.train))
         run = make_run(config, len(self.dataset.train))
         return overview.count(jax.eval_shape(run.init, _member(0, arm.defaults())).params)
 

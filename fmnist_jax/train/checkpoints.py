@@ -22,7 +22,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from fmnist_jax.errors import WorkdirError
-from fmnist_jax.train.state import TrainState
+from fmnist_jax.train.run import TrainState
 
 History = list[dict[str, Any]]
 _Arrays = dict[str, np.ndarray]

@@ -16,8 +16,7 @@ from fmnist_jax.data import Split, device
 from fmnist_jax.data.device import DeviceSplit
 from fmnist_jax.runtime import batch_sharding
 from fmnist_jax.train.programs import Programs, with_sharding
-from fmnist_jax.train.run import Run, make_run
-from fmnist_jax.train.state import member_of
+from fmnist_jax.train.run import Run, make_run, member_of
 
 
 class DataParallelRun:

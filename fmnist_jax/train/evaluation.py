@@ -19,7 +19,7 @@ from fmnist_jax.train import writers
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
 from fmnist_jax.train.data_parallel import DataParallelRun
 from fmnist_jax.train.programs import Programs
-from fmnist_jax.train.state import TrainState
+from fmnist_jax.train.run import TrainState
 from fmnist_jax.train.workdir import check_data, read_config, read_manifest
 
 

@@ -16,8 +16,7 @@ from fmnist_jax.errors import ConfigError
 from fmnist_jax.runtime import memory
 from fmnist_jax.train.metrics import MetricSums
 from fmnist_jax.train.programs import Programs, with_sharding
-from fmnist_jax.train.run import Run
-from fmnist_jax.train.state import Member
+from fmnist_jax.train.run import Member, Run
 
 
 class PendingMetrics(Protocol):

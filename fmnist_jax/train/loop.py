@@ -26,7 +26,6 @@ from fmnist_jax.train.evaluation import write_evaluation_files
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import manifest
 from fmnist_jax.train.progress import EpochProgress
-from fmnist_jax.train.run import check_batch_size
 from fmnist_jax.train.tensorboard import Events
 from fmnist_jax.train.workdir import Workdir
 
@@ -41,7 +40,6 @@ def train(config: ConfigDict, workdir: str | os.PathLike[str]) -> dict[str, Any]
     """
     config_schema.validate(config)
     dataset = data.load(config.data)
-    check_batch_size(config, len(dataset.train))
     session = _Session(config, dataset, Path(workdir))
     with Workdir(session.folder) as claimed:
         claimed.begin(config, session.manifest(), dataset)

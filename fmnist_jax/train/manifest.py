@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 
 from fmnist_jax.data import Dataset
 from fmnist_jax.runtime.memory import cores
-from fmnist_jax.train.state import Member
+from fmnist_jax.train.run import Member
 
 _PACKAGES = ("fmnist_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "ml_collections")
 

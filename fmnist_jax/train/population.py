@@ -25,8 +25,7 @@ from fmnist_jax.runtime import memory
 from fmnist_jax.train.epoch_record import diverged, epoch_record
 from fmnist_jax.train.executor import MemberBatch
 from fmnist_jax.train.interrupts import Interrupts
-from fmnist_jax.train.run import make_run
-from fmnist_jax.train.state import Member, member_of
+from fmnist_jax.train.run import Member, make_run, member_of
 from fmnist_jax.train.threads import ThreadExecutor
 from fmnist_jax.train.vmapped import VmapExecutor
 

@@ -11,8 +11,7 @@ from jax.stages import Compiled
 
 from fmnist_jax.data.device import DeviceSplit
 from fmnist_jax.runtime import compiler
-from fmnist_jax.train.run import Run
-from fmnist_jax.train.state import Member, TrainState
+from fmnist_jax.train.run import Member, Run, TrainState
 
 
 class Programs:

@@ -1,18 +1,19 @@
-"""The run functions: training as pure functions over a member, for the caller to jit, vmap and shard.
+"""The core API: a training run as pure functions over a member, for the caller to jit, vmap and shard.
 
 `jit(epoch)` is one run, `jit(vmap(epoch))` a population; under a mesh with a batch axis
 (`fmnist_jax.runtime.batch_sharding`) each batch of a run is sharded over devices. All randomness derives from the
-member's seed by `fold_in` of purpose and step, so nothing depends on where a run was stopped and resumed.
+member's seed by `fold_in` of purpose and step, so a resumed run equals the uninterrupted one.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 from jax import lax
@@ -23,12 +24,44 @@ from fmnist_jax.data.device import DeviceSplit, normalise
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.optim import schedules
 from fmnist_jax.runtime import batch_sharding
-from fmnist_jax.train import batches
 from fmnist_jax.train.metrics import MetricSums, batch_metrics, merge
-from fmnist_jax.train.state import Member, TrainState
 
-# What a key is for; folded into the run's key first.
+# The purpose of a key, folded into the run's key first.
 _INITIALISE, _SHUFFLE, _DROPOUT = range(3)
+
+
+class Member(NamedTuple):
+    """One run among those that a compiled program serves: everything in which they may differ.
+
+    **Attributes:**
+
+    - `seed`: `uint32[]`, from which initialisation, data order and dropout derive.
+    - `hyperparameters`: name -> `float32[]`, as `optim.resolve` names them.
+    """
+
+    seed: jax.Array
+    hyperparameters: dict[str, jax.Array]
+
+
+class TrainState(NamedTuple):
+    """Everything that a run needs to resume exactly; a pytree of arrays.
+
+    **Attributes:**
+
+    - `step`: `int32[]`, steps done.
+    - `rng`: `uint32[2]`, the data of the run's key. It never changes: keys of a step are folded from it and `step`.
+    - `params`: trained arrays, nested by module name.
+    - `model_state`: the model's other arrays (running batch statistics), nested likewise.
+    - `opt_state`: optax's state.
+    - `ema`: the moving average of the parameters; `None` without one.
+    """
+
+    step: jax.Array
+    rng: jax.Array
+    params: dict[str, Any]
+    model_state: dict[str, Any]
+    opt_state: Any
+    ema: dict[str, Any] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,9 +71,9 @@ class Run:
     **Attributes:**
 
     - `init(member) -> state`.
-    - `epoch(state, member, train) -> (state, counts)`: one pass over the training split. Its counts are those of the
-      batches as they were trained on: before their step, dropout on.
-    - `evaluate(state, split) -> counts`: every example of the split once, dropout off.
+    - `epoch(state, member, train) -> (state, sums)`: one pass over the training split. The metrics are those of the
+      training batches: before their step, dropout on.
+    - `evaluate(state, split) -> sums`: every example of the split once, dropout off.
     - `predict(state, images) -> probabilities`: `uint8[n, 28, 28]` to `float32[n, 10]`.
     - `learning_rate(member, step)`: the rate of the 0-based step.
     - `steps_per_epoch`, `total_steps`.
@@ -54,90 +87,103 @@ class Run:
     steps_per_epoch: int
     total_steps: int
 
+    def epoch_learning_rates(self, members: Sequence[Member]) -> np.ndarray:
+        """Returns the rate of the last step of each epoch, `float32[members, epochs]`."""
+        last_steps = np.arange(self.steps_per_epoch, self.total_steps + 1, self.steps_per_epoch) - 1
+        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *jax.device_get(list(members)))
+        rates = jax.jit(jax.vmap(jax.vmap(self.learning_rate, (None, 0)), (0, None)))
+        return np.asarray(rates(stacked, last_steps))
+
+
+def member_of(config: ConfigDict) -> Member:
+    """Returns the member that the config describes; raises `ConfigError` for hyperparameters that do not fit."""
+    given = {key: value for key, value in config.optimizer.items() if key != "name"}
+    numbers = optim.resolve(config.optimizer.name, given)
+    return Member(jnp.uint32(config.seed), {key: jnp.float32(value) for key, value in numbers.items()})
+
 
 def make_run(config: ConfigDict, train_examples: int) -> Run:
     """Returns the run that the config describes, over `train_examples` training images.
 
-    **Raises:** `ConfigError` for an unknown model, optimizer or schedule, or a schedule that does not fit the run.
+    **Raises:** `ConfigError` for an unknown model, optimizer or schedule, a schedule that does not fit the run, or a
+    batch larger than the training split.
     """
-    return _Heart(config, train_examples).run()
-
-
-def check_batch_size(config: ConfigDict, train_examples: int) -> None:
-    """Raises `ConfigError` where a batch would hold more than all training images."""
-    if config.train.batch_size > train_examples:
+    models.check(config.model.name)
+    optim.get(config.optimizer.name)
+    batch_size, eval_batch_size = config.train.batch_size, config.train.eval_batch_size
+    if batch_size > train_examples:
         raise ConfigError(
-            f"config.train.batch_size must be at most {train_examples}, the number of training images, "
-            f"not {config.train.batch_size}"
+            f"config.train.batch_size must be at most {train_examples}, the number of training images, not {batch_size}"
         )
+    steps_per_epoch = num_batches(train_examples, batch_size)
+    total_steps = steps_per_epoch * config.train.epochs
+    schedule = schedules.make(**config.schedule, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+    network = _Network.of(config, schedule)
+
+    def epoch(state: TrainState, member: Member, train: DeviceSplit) -> tuple[TrainState, MetricSums]:
+        def step(state: TrainState, batch: tuple[jax.Array, jax.Array]) -> tuple[TrainState, MetricSums]:
+            rows, valid = batch_sharding.shard_batch(batch)
+            return network.step(state, member, normalise(train.images[rows]), train.labels[rows], valid)
+
+        key = jax.random.fold_in(_key(state, _SHUFFLE), state.step)
+        state, sums = lax.scan(step, state, shuffled_batches(key, train.labels.shape[0], batch_size))
+        return state, merge(sums)
+
+    def evaluate(state: TrainState, split: DeviceSplit) -> MetricSums:
+        def score(_: None, batch: tuple[jax.Array, jax.Array]) -> tuple[None, MetricSums]:
+            rows, valid = batch_sharding.shard_batch(batch)
+            return None, batch_metrics(network.logits(state, split.images[rows]), split.labels[rows], valid)
+
+        _, sums = lax.scan(score, None, _eval_batches(split.labels.shape[0], eval_batch_size))
+        return merge(sums)
+
+    def predict(state: TrainState, images: jax.Array) -> jax.Array:
+        def probabilities(rows: jax.Array) -> jax.Array:
+            return jax.nn.softmax(network.logits(state, images[batch_sharding.shard_batch(rows)]))
+
+        rows, _ = _eval_batches(images.shape[0], eval_batch_size)
+        found = lax.map(probabilities, rows)
+        return found.reshape(-1, found.shape[-1])[: images.shape[0]]
+
+    def learning_rate(member: Member, step: jax.Array) -> jax.Array:
+        return member.hyperparameters["learning_rate"] * schedule(step)
+
+    return Run(network.init, epoch, evaluate, predict, learning_rate, steps_per_epoch, total_steps)
 
 
-class _Heart:
-    """Holds what the functions of a run share: the model's structure, the schedule, the sizes. No arrays."""
+@dataclasses.dataclass(frozen=True)
+class _Network:
+    """A network with its optimizer: what one step and one batch need. Holds no arrays."""
 
-    def __init__(self, config: ConfigDict, train_examples: int):
-        models.check(config.model.name)
-        optim.get(config.optimizer.name)
-        self.config = config
-        self.steps_per_epoch = batches.steps(train_examples, config.train.batch_size)
-        self.total_steps = self.steps_per_epoch * config.train.epochs
-        self.scale = schedules.make(
-            **config.schedule, total_steps=self.total_steps, steps_per_epoch=self.steps_per_epoch
-        )
-        self.compute = models.ComputeConfig(jnp.dtype(config.precision), config.model.conv_algorithm)
-        self.structure = nnx.graphdef(nnx.eval_shape(lambda: self._create(jax.random.key(0))))
+    create: Callable[[jax.Array], nnx.Module]
+    structure: nnx.GraphDef[nnx.Module]
+    optimizer: str
+    schedule: optax.Schedule
+    ema_decay: float
 
-    def run(self) -> Run:
-        return Run(
-            init=self.init,
-            epoch=self.epoch,
-            evaluate=self.evaluate,
-            predict=self.predict,
-            learning_rate=lambda member, step: member.hyperparameters["learning_rate"] * self.scale(step),
-            steps_per_epoch=self.steps_per_epoch,
-            total_steps=self.total_steps,
-        )
+    @classmethod
+    def of(cls, config: ConfigDict, schedule: optax.Schedule) -> _Network:
+        compute = models.ComputeConfig(jnp.dtype(config.precision), config.model.conv_algorithm)
+
+        def create(key: jax.Array) -> nnx.Module:
+            return models.create(config.model.name, nnx.Rngs(params=key), compute)
+
+        structure = nnx.graphdef(nnx.eval_shape(lambda: create(jax.random.key(0))))
+        return cls(create, structure, config.optimizer.name, schedule, config.train.ema_decay)
 
     def init(self, member: Member) -> TrainState:
         key = jax.random.key(member.seed)
-        model = self._create(jax.random.fold_in(key, _INITIALISE))
-        params, model_state = _arrays(model)
+        params, model_state = _arrays(self.create(jax.random.fold_in(key, _INITIALISE)))
         return TrainState(
             step=jnp.int32(0),
             rng=jax.random.key_data(key),
             params=params,
             model_state=model_state,
-            opt_state=self._optimizer(member).init(params),
-            ema=jax.tree.map(jnp.copy, params) if self.config.train.ema_decay else None,
+            opt_state=self._transformation(member).init(params),
+            ema=jax.tree.map(jnp.copy, params) if self.ema_decay else None,
         )
 
-    def epoch(self, state: TrainState, member: Member, train: DeviceSplit) -> tuple[TrainState, MetricSums]:
-        key = jax.random.fold_in(_key(state, _SHUFFLE), state.step)
-        order = batches.shuffled(key, train.labels.shape[0], self.config.train.batch_size)
-
-        def step(state: TrainState, batch: tuple[jax.Array, jax.Array]) -> tuple[TrainState, MetricSums]:
-            rows, valid = batch_sharding.shard_batch(batch)
-            return self._step(state, member, normalise(train.images[rows]), train.labels[rows], valid)
-
-        state, counts = lax.scan(step, state, order)
-        return state, merge(counts)
-
-    def evaluate(self, state: TrainState, split: DeviceSplit) -> MetricSums:
-        def score(_: None, batch: tuple[jax.Array, jax.Array]) -> tuple[None, MetricSums]:
-            rows, valid = batch_sharding.shard_batch(batch)
-            return None, batch_metrics(self._logits(state, split.images[rows]), split.labels[rows], valid)
-
-        _, counts = lax.scan(score, None, batches.in_order(split.labels.shape[0], self._eval_batch(split.labels)))
-        return merge(counts)
-
-    def predict(self, state: TrainState, images: jax.Array) -> jax.Array:
-        rows, _ = batches.in_order(images.shape[0], self._eval_batch(images))
-        probabilities = lax.map(
-            lambda batch: self._probabilities(state, images[batch_sharding.shard_batch(batch)]), rows
-        )
-        return probabilities.reshape(-1, probabilities.shape[-1])[: images.shape[0]]
-
-    def _step(
+    def step(
         self, state: TrainState, member: Member, images: jax.Array, labels: jax.Array, valid: jax.Array
     ) -> tuple[TrainState, MetricSums]:
         dropout = jax.random.fold_in(_key(state, _DROPOUT), state.step)
@@ -145,43 +191,63 @@ class _Heart:
         def loss(params: Any) -> tuple[jax.Array, tuple[MetricSums, Any]]:
             model = nnx.merge(self.structure, params, state.model_state)
             logits = model(images, train=True, rngs=nnx.Rngs(dropout=dropout)).astype(jnp.float32)
-            counts = batch_metrics(logits, labels, valid)
-            return counts.loss / counts.examples, (counts, _arrays(model)[1])
+            sums = batch_metrics(logits, labels, valid)
+            return sums.loss / sums.examples, (sums, _arrays(model)[1])
 
-        gradients, (counts, model_state) = jax.grad(loss, has_aux=True)(state.params)
-        updates, opt_state = self._optimizer(member).update(gradients, state.opt_state, state.params)
+        gradients, (sums, model_state) = jax.grad(loss, has_aux=True)(state.params)
+        updates, opt_state = self._transformation(member).update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         state = state._replace(step=state.step + 1, params=params, model_state=model_state, opt_state=opt_state)
-        return state._replace(ema=self._averaged(state)), counts
+        return state._replace(ema=self._updated_ema(state)), sums
 
-    def _averaged(self, state: TrainState) -> dict[str, Any] | None:
-        """Moves the average on; its decay starts low, min(decay, (1 + t) / (10 + t)), so that it forgets the start."""
-        if state.ema is None:
-            return None
-        decay = jnp.minimum(self.config.train.ema_decay, (1.0 + state.step) / (10.0 + state.step))
-        newest = optim.eval_params(self.config.optimizer.name, state.opt_state, state.params)
-        return jax.tree.map(lambda old, new: decay * old + (1.0 - decay) * new, state.ema, newest)
-
-    def _logits(self, state: TrainState, images: jax.Array) -> jax.Array:
-        params = state.ema
-        if params is None:
-            params = optim.eval_params(self.config.optimizer.name, state.opt_state, state.params)
+    def logits(self, state: TrainState, images: jax.Array) -> jax.Array:
+        """Returns the logits `float32[batch, 10]` of `uint8` images, dropout off, at the averaged parameters if any."""
+        params = self._eval_params(state) if state.ema is None else state.ema
         model = nnx.merge(self.structure, params, state.model_state)
         return model(normalise(images), train=False).astype(jnp.float32)
 
-    def _probabilities(self, state: TrainState, images: jax.Array) -> jax.Array:
-        return jax.nn.softmax(self._logits(state, images))
+    def _updated_ema(self, state: TrainState) -> dict[str, Any] | None:
+        """The decay starts low, min(decay, (1 + t) / (10 + t)), so that the average forgets the initial parameters."""
+        if state.ema is None:
+            return None
+        decay = jnp.minimum(self.ema_decay, (1.0 + state.step) / (10.0 + state.step))
+        return jax.tree.map(lambda old, new: decay * old + (1.0 - decay) * new, state.ema, self._eval_params(state))
 
-    def _create(self, key: jax.Array) -> nnx.Module:
-        return models.create(self.config.model.name, nnx.Rngs(params=key), self.compute)
+    def _eval_params(self, state: TrainState) -> dict[str, Any]:
+        return dict(optim.eval_params(self.optimizer, state.opt_state, state.params))
 
-    def _optimizer(self, member: Member) -> optax.GradientTransformation:
-        return optim.build(self.config.optimizer.name, member.hyperparameters, self.scale)
+    def _transformation(self, member: Member) -> optax.GradientTransformation:
+        return optim.build(self.optimizer, member.hyperparameters, self.schedule)
 
-    def _eval_batch(self, rows: jax.Array) -> int:
-        wanted, parts = min(self.config.train.eval_batch_size, rows.shape[0]), batch_sharding.num_shards()
-        # Rounded up, so that the devices share it evenly: its rows beyond the last example are masked like any.
-        return -(-wanted // parts) * parts
+
+def shuffled_batches(key: jax.Array, examples: int, batch_size: int) -> tuple[jax.Array, jax.Array]:
+    """Returns `(indices int32[steps, batch], valid bool[steps, batch])`: every example once, in random order."""
+    return _batches(jax.random.permutation(key, examples), batch_size)
+
+
+def ordered_batches(examples: int, batch_size: int) -> tuple[jax.Array, jax.Array]:
+    """Returns `(indices int32[steps, batch], valid bool[steps, batch])`: every example once, in order."""
+    return _batches(jnp.arange(examples), batch_size)
+
+
+def num_batches(examples: int, batch_size: int) -> int:
+    """Returns the number of batches, the last perhaps partly filled."""
+    return -(-examples // batch_size)
+
+
+def _batches(order: jax.Array, batch_size: int) -> tuple[jax.Array, jax.Array]:
+    examples = order.shape[0]
+    shape = (num_batches(examples, batch_size), batch_size)
+    # The padding repeats real examples, so that nothing computed from it can be infinite or undefined.
+    padded = jnp.resize(order, shape)
+    valid = np.arange(shape[0] * shape[1]).reshape(shape) < examples
+    return padded.astype(jnp.int32), jnp.asarray(valid)
+
+
+def _eval_batches(examples: int, batch_size: int) -> tuple[jax.Array, jax.Array]:
+    # Rounded up to a multiple of the devices; the rows beyond the last example are masked like any padding.
+    shards = batch_sharding.num_shards()
+    return ordered_batches(examples, num_batches(min(batch_size, examples), shards) * shards)
 
 
 def _arrays(model: nnx.Module) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -15,8 +15,7 @@ from fmnist_jax.runtime.memory import cores
 from fmnist_jax.train.executor import Executor, MemberBatch, PendingMetrics
 from fmnist_jax.train.metrics import MetricSums
 from fmnist_jax.train.programs import Programs
-from fmnist_jax.train.run import Run
-from fmnist_jax.train.state import Member, TrainState
+from fmnist_jax.train.run import Member, Run, TrainState
 
 
 class ThreadExecutor(Executor):

@@ -20,8 +20,7 @@ from fmnist_jax.runtime import devices
 from fmnist_jax.train.data_parallel import DataParallelRun
 from fmnist_jax.train.executor import MemberBatch
 from fmnist_jax.train.population import Population
-from fmnist_jax.train.run import make_run
-from fmnist_jax.train.state import member_of
+from fmnist_jax.train.run import make_run, member_of
 
 
 def make(problem: Problem, variant: str) -> Implementation:
