@@ -70,7 +70,7 @@ def test_a_balanced_set_gives_a_balanced_split():
     assert (np.bincount(train.labels) == 550).all()
 
 
-def test_the_split_is_the_same_each_time_and_another_with_another_seed():
+def test_the_split_depends_on_nothing_but_its_seed():
     whole = numbered([30] * 10)
     first, again, other = (indices(hold_out(whole, 100, seed)[1]) for seed in (SPLIT_SEED, SPLIT_SEED, 1))
     assert (first == again).all()
@@ -78,12 +78,12 @@ def test_the_split_is_the_same_each_time_and_another_with_another_seed():
     assert set(first) != set(other)
 
 
-def test_the_draw_is_not_the_head_of_the_set():
+def test_the_split_is_random():
     _, val = hold_out(numbered([60] * 10), 60)
     assert indices(val).mean() == pytest.approx(300, abs=75)
 
 
 @pytest.mark.parametrize("val_examples", [100, 101, 0, -1])
-def test_as_many_as_there_are_is_an_error_with_the_way_out(val_examples):
+def test_holding_out_everything_is_an_error_with_a_hint(val_examples):
     with pytest.raises(DataError, match=r"--config.data.val_examples to 0 .* or to at most 99"):
         hold_out(numbered([10] * 10), val_examples)

@@ -21,7 +21,7 @@ def test_put_keeps_the_values_and_the_small_dtype_of_images():
     assert placed.images.devices() == {jax.devices()[0]}
 
 
-def test_a_placed_split_does_not_change_with_the_arrays_it_came_from():
+def test_a_split_on_the_device_does_not_change_with_the_arrays_it_came_from():
     source = split()
     placed = device.put(source)
     source.images[:] = 0
@@ -30,7 +30,7 @@ def test_a_placed_split_does_not_change_with_the_arrays_it_came_from():
     assert placed.labels.tolist() == [0, 9, 4]
 
 
-def test_a_placed_split_is_an_argument_of_a_compiled_function():
+def test_a_split_on_the_device_is_an_argument_of_a_compiled_function():
     total = jax.jit(lambda placed: placed.images.astype(jnp.int32).sum() + placed.labels.sum())(device.put(split()))
     assert total == split().images.sum() + 13
 

@@ -156,7 +156,7 @@ def test_tfds_log_messages_are_silenced(server, tmp_path, caplog):
     assert caplog.text == ""
 
 
-def test_a_slow_server_is_waited_for_as_long_as_it_sends(server, tmp_path):
+def test_a_slow_server_is_read_as_long_as_it_sends(server, tmp_path):
     started, limits = time.monotonic(), Limits(timeout=0.5)
     remote = {"slow": server.remotes("slow")[min(CONTENTS)]}
     assert download.fetch(tmp_path, remote, limits)["slow"].read_bytes() == CONTENTS[min(CONTENTS)]
@@ -179,7 +179,7 @@ def test_a_slow_server_is_waited_for_as_long_as_it_sends(server, tmp_path):
         ("drip", "no answer within 0.6 seconds"),
     ],
 )
-def test_what_fails_is_an_error_within_seconds_and_leaves_nothing(server, tmp_path, folder, problem):
+def test_a_failed_download_is_an_error_within_seconds_and_leaves_nothing(server, tmp_path, folder, problem):
     started = time.monotonic()
     with pytest.raises(DataError, match=problem) as raised:
         download.fetch(tmp_path, server.remotes(folder), FAST)

@@ -43,7 +43,7 @@ def read(folder: Path) -> tuple[fashion_mnist.Split, fashion_mnist.Split]:
 
 
 @pytest.mark.usefixtures("accepted")
-def test_reads_the_four_files_packed_or_not(original):
+def test_reads_the_four_files_compressed_or_not(original):
     train, test = read(original)
     assert (train.labels == lookalike()[fashion_mnist.TRAIN_LABELS]).all()
     assert (test.labels == lookalike()[fashion_mnist.TEST_LABELS]).all()
@@ -51,7 +51,7 @@ def test_reads_the_four_files_packed_or_not(original):
     assert test.images.shape == (10_000, 28, 28)
 
 
-def test_files_of_another_content_are_an_error_that_gives_both_digests(original):
+def test_files_with_other_content_are_an_error_with_both_digests(original):
     expected = fashion_mnist.SHA256[fashion_mnist.TRAIN_IMAGES]
     with pytest.raises(DataError, match=f"train-images.* SHA-256 is [0-9a-f]{{64}}, expected {expected}"):
         read(original)
@@ -90,14 +90,14 @@ def test_a_label_out_of_range_is_an_error(folder):
 
 
 @pytest.mark.usefixtures("accepted")
-def test_a_file_cut_short_is_an_error(folder):
+def test_a_truncated_file_is_an_error(folder):
     path = folder / f"{fashion_mnist.TRAIN_IMAGES}.gz"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DataError, match=f"{path} is damaged"):
         read(folder)
 
 
-def test_missing_files_are_named_with_what_is_there(folder):
+def test_missing_files_are_named_with_the_folders_content(folder):
     (folder / f"{fashion_mnist.TRAIN_LABELS}.gz").unlink()
     (folder / fashion_mnist.TEST_IMAGES).unlink()
     lacks = r"lacks train-labels-idx1-ubyte\[.gz\], t10k-images-idx3-ubyte\[.gz\] "
@@ -105,12 +105,12 @@ def test_missing_files_are_named_with_what_is_there(folder):
         read(folder)
 
 
-def test_an_empty_folder_is_said_to_be_empty(tmp_path):
+def test_an_empty_folder_is_reported_as_empty(tmp_path):
     with pytest.raises(DataError, match=r"\(it holds nothing\)"):
         read(tmp_path)
 
 
-def test_of_a_full_folder_a_few_names_are_shown(tmp_path):
+def test_a_few_names_of_a_full_folder_are_shown(tmp_path):
     for i in range(100):
         (tmp_path / f"{i:02}").touch()
     with pytest.raises(DataError, match=r"\(it holds 00, 01, 02, 03, 04, 05, 06, 07, ...\)"):
@@ -118,7 +118,7 @@ def test_of_a_full_folder_a_few_names_are_shown(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "problem"), [("none", "No such file"), ("file", "Not a directory")])
-def test_what_is_no_folder_is_an_error(tmp_path, name, problem):
+def test_a_path_that_is_not_a_folder_is_an_error(tmp_path, name, problem):
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=f"the data folder {tmp_path / name} cannot be read: {problem}"):
         read(tmp_path / name)

@@ -96,7 +96,7 @@ def test_28x28_on_light_is_negated_and_nothing_else(on_dark, tmp_path):
 
 @quick
 @hypothesis.given(pixels=hnp.arrays(np.uint8, (28, 28)))
-def test_any_28x28_comes_back_as_it_is_or_negated(pixels, tmp_path_factory):
+def test_any_28x28_is_returned_unchanged_or_negated(pixels, tmp_path_factory):
     border = np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])
     light = np.sort(border)[53:55].astype(int).sum() > 2 * 127
     path = tmp_path_factory.mktemp("any") / "a.png"
@@ -104,7 +104,7 @@ def test_any_28x28_comes_back_as_it_is_or_negated(pixels, tmp_path_factory):
 
 
 @pytest.mark.skipif("FMNIST_DATA_DIR" not in os.environ, reason="needs the real data")
-def test_the_backgrounds_of_the_real_images_are_seen_to_be_dark(tmp_path):
+def test_the_backgrounds_of_the_real_images_are_found_dark(tmp_path):
     images = raw_files.read_idx(Path(os.environ["FMNIST_DATA_DIR"]) / "t10k-images-idx3-ubyte.gz")
     np.save(tmp_path / "dark.npy", images)
     np.save(tmp_path / "light.npy", 255 - images)
@@ -235,14 +235,14 @@ def test_transparent_colour_of_a_palette_is_white(tmp_path):
 
 
 @pytest.mark.parametrize(("orientation", "stored"), [(3, Image.Transpose.ROTATE_180), (6, Image.Transpose.ROTATE_90)])
-def test_orientation_of_the_camera_is_undone(orientation, stored, tmp_path):
+def test_exif_orientation_is_undone(orientation, stored, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = orientation
     got = prepared(shirt().transpose(stored), tmp_path / "turned.png", exif=exif)
     np.testing.assert_array_equal(got, prepared(shirt(), tmp_path / "a.png"))
 
 
-def test_of_several_frames_the_first_is_read(tmp_path):
+def test_the_first_of_several_frames_is_read(tmp_path):
     got = prepared(shirt(), tmp_path / "a.tif", format="TIFF", save_all=True, append_images=[Image.new("L", (9, 9))])
     np.testing.assert_array_equal(got, prepared(shirt(), tmp_path / "a.png"))
 
@@ -295,7 +295,7 @@ def test_missing_file_and_folder(tmp_path):
     assert "not a file" in complaint(tmp_path)
 
 
-@pytest.mark.parametrize(("content", "says"), [
+@pytest.mark.parametrize(("content", "expected"), [
     (b"", "is empty"),
     (b"no image at all", "not an image of a known kind: PNG"),
     (gzip.compress(b"neither", mtime=0), "not an image of a known kind"),
@@ -307,15 +307,15 @@ def test_missing_file_and_folder(tmp_path):
     (encoded("PNG")[:200], "damaged"),
     (encoded("JPEG")[:700], "damaged"),
 ])  # fmt: skip
-def test_bad_files(content, says, tmp_path):
+def test_bad_files(content, expected, tmp_path):
     path = tmp_path / "bad.png"
     path.write_bytes(content)
     message = complaint(path)
-    assert says in message
+    assert expected in message
     assert str(path) in message
 
 
-@pytest.mark.parametrize(("array", "says"), [
+@pytest.mark.parametrize(("array", "expected"), [
     (np.zeros(784, np.uint8), "shape (784,); expected 28x28, n x 28x28"),
     (np.zeros((2, 3, 28, 28), np.uint8), "shape (2, 3, 28, 28)"),
     (np.zeros((40, 40, 2), np.uint8), "shape (40, 40, 2)"),
@@ -331,10 +331,10 @@ def test_bad_files(content, says, tmp_path):
     (np.full((28, 28), np.inf), "inf"),
     (np.full((28, 28), None), "Python objects"),
 ])  # fmt: skip
-def test_bad_arrays(array, says, tmp_path):
+def test_bad_arrays(array, expected, tmp_path):
     np.save(tmp_path / "bad.npy", array)
     message = complaint(tmp_path / "bad.npy")
-    assert says in message
+    assert expected in message
     assert str(tmp_path / "bad.npy") in message
 
 
@@ -344,7 +344,7 @@ def test_float_picture_out_of_range(tmp_path):
 
 
 @pytest.mark.parametrize("side", [8193, 12_000, 2**31 - 1])
-def test_bomb_is_refused_before_it_is_unpacked(side, tmp_path):
+def test_a_decompression_bomb_is_refused_before_it_is_unpacked(side, tmp_path):
     header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
     chunk = struct.pack(">I", len(header) - 4) + header + struct.pack(">I", zlib.crc32(header))
     data = b"IDAT" + zlib.compress(bytes(1000))
@@ -353,7 +353,7 @@ def test_bomb_is_refused_before_it_is_unpacked(side, tmp_path):
     assert "too large" in complaint(tmp_path / "bomb.png")
 
 
-def test_array_that_claims_more_than_its_file_holds_is_refused(tmp_path):
+def test_an_array_larger_than_its_file_is_refused(tmp_path):
     with (tmp_path / "bomb.npy").open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (2**40, 28, 28)})
     assert "damaged" in complaint(tmp_path / "bomb.npy")

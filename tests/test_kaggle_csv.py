@@ -130,12 +130,12 @@ def test_a_bad_row_is_named_by_its_line(path, line, problem):
     assert problem in str(raised.value)
 
 
-def test_a_cut_file_is_an_error(path):
+def test_a_truncated_file_is_an_error(path):
     with pytest.raises(DataError, match="line 3: 393 columns"):
         read(path, f"{HEADER}\n{row()}\n" + ",".join(["0"] * 393))
 
 
-def test_a_cut_gzip_file_is_an_error(path):
+def test_a_truncated_gzip_file_is_an_error(path):
     with pytest.raises(DataError, match="cannot be unpacked"):
         read(path, gzip.compress(encode(images(3)))[:-20])
 

@@ -22,7 +22,7 @@ def test_defaults_are_filled_in():
     assert optim.resolve("adam", given) == {"learning_rate": 1e-3, "b1": 0.8, "b2": 0.999, "eps": 1e-7}
 
 
-def test_what_is_zero_for_every_optimizer_is_left_out():
+def test_weight_decay_and_clipping_of_zero_are_left_out():
     assert optim.resolve("adamw", {})["weight_decay"] == 0.01
     assert "weight_decay" not in optim.resolve("adamw", {"weight_decay": 0.0})
     assert (
@@ -80,7 +80,7 @@ def own(monkeypatch) -> str:
     return "squashed"
 
 
-def test_an_optimizer_of_ones_own_trains(own):
+def test_a_users_optimizer_trains(own):
     config = toy.toy_config(model__name="linear", optimizer__name=own, optimizer__weight_decay=0.01)
     run, member, train = make_run(config, toy.TRAIN), member_of(config), device.put(toy.split(toy.TRAIN))
     state = jax.jit(run.init)(member)
@@ -92,7 +92,7 @@ def test_an_optimizer_of_ones_own_trains(own):
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_the_names_of_the_table_are_taken_ones_own_are_not(own):
+def test_built_in_names_are_protected_a_users_own_may_be_replaced(own):
     with pytest.raises(ValueError, match="registered as 'sgd' already"):
         optim.register("sgd", optim.get(own))
     again = dataclasses.replace(optim.get(own), summary="again")
@@ -111,7 +111,7 @@ def test_the_names_of_the_table_are_taken_ones_own_are_not(own):
         (0.1, 1.0, "logg"),
     ],
 )
-def test_a_search_space_that_cannot_be_is_refused(low, high, scale):
+def test_an_impossible_search_space_is_refused(low, high, scale):
     with pytest.raises(ValueError, match="no search space"):
         Hyperparameter(0.7, low, high, scale)
 

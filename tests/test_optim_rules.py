@@ -151,7 +151,7 @@ RULES: dict[str, Callable[..., Any]] = {
 
 @pytest.mark.smoke
 @pytest.mark.parametrize("name", RULES)
-def test_updates_are_those_of_the_definition_in_float64(name):
+def test_updates_match_the_definition_in_float64(name):
     hyperparameters = {key: float(value) for key, value in _resolved(name).items()}
     _, evaluated = _trained(name)
     for part, start in _params().items():
@@ -220,7 +220,7 @@ def _first_update(name: str, **given: Any):
 
 
 @pytest.mark.parametrize("name", optim.names())
-def test_weight_decay_is_decoupled_and_of_kernels_only(name):
+def test_weight_decay_is_decoupled_and_applies_to_kernels_only(name):
     def updates(decay):
         return _first_update(name, weight_decay=decay)
 

@@ -58,7 +58,7 @@ def test_shapes(name, expected):
     np.testing.assert_allclose(_scales(name, total=4, final_scale=0.2), expected, rtol=1e-6)
 
 
-def test_one_cycle_warms_up_over_three_tenths_unless_told_otherwise():
+def test_one_cycle_warms_up_over_three_tenths_by_default():
     assert _scales("one-cycle", total=10).argmax() == 2  # the last of three steps of warm-up
     np.testing.assert_allclose(_scales("one-cycle", total=10, warmup=5)[:5], [0.2, 0.4, 0.6, 0.8, 1.0], rtol=1e-6)
 
@@ -92,7 +92,7 @@ def test_durations(duration, steps):
 @pytest.mark.parametrize(
     "duration", ["", "500", "steps", "-1 steps", "1e3 steps", "2 weeks", "ten %", "5 steps 3%", "%5"]
 )
-def test_what_is_no_duration_is_refused(duration):
+def test_a_malformed_duration_is_refused(duration):
     with pytest.raises(ConfigError, match=r"must be like '500 steps', '2 epochs' or '10%', not "):
         schedules.steps_of(duration, 1000, 100)
 

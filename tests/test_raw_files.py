@@ -57,19 +57,19 @@ def test_digest_of_a_view():
 
 
 @pytest.mark.parametrize("name", ["labels", "labels.gz", "labels.idx"])
-def test_compression_is_told_by_content_not_by_name(tmp_path, name):
+def test_compression_is_detected_by_content_not_by_name(tmp_path, name):
     for content in (encode(ARRAY), gzip.compress(encode(ARRAY))):
         assert (read(tmp_path / name, content) == ARRAY).all()
 
 
 @given(cut=st.integers(1, len(encode(ARRAY))))
-def test_a_cut_file_is_an_error(path, cut):
+def test_a_truncated_file_is_an_error(path, cut):
     with pytest.raises(DataError, match=str(path)):
         read(path, encode(ARRAY)[:-cut])
 
 
 @given(data=st.data())
-def test_a_cut_gzip_file_is_an_error(path, data):
+def test_a_truncated_gzip_file_is_an_error(path, data):
     packed = gzip.compress(encode(ARRAY))
     cut = data.draw(st.integers(1, len(packed)))
     with pytest.raises(DataError, match=str(path)):
@@ -131,7 +131,7 @@ def test_another_magic_is_named_with_the_expected_one(path, content, found):
 
 @pytest.mark.parametrize("sizes", [(2**32 - 1,) * 3, (900_000_000,), (0, 2**32 - 1, 2**32 - 1)])
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_a_header_that_lies_costs_no_memory(path, pack, sizes):
+def test_a_wrong_header_allocates_no_memory(path, pack, sizes):
     path.write_bytes(pack(b"\x00\x00\x08" + struct.pack(f">B{len(sizes)}I", len(sizes), *sizes) + b"\x00" * 100))
     tracemalloc.start()
     try:
@@ -152,7 +152,7 @@ def test_a_folder_is_an_error(tmp_path):
         raw_files.read_idx(tmp_path)
 
 
-def test_a_named_pipe_is_an_error_and_not_waited_for(tmp_path):
+def test_a_named_pipe_is_an_error_and_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(DataError, match="is not a file"):
         raw_files.read_idx(tmp_path / "pipe")

@@ -149,7 +149,7 @@ def test_a_tfds_that_cannot_be_imported_is_an_error_with_a_hint(monkeypatch):
 
 @pytest.mark.usefixtures("accepted")
 @pytest.mark.parametrize("name", ["fashion_mnist", "auto"])
-def test_the_cache_is_read_without_asking_the_network(cache, name):
+def test_the_cache_is_read_without_network(cache, name):
     dataset = data.load(settings(name=name))
     assert dataset.name == "fashion_mnist"
     assert dataset.origin == str(cache.parent)

@@ -57,7 +57,7 @@ def test_same_seed_gives_the_same_bytes(splits):
     assert all(_same(first, second) for first, second in zip(splits, again, strict=True))
 
 
-def test_a_seed_means_the_same_images_everywhere():
+def test_a_seed_gives_the_same_images_on_every_machine():
     # Results on this set can only be compared while it stays what it is. A change of the ranges changes this digest.
     digest = hashlib.sha256()
     for split in generate(seed=0, train_examples=300, test_examples=300):

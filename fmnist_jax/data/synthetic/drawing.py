@@ -21,7 +21,7 @@ Mixture = tuple[Component, ...]
 Ranges = dict[str, Mixture]
 Parameters = Mapping[str, np.ndarray]
 Value = np.ndarray | float
-# Coverage in [0, 1] and tone, what a shape adds to the brightness of its cloth.
+# Coverage in [0, 1] and tone (added to the cloth's brightness), `float32[n, 28, 28]` each.
 Drawing = tuple[np.ndarray, np.ndarray]
 
 

@@ -117,10 +117,7 @@ SANDAL: Ranges = FOOTWEAR | {
 
 
 def draw_closed_shoe(u: np.ndarray, v: np.ndarray, p: Parameters) -> Drawing:
-    """Draws sneakers and boots; `u` runs from the toe at 0 to the heel at 28, `v` downwards.
-
-    **Returns:** coverage in [0, 1] and tone (to be added to the cloth's brightness), `float32[n, 28, 28]` each.
-    """
+    """Draws sneakers and boots; `u` runs from the toe at 0 to the heel at 28, `v` downwards."""
     top = p["sole"] + p["heel_lift"] + p["collar"] + p["shaft"]
     height = _height(v, top, p)
     bed = _footbed(u, p)

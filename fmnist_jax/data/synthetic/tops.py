@@ -159,10 +159,7 @@ SHIRT: Ranges = TOP | {
 
 
 def draw_top(u: np.ndarray, v: np.ndarray, p: Parameters) -> Drawing:
-    """Draws tops, dresses and coats; `u` is 0 on the middle line, `v` runs down from 0 at the collar.
-
-    **Returns:** coverage in [0, 1] and tone (to be added to the cloth's brightness), `float32[n, 28, 28]` each.
-    """
+    """Draws tops, dresses and coats; `u` is 0 on the middle line, `v` runs down from 0 at the collar."""
     side = np.abs(u)
     body, neck, flap = _torso(side, v, p), _neckline(side, v, p), _flap(side, v, p)
     cloth = coverage(union(body, _sleeve(side, v, p), _standing_collar(side, v, p), flap))

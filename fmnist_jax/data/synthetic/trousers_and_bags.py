@@ -43,10 +43,7 @@ TROUSERS: Ranges = (
 
 
 def draw_trousers(u: np.ndarray, v: np.ndarray, p: Parameters) -> Drawing:
-    """Draws trousers; `u` is 0 on the middle line, `v` runs down from 0 at the waist.
-
-    **Returns:** coverage in [0, 1] and tone (to be added to the cloth's brightness), `float32[n, 28, 28]` each.
-    """
+    """Draws trousers; `u` is 0 on the middle line, `v` runs down from 0 at the waist."""
     side = np.abs(u)
     outer = profile(v, (0.5, 6.0, 16.0, p["hem"]), (p["waist"], p["hip"], p["knee"], p["ankle"]))
     inner = profile(v, (p["crotch"], p["crotch"] + 3.0, p["hem"]), (0.0, p["gap"] * 0.4, p["gap"]))
@@ -82,10 +79,7 @@ BAG: Ranges = (
 
 
 def draw_bag(u: np.ndarray, v: np.ndarray, p: Parameters) -> Drawing:
-    """Draws bags; `u` is 0 on the middle line, `v` runs downwards.
-
-    **Returns:** coverage in [0, 1] and tone (to be added to the cloth's brightness), `float32[n, 28, 28]` each.
-    """
+    """Draws bags; `u` is 0 on the middle line, `v` runs downwards."""
     side = np.abs(u)
     down = v - p["top"]
     body = _body(side, v, p)
