@@ -115,7 +115,12 @@ class _Written:
         chunk = len(self.plan)
         first = members[0][0]
         shared = {key: first[key] for key in ("model", "epochs", "schedule", "arm", "optimizer", "phase")}
-        self.plan.append({"chunk": chunk, **shared, "members": [{"seed": member[0]["seed"]} for member in members]})
+        planned = [
+            {"member": number, **{key: member[0][key] for key in ("trial", "seed", "hyperparameters")}}
+            for number, member in enumerate(members, start=self.members)
+        ]
+        how = {"executor": "vmap", "padded_size": len(members)}
+        self.plan.append({"chunk": chunk, **shared, **how, "members": planned})
         for member in members:
             if trained:
                 self.lines += [record | {"member": self.members, "chunk": chunk} for record in member]

@@ -40,7 +40,7 @@ def test_reads_what_was_written(workdir):
     member = workload.arms[1].finals[2]
     lines = [line for line in read_lines(workdir) if line["arm"] == "adam" and line["seed"] == 2]
     assert (member.seed, member.diverged, member.hyperparameters) == (2, False, {"learning_rate": 1e-3})
-    assert list(member.curve.val_accuracy) == [line["val_accuracy"] for line in lines]
+    assert list(member.curve("val_accuracy")) == [line["val_accuracy"] for line in lines]
     assert member.final_val_accuracy == lines[-1]["val_accuracy"]
     assert study.chunks[1].compile_seconds == 6.5
 
@@ -69,7 +69,7 @@ def test_a_diverged_run_counts_as_a_guess_and_ends_early(tmp_path):
     assert (sound.diverged, lost.diverged) == (False, True)
     assert (lost.final_val_accuracy, lost.final_test_accuracy) == (0.1, 0.1)
     assert sound.final_test_accuracy == pytest.approx(sound.final_val_accuracy - 0.003)
-    assert len(lost.curve.epoch) == 2
+    assert len(lost.history) == 2
 
 
 @pytest.mark.parametrize("cut", [1, 40, 500])
@@ -108,15 +108,19 @@ def test_which_images_the_score_is_of(tmp_path):
     ("name", "change", "problem"),
     [
         ("config.json", lambda c: c.pop("study"), "no section 'study'"),
-        ("config.json", lambda c: c["study"].update(optimizers="adam"), "study.optimizers"),
-        ("config.json", lambda c: c["study"].update(epochs=[True]), "study.epochs"),
+        ("config.json", lambda c: c["study"].update(optimizers="adam"), "section 'study' has optimizers"),
+        ("config.json", lambda c: c["study"].update(epochs=[True]), "section 'study' has epochs"),
         ("config.json", lambda c: c["study"].update(mode="slow"), "mode = 'slow'"),
         ("config.json", lambda c: c["study"].pop("seeds"), "'seeds'"),
-        ("plan.json", lambda p: p.pop("chunks"), "list of chunks"),
-        ("plan.json", lambda p: p["chunks"][0].update(members=None), "list of chunks"),
-        ("plan.json", lambda p: p.pop("spaces"), "what is searched"),
+        ("plan.json", lambda p: p.pop("chunks"), "lacks 'chunks'"),
+        ("plan.json", lambda p: p["chunks"][0].update(members=None), "has members = None, which is not a list"),
+        ("plan.json", lambda p: p.pop("spaces"), "lacks 'spaces'"),
         ("plan.json", lambda p: p["chunks"].pop(), "not in plan.json"),
-        ("plan.json", lambda p: p.update(spaces={"adam": {"b1": {"scale": "cube"}}}), "how b1 is searched"),
+        (
+            "plan.json",
+            lambda p: p.update(spaces={"adam": {"b1": {"scale": "cube"}}}),
+            "scale = 'cube', which is not log",
+        ),
     ],
 )
 def test_a_damaged_plan_or_config_is_named(workdir, name, change, problem):
@@ -129,12 +133,12 @@ def test_a_damaged_plan_or_config_is_named(workdir, name, change, problem):
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"epoch": 3}, "does not count the epochs of member 0"),
-        ({"seed": 9}, "different runs as member 0"),
-        ({"val_accuracy": 1.2}, "not between 0 and 1"),
-        ({"hyperparameters": {"eps": None}}, "not name: number"),
-        ({"train_loss": None}, "goes on after member 0 diverged"),
-        ({"train_seconds": "3"}, "train_seconds"),
+        ({"epoch": 3}, "line 1 has epoch 3 of member 0, not 1"),
+        ({"seed": 9}, "line 2 is of another run than the lines before it of member 0"),
+        ({"val_accuracy": 1.2}, "line 1 has val_accuracy = 1.2, which is not between 0 and 1"),
+        ({"hyperparameters": {"eps": None}}, "line 1 has hyperparameters = .*, which is not an object without null"),
+        ({"train_loss": None}, "line 2 goes on after member 0 diverged"),
+        ({"train_seconds": "3"}, "line 1 has train_seconds = '3', which is not a number"),
     ],
 )
 def test_a_damaged_line_is_named(workdir, change, problem):
@@ -184,5 +188,5 @@ def test_a_missing_file_is_named_with_the_way_out(workdir, name):
 
 
 def test_a_folder_that_is_none(tmp_path):
-    with pytest.raises(WorkdirError, match="is no folder"):
+    with pytest.raises(WorkdirError, match="is not a folder"):
         read_study(tmp_path / "none")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +11,11 @@ import pytest
 from fmnist_jax import optim
 from fmnist_jax.compare.arms import parse_arms
 from fmnist_jax.compare.config import study_config
-from fmnist_jax.compare.plan import Division, Plan, final_seeds, make_plan, read_plan, tuning_seeds, write_plan
+from fmnist_jax.compare.plan import Chunking, final_seeds, make_plan, tuning_seeds
+from fmnist_jax.compare.records import Plan, SearchRange, Workload
+from fmnist_jax.compare.results import read_plan, write_plan
 from fmnist_jax.errors import WorkdirError
+from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.optim import Hyperparameter, Optimizer
 
 
@@ -27,7 +29,7 @@ def _plan(max_concurrent: int = 2, **study: Any) -> Plan:
     def sizes(runs: int) -> Sequence[int]:
         return [min(max_concurrent, runs - start) for start in range(0, runs, max_concurrent)]
 
-    return make_plan(config, arms, lambda workload, arm: Division("threads", sizes))
+    return make_plan(config, arms, lambda workload, arm: Chunking("threads", sizes))
 
 
 def test_a_quick_study_is_each_arm_with_the_same_seeds_under_each_workload():
@@ -36,7 +38,7 @@ def test_a_quick_study_is_each_arm_with_the_same_seeds_under_each_workload():
     assert [member.member for chunk in plan.chunks for member in chunk.members] == list(range(24))
     cells = list(dict.fromkeys(chunk.cell for chunk in plan.chunks))
     arms = ("adam", "sgd:learning_rate=0.5")
-    assert cells == [(m, e, "constant", a) for m in ("model1", "model3") for e in (1, 4) for a in arms]
+    assert cells == [(Workload(m, e, "constant"), a) for m in ("model1", "model3") for e in (1, 4) for a in arms]
     for cell in cells:
         chunks = [chunk for chunk in plan.chunks if chunk.cell == cell]
         assert [len(chunk.members) for chunk in chunks] == [2, 1]
@@ -45,10 +47,10 @@ def test_a_quick_study_is_each_arm_with_the_same_seeds_under_each_workload():
         assert [member.seed for member in members] == [0, 1, 2]
         assert {member.trial for member in members} == {0}
         assert all(
-            member.hyperparameters["learning_rate"] == (1e-3 if cell[3] == "adam" else 0.5) for member in members
+            member.hyperparameters["learning_rate"] == (1e-3 if cell.arm == "adam" else 0.5) for member in members
         )
-    assert plan.members == 24
-    assert plan.member_epochs == 2 * 2 * 3 * (1 + 4)
+    assert plan.runs == 24
+    assert plan.run_epochs == 2 * 2 * 3 * (1 + 4)
     assert plan.spaces == {}
 
 
@@ -64,7 +66,7 @@ def test_a_tuned_study_tries_each_arm_as_often_then_leaves_its_final_runs_to_the
             (None, None, seed) for seed in range(4)
         ]
     assert list(plan.spaces) == ["adam", "sgd"]
-    assert plan.spaces["sgd"] == {"learning_rate": {"default": 0.01, "low": 1e-3, "high": 1.0, "scale": "log"}}
+    assert plan.spaces["sgd"] == {"learning_rate": SearchRange(default=0.01, low=1e-3, high=1.0, scale="log")}
 
 
 def test_what_an_arm_fixes_is_not_in_its_space():
@@ -86,14 +88,14 @@ def test_seeds_of_trials_and_of_final_runs_are_different_and_those_of_a_config(s
 
 
 def test_a_program_is_compiled_for_both_phases_unless_one_would_leave_most_of_it_idle():
-    def places(**study: int) -> dict[str, int]:
+    def padded(**study: int) -> dict[str, int]:
         return {
             chunk.phase: chunk.padded_size for chunk in _plan(50, mode="tuned", optimizers=("sgd",), **study).chunks
         }
 
-    assert places(trials=20, seeds=10) == {"tune": 20, "final": 20}
-    assert places(trials=20, seeds=9) == {"tune": 20, "final": 9}
-    assert places(trials=3, seeds=10) == {"tune": 3, "final": 10}
+    assert padded(trials=20, seeds=10) == {"tune": 20, "final": 20}
+    assert padded(trials=20, seeds=9) == {"tune": 20, "final": 9}
+    assert padded(trials=3, seeds=10) == {"tune": 3, "final": 10}
 
 
 def test_runs_that_no_one_program_can_train_are_in_chunks_of_their_own(monkeypatch):
@@ -109,25 +111,55 @@ def test_runs_that_no_one_program_can_train_are_in_chunks_of_their_own(monkeypat
     assert trials == [[["learning_rate"]], [["learning_rate", "weight_decay"]] * 5]
 
 
-def test_a_plan_survives_its_file(tmp_path: Path):
+@pytest.fixture
+def reader(tmp_path: Path) -> WorkdirReader:
+    return WorkdirReader(tmp_path, "restore it, or take another --workdir")
+
+
+def test_a_plan_survives_its_file(reader: WorkdirReader):
     plan = _plan(mode="tuned", optimizers=("adam", "sgd:learning_rate=0.1"), trials=3, seeds=2)
-    write_plan(tmp_path / "plan.json", plan)
-    assert dataclasses.asdict(read_plan(tmp_path / "plan.json")) == dataclasses.asdict(plan)
+    write_plan(reader.path, plan)
+    assert read_plan(reader) == plan
 
 
-@pytest.mark.parametrize("damage", ["cut", "chunk", "key", "order", "gone"])
-def test_a_damaged_plan_is_an_error_that_names_it(damage: str, tmp_path: Path):
-    file = tmp_path / "plan.json"
-    write_plan(file, _plan())
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        ("cut", "is not JSON"),
+        ("chunk", "lacks 'chunks'"),
+        ("key", "lacks 'members'"),
+        ("kind", "has padded_size = '2', which is not an integer"),
+        ("phase", "has phase = 'finl', which is not tune or final"),
+        ("order", "does not have its chunks in order"),
+        ("gone", "is missing"),
+    ],
+)
+def test_a_damaged_plan_is_an_error_that_names_it(damage: str, problem: str, reader: WorkdirReader):
+    file = reader.path / "plan.json"
+    write_plan(reader.path, _plan())
     found = json.loads(file.read_text())
     if damage == "chunk":
         del found["chunks"]
     elif damage == "key":
         found["chunks"][0]["membres"] = found["chunks"][0].pop("members")
+    elif damage == "kind":
+        found["chunks"][0]["padded_size"] = "2"
+    elif damage == "phase":
+        found["chunks"][0]["phase"] = "finl"
     elif damage == "order":
         found["chunks"].reverse()
     file.write_text(json.dumps(found)[: 100 if damage == "cut" else None])
     if damage == "gone":
         file.unlink()
-    with pytest.raises(WorkdirError, match=r"plan\.json is (missing or )?damaged \(.*\); restore it, or take another"):
-        read_plan(file)
+    with pytest.raises(WorkdirError) as caught:
+        read_plan(reader)
+    assert str(caught.value) == f"{file} {problem}; restore it, or take another --workdir"
+
+
+@pytest.mark.parametrize(("new", "old"), [("padded_size", "places"), ("executor", "strategy")])
+def test_the_plan_of_an_older_version_is_an_error_that_says_so(new: str, old: str, reader: WorkdirReader):
+    write_plan(reader.path, _plan())
+    file = reader.path / "plan.json"
+    file.write_text(file.read_text().replace(f'"{new}"', f'"{old}"'))
+    with pytest.raises(WorkdirError, match=rf"plan\.json was written by an older version .* key '{old}'; continue"):
+        read_plan(reader)

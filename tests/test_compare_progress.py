@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from fmnist_jax.compare.progress import Pace
+from fmnist_jax.compare.progress import EpochPace
 
 
 def test_nothing_is_known_before_anything_was_trained():
-    assert Pace().seconds({"model1": 3}) is None
+    assert EpochPace().seconds({"model1": 3}) is None
 
 
 def test_each_model_goes_on_at_its_own_pace_and_an_unknown_one_at_that_of_the_others():
-    pace = Pace()
+    pace = EpochPace()
     pace.add("model1", 10, 20.0)
     pace.add("model1", 10, 40.0)
     pace.add("2c2d", 2, 10.0)
@@ -19,10 +19,3 @@ def test_each_model_goes_on_at_its_own_pace_and_an_unknown_one_at_that_of_the_ot
     assert pace.seconds({"model1": 5, "2c2d": 3}) == pytest.approx(30)
     assert pace.seconds({"model3": 2}) == pytest.approx(8)
     assert pace.seconds({}) == 0
-
-
-def test_a_copy_goes_its_own_way():
-    pace = Pace()
-    pace.add("model1", 1, 1.0)
-    pace.copy().add("model1", 1, 99.0)
-    assert pace.seconds({"model1": 1}) == 1

@@ -319,7 +319,7 @@ def test_a_signal_while_the_last_runs_are_recorded_is_not_lost(fake, small, tmp_
 
     def interrupted(results, chunk, found):
         add(results, chunk, found)
-        if results.runs == 6:
+        if len(results.runs) == 6:
             signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(runner.Results, "add", interrupted)

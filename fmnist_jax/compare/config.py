@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Literal, TypeAlias, get_args
 
 from ml_collections import ConfigDict
 
@@ -15,7 +16,8 @@ from fmnist_jax.config import schema as config_schema
 from fmnist_jax.config.field import Field
 from fmnist_jax.errors import ConfigError
 
-MODES = ("quick", "tuned")
+Mode: TypeAlias = Literal["quick", "tuned"]
+MODES: tuple[str, ...] = get_args(Mode)
 SEARCHES = ("halton", "sobol")
 
 _ARM = "a study takes it from the arms in config.study.optimizers, e.g. adam:{}=..."

@@ -1,4 +1,4 @@
-"""What a person sees of a study: a line per chunk, and on a terminal a bar, with the time that is left of all of it."""
+"""Progress of a study: a line per chunk, and on a terminal a bar with the time that is left of the whole study."""
 
 from __future__ import annotations
 
@@ -7,19 +7,47 @@ import datetime
 import statistics
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 
+import jax
+from ml_collections import ConfigDict
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from fmnist_jax.compare.plan import TUNE, Plan, PlannedChunk
-from fmnist_jax.compare.results import Line, Results, by_member
-from fmnist_jax.compare.selection import Winner
-from fmnist_jax.train.epoch_record import diverged
+from fmnist_jax.compare.records import TUNE, Cell, Plan, PlannedChunk, TrainedRun
+from fmnist_jax.compare.results import Results
+from fmnist_jax.compare.statistics.hypothesis_tests import min_pairs
+from fmnist_jax.data import Dataset
 
-_SPENT = ("compile", "train", "eval")
+_MAX_LISTED = 4  # workloads named in a line
+
+
+def announce(config: ConfigDict, plan: Plan, results: Results, dataset: Dataset, workdir: Path) -> None:
+    """Prints what is about to be trained, and a note where there are too few seeds to find a difference."""
+    arms = list(dict.fromkeys(chunk.arm for chunk in plan.chunks))
+    workloads = [workload.name for workload in dict.fromkeys(chunk.cell.workload for chunk in plan.chunks)]
+    where = f"{len(workloads)} workloads" if len(workloads) > _MAX_LISTED else "; ".join(workloads)
+    trials = sum(len(chunk.members) for chunk in plan.chunks if chunk.phase == TUNE)
+    runs = f"{trials} trials and {plan.runs - trials} final runs" if trials else f"{plan.runs} runs"
+    resumed = f", resumed after {len(results.runs)} of them" if results.runs else ""
+    name = "SYNTHETIC data" if dataset.synthetic else dataset.name
+    print(
+        f"{', '.join(arms)} on {where}: {runs}, {plan.run_epochs:,} epochs, "
+        f"{plan.run_epochs * len(dataset.train):,} images{resumed}; {name}, {jax.devices()[0].device_kind}; "
+        f"workdir {workdir}",
+        flush=True,
+    )
+    pairs = len(arms) * (len(arms) - 1) // 2
+    needed = min_pairs((1 - config.study.confidence) / pairs) if pairs else 0
+    if config.study.seeds < needed:
+        print(
+            f"note: config.study.seeds={config.study.seeds} cannot show a difference between two of {len(arms)} arms, "
+            f"however large: that takes {needed} or more",
+            flush=True,
+        )
 
 
 class StudyProgress:
@@ -27,26 +55,26 @@ class StudyProgress:
 
     **Arguments:**
 
-    - `plan`: of the study; `results`: those that are there already.
+    - `plan`: of the study; `results`: those that are already there.
     """
 
     def __init__(self, plan: Plan, results: Results):
         self._plan = plan
-        self._several = len({chunk.workload for chunk in plan.chunks}) > 1
-        self._settled: set[tuple[str, int, str, str]] = set()
-        self._pace = Pace()
+        self._several = len({chunk.cell.workload for chunk in plan.chunks}) > 1
+        self._announced: set[Cell] = set()
+        self._pace = EpochPace()
+        for chunk, timing in zip(plan.chunks, results.timings, strict=False):
+            seconds = timing.compile_seconds + timing.train_seconds + timing.eval_seconds
+            self._pace.add(chunk.model, chunk.run_epochs, seconds)
+        self._done, self._failures = len(results.runs), sum(run.diverged for run in results.runs)
+        self._estimated = bool(results.runs)
         self._started = time.monotonic()
-        self._done, self._failures = 0, 0
-        for chunk, took, lines in zip(plan.chunks, results.chunks, results.lines, strict=False):
-            self._pace.add(chunk.model, chunk.member_epochs, sum(took[f"{what}_seconds"] for what in _SPENT))
-            self._count(chunk, lines)
-        self._estimated = bool(results.lines)
         self._console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[left]}"))
         self._bar = Progress(
             *columns, TimeElapsedColumn(), console=self._console, disable=not self._console.is_terminal
         )
-        self._task = self._bar.add_task("", total=plan.member_epochs, completed=self._epochs_done(), left="")
+        self._task = self._bar.add_task("", total=plan.run_epochs, completed=self._epochs_done(), left="")
 
     def __enter__(self) -> StudyProgress:
         self._bar.start()
@@ -56,43 +84,40 @@ class StudyProgress:
         self._bar.stop()
 
     def start(self, chunk: PlannedChunk) -> None:
-        """Tells which chunk is being trained from now on."""
+        """Reports that the chunk is being trained from now on."""
         self._started = time.monotonic()
         self._show(chunk, 0)
 
     def epoch(self, chunk: PlannedChunk, epoch: int) -> None:
-        """Tells that each run of the chunk has done that many epochs."""
+        """Reports that each run of the chunk has finished this (1-based) epoch."""
         if not self._estimated:
             self._estimated = True
             self._console.print(f"by its first epoch, the study takes about {self._left(chunk, epoch)}", markup=False)
         self._show(chunk, epoch)
 
-    def settle(self, chunk: PlannedChunk, best: Winner) -> None:
-        """Prints, once, which trial's settings the final runs of the chunk's arm take."""
-        if chunk.cell in self._settled:
+    def winner(self, chunk: PlannedChunk, best: TrainedRun) -> None:
+        """Prints, once per cell, the trial whose settings the final runs take."""
+        if chunk.cell in self._announced:
             return
-        self._settled.add(chunk.cell)
+        self._announced.add(chunk.cell)
         settings = ", ".join(f"{name}={value:g}" for name, value in best.hyperparameters.items())
-        said = f"trial {best.trial} wins: {settings}"
+        message = f"trial {best.trial} wins: {settings}"
         if best.diverged:
-            said = f"warning: every trial diverged; the final runs take the defaults: {settings}"
-        self._console.print(f"{self._cell(chunk)}: {said}", markup=False)
+            message = f"warning: every trial diverged; the final runs take the defaults: {settings}"
+        self._console.print(f"{self._cell(chunk)}: {message}", markup=False)
 
-    def finish(self, chunk: PlannedChunk, lines: Sequence[Line]) -> None:
+    def finish(self, chunk: PlannedChunk, runs: Sequence[TrainedRun]) -> None:
         """Prints the line of a finished chunk."""
         seconds = time.monotonic() - self._started
-        self._pace.add(chunk.model, chunk.member_epochs, seconds)
-        self._count(chunk, lines)
+        self._pace.add(chunk.model, chunk.run_epochs, seconds)
+        self._done += len(runs)
+        self._failures += sum(run.diverged for run in runs)
         left = _duration(self._pace.seconds(self._epochs_left()))
         self._console.print(
-            f"{self._done:>{len(str(self._plan.members))}}/{self._plan.members} runs  {self._name(chunk)}  "
-            f"{_outcome(chunk, lines)}  {seconds:.1f} s  ETA {left}",
+            f"{self._done:>{len(str(self._plan.runs))}}/{self._plan.runs} runs  {self._name(chunk)}  "
+            f"{_outcome(chunk, runs)}  {seconds:.1f} s  ETA {left}",
             markup=False,
         )
-
-    def _count(self, chunk: PlannedChunk, lines: Sequence[Line]) -> None:
-        self._done += len(chunk.members)
-        self._failures += sum(diverged(run[-1]) for run in by_member(lines))
 
     def _show(self, chunk: PlannedChunk, epoch: int) -> None:
         failures = f", {self._failures} diverged" if self._failures else ""
@@ -100,58 +125,55 @@ class StudyProgress:
             self._task,
             description=f"{self._name(chunk)}{failures}",
             completed=self._epochs_done() + epoch * len(chunk.members),
-            left=f"{self._done}/{self._plan.members} runs, ETA {self._left(chunk, epoch)}",
+            left=f"{self._done}/{self._plan.runs} runs, ETA {self._left(chunk, epoch)}",
         )
 
     def _left(self, chunk: PlannedChunk, epoch: int) -> str:
-        """The time left while `chunk` is being trained and has done so many epochs."""
-        pace = self._pace.copy()
-        pace.add(chunk.model, epoch * len(chunk.members), time.monotonic() - self._started)
-        return _duration(pace.seconds(self._epochs_left() - Counter({chunk.model: epoch * len(chunk.members)})))
+        """The time that is left after this epoch of the chunk that is being trained."""
+        pace, done = copy.deepcopy(self._pace), epoch * len(chunk.members)
+        pace.add(chunk.model, done, time.monotonic() - self._started)
+        return _duration(pace.seconds(self._epochs_left() - Counter({chunk.model: done})))
 
     def _cell(self, chunk: PlannedChunk) -> str:
-        return f"{chunk.arm} ({chunk.workload})" if self._several else chunk.arm
+        return f"{chunk.arm} ({chunk.cell.workload.name})" if self._several else chunk.arm
 
     def _name(self, chunk: PlannedChunk) -> str:
         kind = "trial" if chunk.phase == TUNE else "seed"
-        numbers = [member.trial if chunk.phase == TUNE else member.seed for member in chunk.members]
+        numbers = [run.trial if chunk.phase == TUNE else run.seed for run in chunk.members]
         several = f"{kind}s {numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else f"{kind} {numbers[0]}"
         return f"{self._cell(chunk)}, {several}"
 
     def _epochs_done(self) -> int:
-        return self._plan.member_epochs - sum(self._epochs_left().values())
+        return self._plan.run_epochs - sum(self._epochs_left().values())
 
     def _epochs_left(self) -> Counter[str]:
-        """Of all runs that are not finished: model -> epochs."""
+        """The epochs of all runs that are not finished, by model."""
         left: Counter[str] = Counter()
-        members = 0
+        runs = 0
         for chunk in self._plan.chunks:
-            members += len(chunk.members)
-            if members > self._done:
-                left[chunk.model] += chunk.member_epochs
+            runs += len(chunk.members)
+            if runs > self._done:
+                left[chunk.model] += chunk.run_epochs
         return left
 
 
-class Pace:
-    """How long an epoch of a run takes, by model: compilation, training and evaluation, whatever a study waits for."""
+class EpochPace:
+    """How long an epoch of a run takes, by model, with compilation, training and evaluation."""
 
     def __init__(self) -> None:
-        self._seconds: dict[str, float] = {}
-        self._epochs: dict[str, int] = {}
-
-    def copy(self) -> Pace:
-        return copy.deepcopy(self)
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._epochs: Counter[str] = Counter()
 
     def add(self, model: str, epochs: int, seconds: float) -> None:
-        """Enters that so many epochs took so many seconds."""
+        """Records that so many epochs took so many seconds."""
         if epochs:
-            self._seconds[model] = self._seconds.get(model, 0.0) + seconds
-            self._epochs[model] = self._epochs.get(model, 0) + epochs
+            self._seconds[model] += seconds
+            self._epochs[model] += epochs
 
     def seconds(self, epochs: Mapping[str, int]) -> float | None:
-        """Returns how long so many epochs of each model will take; `None` before anything is known.
+        """Returns how long so many epochs of each model will take; `None` before any were recorded.
 
-        A model that has not been trained yet is taken to be like those that have.
+        A model that has not been trained yet is assumed to take the mean of the others.
         """
         rates = {model: self._seconds[model] / self._epochs[model] for model in self._epochs}
         if not rates:
@@ -160,15 +182,14 @@ class Pace:
         return sum(count * rates.get(model, other) for model, count in epochs.items())
 
 
-def _outcome(chunk: PlannedChunk, lines: Sequence[Line]) -> str:
-    runs = by_member(lines)
-    sound = [run[-1]["val_accuracy"] for run in runs if not diverged(run[-1])]
-    failed = f"{len(runs) - len(sound)} of {len(runs)} diverged"
-    if not sound:
+def _outcome(chunk: PlannedChunk, runs: Sequence[TrainedRun]) -> str:
+    scores = [run.final_val_accuracy for run in runs if not run.diverged]
+    failed = f"{len(runs) - len(scores)} of {len(runs)} diverged"
+    if not scores:
         return failed
-    name, value = ("best", max(sound)) if chunk.phase == TUNE else ("mean", statistics.fmean(sound))
+    name, value = ("best", max(scores)) if chunk.phase == TUNE else ("mean", statistics.fmean(scores))
     found = f"{name} val accuracy {value:.2%}"
-    return found if len(sound) == len(runs) else f"{found}, {failed}"
+    return found if len(scores) == len(runs) else f"{found}, {failed}"
 
 
 def _duration(seconds: float | None) -> str:

@@ -1,26 +1,73 @@
-"""The results of a study: `results.jsonl`, a line for each run and epoch, and `chunks.jsonl`, what each chunk took.
+"""The files of a study: `plan.json`, `results.jsonl`, `chunks.jsonl` and `results.csv`, written and read strictly.
 
-Both are only ever added to, a chunk at a time, in the order of the plan, `chunks.jsonl` first: a chunk is finished when
-all its lines are in `results.jsonl`. What a killed process left of an unfinished one is cut off at the next start.
+`plan.json` holds every run that is to be trained. `results.jsonl`, a line for each run and epoch, and `chunks.jsonl`,
+a line for each chunk, are appended to, a chunk at a time, in the order of the plan, `chunks.jsonl` first: a chunk is
+finished when all its lines are in `results.jsonl`. What a killed process left of an unfinished chunk is truncated at
+the next start.
 """
 
 from __future__ import annotations
 
+import csv
+import dataclasses
+import io
 import itertools
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-from fmnist_jax.compare.plan import Plan, PlannedChunk
-from fmnist_jax.files.atomic import append, truncate
-from fmnist_jax.files.json_files import json_lines
+from fmnist_jax.compare.records import FINAL, ChunkTiming, Plan, PlannedChunk, RunEpoch, TrainedRun
+from fmnist_jax.errors import WorkdirError
+from fmnist_jax.files.atomic import append, truncate, write_atomically
+from fmnist_jax.files.json_files import finite, json_lines
 from fmnist_jax.files.reader import WorkdirReader
-from fmnist_jax.train.epoch_record import diverged
-from fmnist_jax.train.population import Outcome
 
-Line: TypeAlias = dict[str, Any]
+PLAN, RESULTS, CHUNKS, TABLE = "plan.json", "results.jsonl", "chunks.jsonl", "results.csv"
 
-RESULTS, CHUNKS = "results.jsonl", "chunks.jsonl"
+_OLD_KEYS = {"places", "strategy"}  # of a chunk, before the keys were named padded_size and executor
+# fmt: off
+_TABLE_COLUMNS = (
+    "member", "model", "epochs", "schedule", "arm", "optimizer", "trial", "seed", "diverged", "epoch", "step",
+    "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy", "train_seconds",
+)
+# fmt: on
+
+
+def write_plan(folder: Path, plan: Plan) -> None:
+    """Writes `plan.json` atomically."""
+    write_atomically(folder / PLAN, (json.dumps(dataclasses.asdict(plan), indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_plan(reader: WorkdirReader) -> Plan:
+    """Returns what `write_plan` wrote; raises `WorkdirError` where it is missing or damaged."""
+    found = reader.object(PLAN)
+    chunks = found.get("chunks")
+    _check_version(reader, PLAN, chunks if isinstance(chunks, list) else [])
+    plan = reader.record(Plan, found, PLAN)
+    if [chunk.chunk for chunk in plan.chunks] != list(range(len(plan.chunks))):
+        raise reader.error(PLAN, "does not have its chunks in order")
+    return plan
+
+
+def read_runs(reader: WorkdirReader) -> list[TrainedRun]:
+    """Returns the runs that have ended, of unfinished chunks too, in the order of `results.jsonl`."""
+    histories: dict[int, list[RunEpoch]] = {}
+    for number, line in enumerate(_read_epochs(reader), start=1):
+        history = histories.setdefault(line.member, [])
+        problem = _problem(history, line)
+        if problem:
+            raise reader.error(RESULTS, f"line {number} {problem}")
+        history.append(line)
+    return [TrainedRun(history) for history in histories.values() if history[-1].ends_run]
+
+
+def read_timings(reader: WorkdirReader) -> list[ChunkTiming]:
+    """Returns the lines of `chunks.jsonl`; the last one may be of a chunk that is not finished."""
+    if not reader.has(CHUNKS):
+        return []
+    _check_version(reader, CHUNKS, reader.objects(CHUNKS, allow_partial_tail=True))
+    return reader.records(ChunkTiming, CHUNKS)
 
 
 class Results:
@@ -28,59 +75,53 @@ class Results:
 
     **Attributes:**
 
-    - `lines`: of each finished chunk, those of `results.jsonl`; `chunks`: those of `chunks.jsonl`.
+    - `runs`: of all finished chunks; `timings`: one for each finished chunk.
 
     **Raises:** `WorkdirError` for files that no stop of a study can have left so, naming the line.
     """
 
-    def __init__(self, path: Path, plan: Plan):
-        self._path = path
-        self._folder = WorkdirReader(path, "restore it, or take another --workdir to start over")
-        self.lines = self._recover(plan)
-        self.chunks = self._recover_chunks()
+    def __init__(self, folder: Path, plan: Plan):
+        self._folder = folder
+        self._reader = WorkdirReader(folder, "restore it, or take another --workdir to start over")
+        chunks = self._recover(plan)
+        self.runs = [run for chunk in chunks for run in chunk]
+        self.timings = self._recover_timings(len(chunks))
 
-    @property
-    def runs(self) -> int:
-        """How many runs are in them."""
-        return sum(took["members"] for took in self.chunks)
+    def add(self, timing: ChunkTiming, runs: Sequence[TrainedRun]) -> None:
+        """Adds a finished chunk: what it took, and its runs."""
+        append(self._folder / CHUNKS, _as_lines([timing]))
+        append(self._folder / RESULTS, _as_lines(line for run in runs for line in run.history))
+        self.timings.append(timing)
+        self.runs.extend(runs)
 
-    def add(self, took: Line, lines: Sequence[Line]) -> None:
-        """Adds a finished chunk: what it took, and the lines of its runs."""
-        append(self._path / CHUNKS, json_lines([took]))
-        append(self._path / RESULTS, json_lines(lines))
-        self.chunks.append(took)
-        self.lines.append(list(lines))
-
-    def _recover(self, plan: Plan) -> list[list[Line]]:
-        found = self._read(RESULTS)
-        by_chunk = [(number, list(lines)) for number, lines in itertools.groupby(found, lambda line: line.get("chunk"))]
-        finished: list[list[Line]] = []
+    def _recover(self, plan: Plan) -> list[list[TrainedRun]]:
+        """Returns the runs of each finished chunk, and truncates the file after them."""
+        by_chunk = [(n, list(lines)) for n, lines in itertools.groupby(_read_epochs(self._reader), lambda e: e.chunk)]
+        finished: list[list[TrainedRun]] = []
         kept = 0
         for (number, lines), chunk in itertools.zip_longest(by_chunk, plan.chunks[: len(by_chunk)]):
             if chunk is None or number != chunk.chunk:
-                raise self._folder.error(RESULTS, f"line {kept + 1} is not of chunk {len(finished)}, the next")
-            if not _is_whole(lines, chunk):
+                raise self._reader.error(RESULTS, f"line {kept + 1} is not of chunk {len(finished)}, the next")
+            runs = [TrainedRun(list(own)) for _, own in itertools.groupby(lines, lambda line: line.member)]
+            if not _is_complete(runs, chunk):
                 break
-            finished.append(lines)
+            finished.append(runs)
             kept += len(lines)
         if len(finished) + 1 < len(by_chunk):
-            raise self._folder.error(RESULTS, f"line {kept + 1}: chunk {len(finished)} is not whole")
+            raise self._reader.error(RESULTS, f"line {kept + 1}: chunk {len(finished)} is not complete")
         self._keep(RESULTS, kept)
         return finished
 
-    def _recover_chunks(self) -> list[Line]:
-        found = self._read(CHUNKS)[: len(self.lines)]
-        if [line.get("chunk") for line in found] != list(range(len(self.lines))):
-            raise self._folder.error(CHUNKS, f"does not have chunks 0 to {len(self.lines) - 1}, which are finished")
-        self._keep(CHUNKS, len(found))
+    def _recover_timings(self, finished: int) -> list[ChunkTiming]:
+        found = read_timings(self._reader)[:finished]
+        if [timing.chunk for timing in found] != list(range(finished)):
+            raise self._reader.error(CHUNKS, f"does not have chunks 0 to {finished - 1}, which are finished")
+        self._keep(CHUNKS, finished)
         return found
 
-    def _read(self, name: str) -> list[Line]:
-        return self._folder.objects(name, allow_partial_tail=True) if self._folder.has(name) else []
-
     def _keep(self, name: str, lines: int) -> None:
-        """Cuts off what stands in the file behind its first `lines` lines."""
-        path = self._path / name
+        """Truncates the file to its first `lines` lines."""
+        path = self._folder / name
         if path.exists():
             parts = path.read_bytes().splitlines(keepends=True)
             size = sum(map(len, parts[:lines]))
@@ -88,47 +129,63 @@ class Results:
                 truncate(path, size)
 
 
-def by_member(lines: Iterable[Line]) -> list[list[Line]]:
-    """Returns the lines of each run by itself; they stand together in the file."""
-    return [list(own) for _, own in itertools.groupby(lines, lambda line: line["member"])]
+def write_table(folder: Path, runs: Iterable[TrainedRun]) -> None:
+    """Writes `results.csv`, a row for each final run: what it is, the figures of its last epoch, its hyperparameters.
+
+    `train_seconds` is of the whole run. Figures that are not finite or were not taken are left empty.
+    """
+    finals = [run for run in runs if run.last.phase == FINAL]
+    names = dict.fromkeys(name for run in finals for name in run.hyperparameters)
+    text = io.StringIO()
+    table = csv.DictWriter(text, [*_TABLE_COLUMNS, *names], restval="", lineterminator="\n")
+    table.writeheader()
+    table.writerows(_row(run) for run in finals)
+    write_atomically(folder / TABLE, text.getvalue().encode())
 
 
-def lines_of(chunk: PlannedChunk, outcome: Outcome) -> list[Line]:
-    """Returns the lines of a chunk's runs, from what came out of it; `chunk` has the settings of all of them."""
-    shared = {"model": chunk.model, "epochs": chunk.epochs, "schedule": chunk.schedule, "arm": chunk.arm}
-    shared |= {"optimizer": chunk.optimizer, "phase": chunk.phase}
-    seconds = zip(outcome.train_seconds, outcome.eval_seconds, strict=True)
-    shares = [{"train_seconds": t / len(chunk.members), "eval_seconds": e / len(chunk.members)} for t, e in seconds]
-    lines = []
-    for member, history in zip(chunk.members, outcome.histories, strict=True):
-        own = {"trial": member.trial, "seed": member.seed, "hyperparameters": member.hyperparameters}
-        own |= {"member": member.member, "chunk": chunk.chunk}
-        for record, share in zip(history, shares, strict=False):  # the history of one that diverged ends early
-            lines.append({**shared, **own, **{key: record[key] for key in FIGURES if key in record}, **share})
-    return lines
+def _row(run: TrainedRun) -> dict[str, Any]:
+    seconds = sum(epoch.train_seconds for epoch in run.history)
+    values = finite(vars(run.last) | {"diverged": run.diverged, "train_seconds": seconds})
+    return {**run.hyperparameters, **{name: values[name] for name in _TABLE_COLUMNS}}
 
 
-# Of an epoch; those of the test set only where it was scored.
-FIGURES = (
-    "epoch",
-    "step",
-    "train_loss",
-    "train_accuracy",
-    "val_loss",
-    "val_accuracy",
-    "test_loss",
-    "test_accuracy",
-)
+def _read_epochs(reader: WorkdirReader) -> list[RunEpoch]:
+    return reader.records(RunEpoch, RESULTS) if reader.has(RESULTS) else []
 
 
-def _is_whole(lines: Sequence[Line], chunk: PlannedChunk) -> bool:
-    """Whether these are all lines of the chunk: of each run those of all its epochs, unless it diverged before."""
-    try:
-        runs = {run[0]["member"]: run for run in by_member(lines)}
-        return list(runs) == [member.member for member in chunk.members] and all(
-            [line["epoch"] for line in run] == list(range(1, len(run) + 1))
-            and (len(run) == chunk.epochs or diverged(run[-1]))
-            for run in runs.values()
+def _problem(history: Sequence[RunEpoch], line: RunEpoch) -> str | None:
+    """What is wrong with a line that follows those of `history` in the file, all of the same member."""
+    if history and _identity(line) != _identity(history[0]):
+        return f"is of another run than the lines before it of member {line.member}"
+    if line.epoch != len(history) + 1 or line.epoch > line.epochs:
+        return f"has epoch {line.epoch} of member {line.member}, not {len(history) + 1} of {line.epochs}"
+    if history and history[-1].diverged:
+        return f"goes on after member {line.member} diverged"
+    return None
+
+
+def _identity(line: RunEpoch) -> tuple[object, ...]:
+    return line.cell, line.phase, line.trial, line.seed, line.chunk
+
+
+def _is_complete(runs: Sequence[TrainedRun], chunk: PlannedChunk) -> bool:
+    """Whether these are all runs of the chunk, each with all its epochs or those until it diverged."""
+    return [run.last.member for run in runs] == [member.member for member in chunk.members] and all(
+        [line.epoch for line in run.history] == list(range(1, len(run.history) + 1))
+        and (len(run.history) == chunk.epochs or run.diverged)
+        for run in runs
+    )
+
+
+def _check_version(reader: WorkdirReader, name: str, chunks: Iterable[Any]) -> None:
+    old = sorted(_OLD_KEYS & {key for chunk in chunks if isinstance(chunk, dict) for key in chunk})
+    if old:
+        raise WorkdirError(
+            f"{reader.path / name} was written by an older version of this program, with the key {old[0]!r}; "
+            "continue with that version, or take another --workdir"
         )
-    except (KeyError, TypeError):
-        return False
+
+
+def _as_lines(records: Iterable[RunEpoch | ChunkTiming]) -> bytes:
+    """The records as JSON, one a line, without figures that were not taken, which are `None`; NaN as `null`."""
+    return json_lines({key: value for key, value in vars(record).items() if value is not None} for record in records)

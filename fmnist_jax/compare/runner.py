@@ -1,8 +1,9 @@
-"""Runs a study: trains what is left of its plan, chunk by chunk, and writes down what comes out."""
+"""Runs a study: trains the chunks of its plan that are not finished, and records their results."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,38 +16,37 @@ from ml_collections import ConfigDict
 from fmnist_jax import data, models
 from fmnist_jax.compare.arms import Arm, parse_arms
 from fmnist_jax.compare.config import SCHEMA, run_config, validate
-from fmnist_jax.compare.plan import (
+from fmnist_jax.compare.plan import Chunking, final_seeds, make_plan, tuning_seeds, workloads
+from fmnist_jax.compare.progress import StudyProgress, announce
+from fmnist_jax.compare.records import (
     FINAL,
     TUNE,
-    Division,
+    ChunkTiming,
     Plan,
     PlannedChunk,
+    PlannedRun,
+    RunEpoch,
+    TrainedRun,
     Workload,
-    final_seeds,
-    make_plan,
-    read_plan,
-    tuning_seeds,
-    workloads,
-    write_plan,
+    winner,
 )
-from fmnist_jax.compare.progress import StudyProgress
-from fmnist_jax.compare.results import Line, Results, by_member, lines_of
-from fmnist_jax.compare.selection import winner
-from fmnist_jax.compare.statistics.hypothesis_tests import min_pairs
-from fmnist_jax.compare.table import write_table
-from fmnist_jax.errors import WorkdirError, unknown_name
+from fmnist_jax.compare.results import PLAN, RESULTS, Results, read_plan, write_plan, write_table
+from fmnist_jax.errors import unknown_name
+from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.models import overview
 from fmnist_jax.optim import schedules
-from fmnist_jax.train.epoch_record import diverged
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import provenance
 from fmnist_jax.train.population import Outcome, Population
 from fmnist_jax.train.run import Member, make_run
 from fmnist_jax.train.workdir import Workdir
 
+# Populations are kept with their compiled programs, which planning a study needs as well; each holds the data set.
+MAX_CACHED_PROGRAMS = 16
+
 
 def compare(config: ConfigDict, workdir: str | os.PathLike[str]) -> dict[str, Any]:
-    """Trains the study that `config` describes in `workdir`, or what an earlier call with the same config left of it.
+    """Trains the study that `config` describes in `workdir`, resuming what an earlier call with the same config began.
 
     **Returns:** `runs`, how many were trained, and `diverged`, how many of them did.
 
@@ -61,13 +61,8 @@ def compare(config: ConfigDict, workdir: str | os.PathLike[str]) -> dict[str, An
         plan = study.plan()
         results = Results(study.folder, plan)
         study.train(plan, results)
-        write_table(study.folder / "results.csv", results.lines)
-    return {"runs": plan.members, "diverged": sum(diverged(run[-1]) for own in results.lines for run in by_member(own))}
-
-
-# Populations kept with their programs, each with the data set on the device: to plan a study compiles as well.
-_KEPT = 16
-_LISTED = 4  # workloads in a line
+        write_table(study.folder, results.runs)
+    return {"runs": plan.runs, "diverged": sum(run.diverged for run in results.runs)}
 
 
 class _Study:
@@ -79,10 +74,10 @@ class _Study:
         self.dataset = dataset
         self.folder = folder
         self._populations: dict[tuple[Workload, str], Population] = {}
-        self._workloads = workloads(config)
-        self._parameters = {workload.model: self._check(workload, arms[0]) for workload in self._workloads}
+        every = workloads(config)
+        self._parameters = {workload.model: self._check(workload, arms[0]) for workload in every}
         for arm in arms[1:]:
-            self._check(self._workloads[0], arm)
+            self._check(every[0], arm)
 
     def manifest(self) -> dict[str, Any]:
         return provenance(self.dataset) | {
@@ -92,32 +87,32 @@ class _Study:
         }
 
     def plan(self) -> Plan:
-        """The plan, as an earlier process wrote it, or a new one, which is written."""
-        file = self.folder / "plan.json"
-        if file.exists():
-            return read_plan(file)
-        if (self.folder / "results.jsonl").exists():
-            raise WorkdirError(f"{file} is missing beside the results; restore it, or take another --workdir")
+        """Returns the plan that an earlier process wrote, or makes and writes one."""
+        reader = WorkdirReader(self.folder, "restore it, or take another --workdir")
+        if reader.has(PLAN):
+            return read_plan(reader)
+        if reader.has(RESULTS):
+            raise reader.error(PLAN, "is missing beside the results")
         print("planning: compiling, to see how many runs fit into memory at once", flush=True)
-        plan = make_plan(self.config, self.arms, self._divide)
-        write_plan(file, plan)
+        plan = make_plan(self.config, self.arms, self._chunking)
+        write_plan(self.folder, plan)
         return plan
 
     def train(self, plan: Plan, results: Results) -> None:
         """Trains the chunks that are not finished."""
-        left = plan.chunks[len(results.lines) :]
+        left = plan.chunks[len(results.timings) :]
         if not left:
             return
-        self._announce(plan, results)
-        # What an epoch more would bring is lost with its chunk: the first signal stops at once.
+        announce(self.config, plan, results, self.dataset, self.folder)
+        # Finishing the epoch is of no use, since a stop loses the whole chunk: the first signal stops at once.
         with Interrupts(finish_epoch=False) as interrupts, StudyProgress(plan, results) as progress:
             try:
                 for chunk in left:
                     interrupts.check()
-                    self._train(_settled(chunk, plan, results, progress), results, interrupts, progress)
+                    self._train(with_winning_settings(chunk, results, progress), results, interrupts, progress)
                 interrupts.check()
             except Interrupted as stop:
-                message = f"stopped after {results.runs} of {plan.members} runs"
+                message = f"stopped after {len(results.runs)} of {plan.runs} runs"
                 raise Interrupted(stop.signal_number, message, immediate=stop.immediate) from None
 
     def _train(self, chunk: PlannedChunk, results: Results, interrupts: Interrupts, progress: StudyProgress) -> None:
@@ -126,18 +121,19 @@ class _Study:
             interrupts.check()
 
         progress.start(chunk)
-        outcome = self._population(chunk.workload, chunk.optimizer, chunk.executor).train(
-            [_member(each.seed, each.hyperparameters or {}) for each in chunk.members],
+        outcome = self._population(chunk.cell.workload, chunk.optimizer, chunk.executor).train(
+            [_member(run.seed, run.hyperparameters or {}) for run in chunk.members],
             padded_size=chunk.padded_size,
             score_test=self.config.study.score_test and chunk.phase == FINAL,
             on_epoch=on_epoch,
             interrupts=interrupts,
         )
-        results.add(_took(chunk, outcome), lines_of(chunk, outcome))
-        progress.finish(chunk, results.lines[-1])
+        runs = trained_runs(chunk, outcome)
+        results.add(chunk_timing(chunk, outcome), runs)
+        progress.finish(chunk, runs)
 
     def _check(self, workload: Workload, arm: Arm) -> int:
-        """Returns how many parameters the model has; raises `ConfigError` where it cannot be trained so."""
+        """Returns the model's number of parameters; raises `ConfigError` where the arm cannot be trained on it."""
         for key, name, known in (
             ("models", workload.model, models.names()),
             ("schedules", workload.schedule, schedules.names()),
@@ -148,12 +144,12 @@ class _Study:
         run = make_run(config, len(self.dataset.train))
         return overview.count(jax.eval_shape(run.init, _member(0, arm.defaults())).params)
 
-    def _divide(self, workload: Workload, arm: Arm) -> Division:
+    def _chunking(self, workload: Workload, arm: Arm) -> Chunking:
         population = self._population(workload, arm.optimizer)
-        return Division(population.executor, population.chunks)
+        return Chunking(population.executor, population.chunks)
 
     def _population(self, workload: Workload, optimizer: str, executor: str = "auto") -> Population:
-        """A population of such runs: the one that was asked for before, with what it has compiled, where it is kept."""
+        """Returns the population of such runs, the cached one with its programs where there is one."""
         key = (workload, optimizer)
         found = self._populations.pop(key, None)
         if found is None or executor not in ("auto", found.executor):
@@ -161,65 +157,50 @@ class _Study:
             max_concurrent = self.config.study.members_at_once
             found = Population(config, self.dataset, executor=executor, max_concurrent=max_concurrent)
         self._populations[key] = found
-        if len(self._populations) > _KEPT:
-            del self._populations[next(iter(self._populations))]  # the one that was not asked for the longest
+        if len(self._populations) > MAX_CACHED_PROGRAMS:
+            del self._populations[next(iter(self._populations))]  # the least recently used
         return found
 
-    def _announce(self, plan: Plan, results: Results) -> None:
-        trials = sum(len(chunk.members) for chunk in plan.chunks if chunk.phase == TUNE)
-        runs = f"{trials} trials and {plan.members - trials} final runs" if trials else f"{plan.members} runs"
-        images = plan.member_epochs * len(self.dataset.train)
-        mark = "SYNTHETIC data" if self.dataset.synthetic else self.dataset.name
-        resumed = f", resumed after {results.runs} of them" if results.runs else ""
-        several = len(self._workloads) > _LISTED
-        where = f"{len(self._workloads)} workloads" if several else "; ".join(map(str, self._workloads))
-        print(
-            f"{', '.join(arm.name for arm in self.arms)} on {where}: {runs}, {plan.member_epochs:,} epochs, "
-            f"{images:,} images{resumed}; {mark}, {jax.devices()[0].device_kind}; workdir {self.folder}",
-            flush=True,
-        )
-        self._warn_of_few_seeds()
 
-    def _warn_of_few_seeds(self) -> None:
-        pairs = len(self.arms) * (len(self.arms) - 1) // 2
-        least = min_pairs((1 - self.config.study.confidence) / pairs) if pairs else 0
-        if self.config.study.seeds < least:
-            print(
-                f"note: config.study.seeds={self.config.study.seeds} cannot show a difference between two of "
-                f"{len(self.arms)} arms, however large: that takes {least} or more",
-                flush=True,
-            )
-
-
-def _settled(chunk: PlannedChunk, plan: Plan, results: Results, progress: StudyProgress) -> PlannedChunk:
-    """The chunk with the settings of all its runs: those that wait for a winner take it from the trials of its cell."""
-    if all(member.hyperparameters is not None for member in chunk.members):
+def with_winning_settings(chunk: PlannedChunk, results: Results, progress: StudyProgress) -> PlannedChunk:
+    """Returns the chunk with the settings of all its runs: final runs of a tuned arm take those of its best trial."""
+    if all(run.hyperparameters is not None for run in chunk.members):
         return chunk
-    trials = [
-        line
-        for planned, lines in zip(plan.chunks, results.lines, strict=False)
-        if planned.cell == chunk.cell and planned.phase == TUNE
-        for line in lines
+    best = winner(run for run in results.runs if run.last.cell == chunk.cell and run.last.phase == TUNE)
+    progress.winner(chunk, best)
+    runs = [dataclasses.replace(run, trial=best.trial, hyperparameters=best.hyperparameters) for run in chunk.members]
+    return dataclasses.replace(chunk, members=runs)
+
+
+def trained_runs(chunk: PlannedChunk, outcome: Outcome) -> list[TrainedRun]:
+    """Returns the runs of a chunk, which has the settings of all of them, from its outcome."""
+    return [
+        TrainedRun([_run_epoch(chunk, run, outcome, record) for record in history])
+        for run, history in zip(chunk.members, outcome.histories, strict=True)
     ]
-    best = winner(trials)
-    progress.settle(chunk, best)
-    members = [
-        dataclasses.replace(member, trial=best.trial, hyperparameters=best.hyperparameters) for member in chunk.members
-    ]
-    return dataclasses.replace(chunk, members=members)
+
+
+def _run_epoch(chunk: PlannedChunk, run: PlannedRun, outcome: Outcome, record: Mapping[str, Any]) -> RunEpoch:
+    names = {field.name for field in dataclasses.fields(RunEpoch)}
+    index = record["epoch"] - 1
+    values = vars(chunk) | vars(run) | {name: math.nan if value is None else value for name, value in record.items()}
+    values["train_seconds"] = outcome.train_seconds[index] / len(chunk.members)
+    values["eval_seconds"] = outcome.eval_seconds[index] / len(chunk.members)
+    return RunEpoch(**{name: value for name, value in values.items() if name in names})
+
+
+def chunk_timing(chunk: PlannedChunk, outcome: Outcome) -> ChunkTiming:
+    """Returns what the training of a chunk took."""
+    return ChunkTiming(
+        chunk.chunk,
+        len(chunk.members),
+        outcome.compile_seconds,
+        sum(outcome.train_seconds),
+        sum(outcome.eval_seconds),
+        outcome.executor,
+        outcome.device,
+    )
 
 
 def _member(seed: int, hyperparameters: Mapping[str, float]) -> Member:
     return Member(jnp.uint32(seed), {name: jnp.float32(value) for name, value in hyperparameters.items()})
-
-
-def _took(chunk: PlannedChunk, outcome: Outcome) -> Line:
-    return {
-        "chunk": chunk.chunk,
-        "members": len(chunk.members),
-        "compile_seconds": outcome.compile_seconds,
-        "train_seconds": sum(outcome.train_seconds),
-        "eval_seconds": sum(outcome.eval_seconds),
-        "executor": outcome.executor,
-        "device": outcome.device,
-    }

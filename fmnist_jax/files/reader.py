@@ -6,10 +6,11 @@ import dataclasses
 import functools
 import json
 import math
+import types
 import typing
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,8 @@ import numpy as np
 from fmnist_jax.errors import TYPE_NAMES, WorkdirError
 
 Record = TypeVar("Record")
+_CONTAINERS: Mapping[Any, str] = {Sequence: "a list", Mapping: "an object without null"}
+
 # Larger than any count or measurement; JSON itself has no limit, and reads `1e999` as infinity.
 _LIMITS = {int: 2**53, float: 1e100}
 
@@ -75,29 +78,63 @@ class WorkdirReader:
         except (OSError, ValueError, TypeError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error):
             raise self.error(name, "is not a readable .npz file of plain arrays") from None
 
-    def record(self, kind: type[Record], values: Mapping[str, Any], name: str) -> Record:
+    def records(self, kind: type[Record], name: str) -> list[Record]:
+        """Returns the dataclasses `kind` that the file `name` holds, one a line, as `record`; an error names the line.
+
+        An incomplete last line, as a killed process leaves, is ignored.
+        """
+        lines = self.objects(name, allow_partial_tail=True)
+        return [self.record(kind, values, name, f"line {number} ") for number, values in enumerate(lines, start=1)]
+
+    def record(self, kind: type[Record], values: Any, name: str, where: str = "") -> Record:
         """Returns the dataclass `kind` of the JSON object `values`, which came from the file `name`.
 
-        A field of type `float` takes `null` as NaN, one with a default may be absent, one named `accuracy` or
+        Fields are numbers, strings, `Literal`s, dataclasses, `Sequence`s and `Mapping`s by string of such, or `None`. A
+        field of type `float` takes `null` as NaN, one with a default may be absent, one named `accuracy` or
         `*_accuracy` is in [0, 1]; other keys of `values` are ignored.
+
+        **Arguments:**
+
+        - `where`: the place within the file, for errors: `"line 3 "`.
         """
-        fields, hints = dataclasses.fields(typing.cast(Any, kind)), _hints(typing.cast(Any, kind))
-        found = {f.name: self._value(f.name, hints[f.name], values, name) for f in fields if f.name in values}
+        if not isinstance(values, dict):
+            raise self.error(name, f"{where}has {values!r:.40} where an object is expected")
+        hints = _hints(typing.cast(Any, kind))
+        fields = dataclasses.fields(typing.cast(Any, kind))
+        found = {
+            f.name: self._value(f.name, hints[f.name], values[f.name], name, where) for f in fields if f.name in values
+        }
         missing = [f.name for f in fields if f.name not in values and f.default is dataclasses.MISSING]
         if missing:
-            raise self.error(name, f"lacks {missing[0]!r}")
+            raise self.error(name, f"{where}lacks {missing[0]!r}")
         return kind(**found)
 
-    def _value(self, key: str, kind: type, values: Mapping[str, Any], name: str) -> Any:
-        value = values[key]
-        if kind is float and value is None:
-            return math.nan
+    def _value(self, key: str, hint: Any, value: Any, name: str, where: str) -> Any:
+        optional = isinstance(hint, types.UnionType)
+        kind = typing.get_args(hint)[0] if optional else hint
+        if value is None and (optional or kind is float):
+            return math.nan if kind is float else None
+        if kind in TYPE_NAMES:
+            return self._scalar(key, kind, value, name, where)
+        if dataclasses.is_dataclass(kind):
+            return self.record(typing.cast(Any, kind), value, name, where)
+        origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+        if origin is Sequence and isinstance(value, list):
+            return [self._value(key, arguments[0], item, name, where) for item in value]
+        if origin is Mapping and isinstance(value, dict) and None not in value.values():
+            return {inner: self._value(inner, arguments[1], item, name, where) for inner, item in value.items()}
+        if origin is typing.Literal and value in arguments:
+            return value
+        allowed = " or ".join(arguments) if origin is typing.Literal else _CONTAINERS[origin]
+        raise self.error(name, f"{where}has {key} = {value!r:.40}, which is not {allowed}")
+
+    def _scalar(self, key: str, kind: type, value: Any, name: str, where: str) -> Any:
         allowed = (int, float) if kind is float else (kind,)
-        if type(value) not in allowed or (kind in (int, float) and not abs(value) < _LIMITS[kind]):
+        if type(value) not in allowed or (kind in _LIMITS and not abs(value) < _LIMITS[kind]):
             or_null = " or null" if kind is float else ""
-            raise self.error(name, f"has {key} = {value!r:.40}, which is not {TYPE_NAMES[kind]}{or_null}")
+            raise self.error(name, f"{where}has {key} = {value!r:.40}, which is not {TYPE_NAMES[kind]}{or_null}")
         if key.endswith("accuracy") and not 0 <= value <= 1:
-            raise self.error(name, f"has {key} = {value!r}, which is not between 0 and 1")
+            raise self.error(name, f"{where}has {key} = {value!r}, which is not between 0 and 1")
         return value
 
     def _parse(self, name: str, text: str, where: str) -> dict[str, Any]:

@@ -54,10 +54,6 @@ class Hyperparameter:
             if problem := self.problem(getattr(self, name)):
                 raise ValueError(f"{name} {problem}")
 
-    def search_space(self) -> dict[str, float | str]:
-        """Returns `default`, `low`, `high` and `scale` by name, for JSON."""
-        return {"default": self.default, "low": self.low, "high": self.high, "scale": self.scale}
-
     def problem(self, value: float) -> str | None:
         """Returns what is wrong with `value` and what is allowed; `None` where nothing is wrong."""
         return Field(float, "", self.ge, self.le, self.gt, self.lt).problem(value)

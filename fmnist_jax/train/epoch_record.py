@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from fmnist_jax.files.json_files import finite
-from fmnist_jax.train.metrics import MetricSums
+
+if TYPE_CHECKING:  # reports of studies use `diverged`, and import no jax
+    from fmnist_jax.train.metrics import MetricSums
 
 
 def epoch_record(
@@ -23,9 +27,13 @@ def epoch_record(
     return dict(finite({"epoch": epoch, "step": step, **figures, "learning_rate": learning_rate}))
 
 
-def diverged(record: dict[str, Any]) -> bool:
-    """Whether a loss of the epoch was not finite.
+def diverged(record: Mapping[str, Any]) -> bool:
+    """Returns whether a loss of the epoch was not finite, which a record has as `None` or NaN.
 
     An epoch's last step can spoil the parameters when the losses in training were finite still: both tell.
     """
-    return record["train_loss"] is None or record["val_loss"] is None
+    return not all(_is_finite(record[name]) for name in ("train_loss", "val_loss"))
+
+
+def _is_finite(loss: float | None) -> bool:
+    return loss is not None and math.isfinite(loss)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from fmnist_jax.compare.analysis.study import ArmRuns, Chunk, Design, SearchRange, Study, TrainedRun
+from fmnist_jax.compare.analysis.study import ArmRuns, Design, Study
+from fmnist_jax.compare.records import ChunkTiming, SearchRange, TrainedRun, winner
 from fmnist_jax.compare.statistics import estimates
 from fmnist_jax.compare.statistics.estimates import Estimate, sampling_uncertainty
 from fmnist_jax.compare.statistics.tuning import (
@@ -94,7 +95,7 @@ def arm_figures(cell: ArmRuns, study: Study) -> ArmFigures:
         deviation=statistics.stdev(scores) if len(scores) > 1 else math.nan,
         validation=_mean([m.final_val_accuracy for m in members], level, failed=len(kept) < len(members)),
         sampling=sampling_uncertainty(statistics.fmean(scores), examples, level) if examples else None,
-        train_loss=_mean_or_nan([float(member.curve.train_loss[-1]) for member in kept]),
+        train_loss=_mean_or_nan([member.last.train_loss for member in kept]),
         hyperparameters=members[0].hyperparameters,
         cost=_cost(members, kept, study.chunks),
     )
@@ -110,11 +111,11 @@ def _mean_or_nan(values: Sequence[float]) -> float:
     return statistics.fmean(values) if values else math.nan
 
 
-def _cost(members: Sequence[TrainedRun], kept: Sequence[TrainedRun], chunks: Mapping[int, Chunk]) -> Cost:
-    compilation = [chunks[n].compile_seconds if n in chunks else math.nan for n in {m.chunk for m in members}]
+def _cost(members: Sequence[TrainedRun], kept: Sequence[TrainedRun], chunks: Mapping[int, ChunkTiming]) -> Cost:
+    compilation = [chunks[n].compile_seconds if n in chunks else math.nan for n in {m.last.chunk for m in members}]
     return Cost(
-        train=_median_or_nan([float(np.sum(member.curve.train_seconds)) for member in kept]),
-        evaluation=_median_or_nan([float(np.sum(member.curve.eval_seconds)) for member in kept]),
+        train=_median_or_nan([float(np.sum(member.curve("train_seconds"))) for member in kept]),
+        evaluation=_median_or_nan([float(np.sum(member.curve("eval_seconds"))) for member in kept]),
         compilation=math.fsum(compilation),
     )
 
@@ -168,15 +169,6 @@ def tuning_figures(cell: ArmRuns, ranges: Mapping[str, SearchRange], level: floa
         curve=_curve(cell.trials, defaults, level),
         sensitivity=_sensitivity(cell.trials, ranges.get(RATE)),
     )
-
-
-def winner(trials: Sequence[TrainedRun]) -> TrainedRun:
-    """Returns the trial that the study chooses, of one or more; the first where all diverged.
-
-    It has the highest validation accuracy after the last epoch; of equals the lowest loss, of these the lowest number.
-    """
-    kept = [member for member in trials if not member.diverged] or list(trials[:1])
-    return min(kept, key=lambda m: (-m.final_val_accuracy, float(m.curve.val_loss[-1]), m.trial))
 
 
 def _curve(trials: Sequence[TrainedRun], defaults: float | None, level: float) -> TuningCurve:

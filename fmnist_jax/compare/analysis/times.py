@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from fmnist_jax.compare.analysis.study import ArmRuns, TrainedRun
+from fmnist_jax.compare.analysis.study import ArmRuns
+from fmnist_jax.compare.records import TrainedRun
 from fmnist_jax.compare.statistics.estimates import Estimate
 from fmnist_jax.compare.statistics.survival import (
     ReachedCurve,
@@ -75,7 +76,7 @@ def target_figures(cells: Sequence[ArmRuns], epochs: int, target: float, level: 
 
 
 def _times(members: Sequence[TrainedRun], clock: _Clock, epochs: int, target: float) -> Times:
-    found = [time_to_target(clock(member), member.curve.val_accuracy, target) for member in members]
+    found = [time_to_target(clock(member), member.curve("val_accuracy"), target) for member in members]
     # A run that diverged would not have reached it by the end of its budget either.
     times = [
         time if reached else _budget(clock(member), epochs)
@@ -89,12 +90,12 @@ def _reached(runs: Times, horizon: float, level: float) -> Reached:
 
 
 def _steps(member: TrainedRun) -> np.ndarray:
-    return member.curve.step
+    return member.curve("step")
 
 
 def _seconds(member: TrainedRun) -> np.ndarray:
     """Of training alone: the clock stands still while a run is evaluated."""
-    return np.cumsum(member.curve.train_seconds)
+    return np.cumsum(member.curve("train_seconds"))
 
 
 def _budget(clock: np.ndarray, epochs: int) -> float:

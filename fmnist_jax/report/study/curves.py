@@ -132,8 +132,8 @@ def _seeds_by_epoch(arm: ArmRuns, epochs: int, name: str) -> np.ndarray:
     """Returns the metric `name` of the arm's final runs, `float64[seeds, epochs]`, NaN from a run's divergence on."""
     values = np.full((len(arm.finals), epochs), np.nan)
     for row, member in zip(values, arm.finals, strict=True):
-        until = len(member.curve.epoch) - member.diverged
-        row[:until] = getattr(member.curve, name)[:until]
+        until = len(member.history) - member.diverged
+        row[:until] = member.curve(name)[:until]
     return values
 
 

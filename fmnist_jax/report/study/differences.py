@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from fmnist_jax.compare.analysis.study import ArmRuns, TrainedRun, WorkloadRuns
+from fmnist_jax.compare.analysis.study import ArmRuns, WorkloadRuns
 from fmnist_jax.compare.analysis.workload import WorkloadFigures
+from fmnist_jax.compare.records import TrainedRun
 from fmnist_jax.compare.statistics.comparison import Comparison
 from fmnist_jax.report.format import listed, points
 from fmnist_jax.report.model import Picture

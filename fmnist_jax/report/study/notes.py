@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fmnist_jax.compare.analysis.study import CHANCE
+from fmnist_jax.compare.records import CHANCE
 from fmnist_jax.report.format import counted, listed, percent
 from fmnist_jax.report.study.context import Context
 
@@ -44,7 +44,9 @@ def _incomparable_times(context: Context) -> Iterator[str]:
         yield "The study was trained on several devices, so its training times are not comparable."
     for workload in study.workloads:
         ways = {
-            frozenset((study.chunks[run.chunk].executor, study.chunks[run.chunk].members) for run in arm.finals)
+            frozenset(
+                (study.chunks[run.last.chunk].executor, study.chunks[run.last.chunk].members) for run in arm.finals
+            )
             for arm in workload.arms
             if arm.finals
         }

@@ -65,7 +65,7 @@ def failures_table(workload: WorkloadRuns) -> Table:
         for kind, members, number in phases:
             lost = [member for member in members if member.diverged]
             rows += [
-                [f"{cell.arm}, {kind} {getattr(m, number)}", str(len(m.curve.epoch)), _settings(m.hyperparameters)]
+                [f"{cell.arm}, {kind} {getattr(m, number)}", str(len(m.history)), _settings(m.hyperparameters)]
                 for m in lost
             ]
     return Table("Runs that diverged", ["Run", "Epoch", "Hyperparameters"], rows, numeric=False)

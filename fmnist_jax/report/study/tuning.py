@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from fmnist_jax.compare.analysis.arms import RATE, TuningFigures, winner
-from fmnist_jax.compare.analysis.study import CHANCE, ArmRuns, TrainedRun, WorkloadRuns
+from fmnist_jax.compare.analysis.arms import RATE, TuningFigures
+from fmnist_jax.compare.analysis.study import ArmRuns, WorkloadRuns
 from fmnist_jax.compare.analysis.workload import WorkloadFigures
+from fmnist_jax.compare.records import CHANCE, TrainedRun, winner
 from fmnist_jax.report.format import listed, percent
 from fmnist_jax.report.model import Picture
 from fmnist_jax.report.plot_style import HEAD, INK, MUTED, new_figure, plot_style, to_png

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from fmnist_jax.compare.analysis.study import CHANCE
 from fmnist_jax.compare.analysis.workload import Lead, WorkloadFigures
+from fmnist_jax.compare.records import CHANCE
 from fmnist_jax.compare.statistics.comparison import Comparison
 from fmnist_jax.compare.statistics.estimates import Estimate
 from fmnist_jax.compare.statistics.hypothesis_tests import smallest_p
