@@ -227,6 +227,55 @@ def test_a_flax_convolution_takes_ours(options):
     np.testing.assert_allclose(ours(x), stock(x), rtol=1e-5, atol=1e-5)
 
 
+def _primitives(function, *arguments):
+    return str(jax.make_jaxpr(function)(*arguments))
+
+
+@pytest.mark.parametrize("algorithm", ["xla", *OURS])
+def test_a_flax_convolution_uses_the_algorithm_that_it_is_given(algorithm, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    x = jax.random.normal(jax.random.key(0), (2, 9, 9, 8))
+    function = functools.partial(conv_general_dilated, algorithm=algorithm)
+    layer = nnx.Conv(8, 6, (3, 3), rngs=nnx.Rngs(0), conv_general_dilated=function)
+    assert ("conv_general_dilated[" in _primitives(layer, x)) == (algorithm == "xla")
+    stock = nnx.Conv(8, 6, (3, 3), rngs=nnx.Rngs(0))
+    np.testing.assert_allclose(layer(x), stock(x), rtol=1e-4, atol=1e-4)
+
+
+def _plain_convolution(function, dtype=jnp.float32, **options):
+    x = jax.random.normal(jax.random.key(0), (2, 9, 9, 8)).astype(dtype)
+    kernel = jax.random.normal(jax.random.key(1), (3, 3, 8, 6)).astype(dtype)
+    layout = ("NHWC", "HWIO", "NHWC")
+    return functools.partial(function, dimension_numbers=layout, **options), x, kernel, (1, 1), "SAME"
+
+
+def test_the_preferred_element_type_is_that_of_the_result():
+    results = []
+    for function in (conv_general_dilated, jax.lax.conv_general_dilated):
+        convolve, *arguments = _plain_convolution(function, jnp.bfloat16, preferred_element_type=jnp.float32)
+        results.append(convolve(*arguments))
+    assert results[0].dtype == results[1].dtype == jnp.float32
+    np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("precision", [jax.lax.Precision.HIGHEST, "highest"])
+def test_a_precision_reaches_the_compiler(precision):
+    convolve, x, kernel, *others = _plain_convolution(conv_general_dilated, precision=precision)
+    text = _primitives(lambda x, kernel: convolve(x, kernel, *others), x, kernel)
+    assert "conv_general_dilated[" in text
+    assert "precision=(Precision.HIGHEST, Precision.HIGHEST)" in text
+
+
+def test_options_that_change_nothing_leave_the_algorithm_alone(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    for options in (
+        {"precision": None, "preferred_element_type": None, "batch_group_count": 1},
+        {"preferred_element_type": jnp.float32, "out_sharding": None},
+    ):
+        convolve, x, kernel, *others = _plain_convolution(conv_general_dilated, **options)
+        assert "conv_general_dilated[" not in _primitives(lambda x, k: convolve(x, k, *others), x, kernel)  # noqa: B023
+
+
 def test_auto_is_chosen_by_backend_and_shape(monkeypatch):
     def chosen(algorithm, taps, fan_in, *, size=14, batch=128, strides=(1, 1), dtype=jnp.float32):
         kernel = jax.ShapeDtypeStruct((taps, taps, fan_in, 2 * fan_in), dtype)

@@ -50,20 +50,48 @@ def conv_general_dilated(
     rhs_dilation: Sequence[int] | None = None,
     dimension_numbers: Any = None,
     feature_group_count: int = 1,
-    **others: Any,
+    batch_group_count: int = 1,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    out_sharding: Any = None,
+    *,
+    algorithm: ConvAlgorithm = "auto",
 ) -> jax.Array:
-    """Stands in for `lax.conv_general_dilated`, e.g. as `nnx.Conv(..., conv_general_dilated=conv_general_dilated)`.
+    """Stands in for `lax.conv_general_dilated`, as in `nnx.Conv(..., conv_general_dilated=conv_general_dilated)`.
 
-    Plain two-dimensional convolutions in `nnx.Conv`'s layout go through `conv2d` with the automatic algorithm; dilated,
-    grouped and other ones through XLA.
+    Plain two-dimensional convolutions in `nnx.Conv`'s layout go through `conv2d`. All others go through XLA: dilated or
+    grouped ones, and those with a precision, another element type than that of `lhs`, or an output sharding.
+
+    **Arguments:** those of `lax.conv_general_dilated`, and
+
+    - `algorithm`: of plain convolutions, e.g. a run's: `functools.partial(conv_general_dilated,
+      algorithm=compute.algorithm)`.
     """
     numbers = lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
-    plain = lhs.ndim == 4 and numbers == lax.conv_dimension_numbers(lhs.shape, rhs.shape, _LAYOUT)
-    dilated = any(d != 1 for d in (*(lhs_dilation or ()), *(rhs_dilation or ())))
-    if plain and not dilated and feature_group_count == 1 and others.get("batch_group_count", 1) == 1:
-        return conv2d(lhs, rhs, strides=tuple(window_strides), padding=padding)
+    plain = (
+        lhs.ndim == 4
+        and numbers == lax.conv_dimension_numbers(lhs.shape, rhs.shape, _LAYOUT)
+        and all(d == 1 for d in (*(lhs_dilation or ()), *(rhs_dilation or ())))
+        and feature_group_count == batch_group_count == 1
+        and precision is None
+        and preferred_element_type in (None, lhs.dtype)
+        and out_sharding is None
+    )
+    if plain:
+        return conv2d(lhs, rhs, strides=tuple(window_strides), padding=padding, algorithm=algorithm)
     return lax.conv_general_dilated(
-        lhs, rhs, window_strides, padding, lhs_dilation, rhs_dilation, dimension_numbers, feature_group_count, **others
+        lhs,
+        rhs,
+        window_strides,
+        padding,
+        lhs_dilation,
+        rhs_dilation,
+        dimension_numbers,
+        feature_group_count,
+        batch_group_count,
+        precision,
+        preferred_element_type,
+        out_sharding,
     )
 
 
