@@ -1,4 +1,4 @@
-"""The matrix product of a dense layer: its kernel's gradient laid out as the kernel is, a large kernel shared out."""
+"""The matrix product of a dense layer, with a faster gradient of the kernel; devices share a large kernel."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ _PLAIN = (((1,), (0,)), ((), ()))
 def dot_general(lhs: jax.Array, rhs: jax.Array, dimension_numbers: Any, **options: Any) -> jax.Array:
     """Stands in for `lax.dot_general`, as in `nnx.Linear(..., dot_general=dot_general)`.
 
-    JAX's own gradient for the kernel of `x @ kernel` is a product that comes out transposed. XLA turns it round within
-    the optimizer's update, reading it across its rows, which takes longer than the product where the kernel is large.
+    JAX's own gradient for the kernel of `x @ kernel` is a transposed product. XLA transposes it back within the
+    optimizer's update, reading across its rows, which takes longer than the product for a large kernel.
 
-    Where a batch is sharded over devices (`fmnist_jax.runtime.batch_sharding`), they share a kernel that has more
-    numbers than would then pass between them, if they can do so evenly.
+    If a batch is sharded over devices (`fmnist_jax.runtime.batch_sharding`), so is a kernel that has more numbers than
+    the devices then have to exchange, provided that the devices divide it.
     """
     plain = lhs.ndim == rhs.ndim == 2 and lhs.dtype == rhs.dtype and not any(options.values())
     if plain and tuple(map(tuple, dimension_numbers[0])) == _PLAIN[0] and not any(dimension_numbers[1]):
-        return _shared(lhs, rhs) if _worth_spreading(lhs, rhs) else _product(lhs, rhs)
+        return _sharded_product(lhs, rhs) if _worth_sharding(lhs, rhs) else _product(lhs, rhs)
     product: jax.Array = lax.dot_general(lhs, rhs, dimension_numbers, **options)
     return product
 
 
-def _worth_spreading(x: jax.Array, kernel: jax.Array) -> bool:
-    """Whether the kernel has more numbers than pass between the devices when they share it."""
-    parts = batch_sharding.num_shards()
-    even = x.shape[0] % parts == 0 and kernel.shape[0] % parts == 0
-    # In less than float32 the devices' partial sums would be rounded before they are added up.
+def _worth_sharding(x: jax.Array, kernel: jax.Array) -> bool:
+    """Whether the kernel has more numbers than the devices exchange when it is sharded."""
+    shards = batch_sharding.num_shards()
+    even = x.shape[0] % shards == 0 and kernel.shape[0] % shards == 0
+    # Below float32, the devices' partial sums would be rounded before they are added.
     exact = x.dtype in (jnp.float32, jnp.float64)
-    return parts > 1 and even and exact and kernel.size > 2 * x.shape[0] * sum(kernel.shape)
+    return shards > 1 and even and exact and kernel.size > 2 * x.shape[0] * sum(kernel.shape)
 
 
-def _shared(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Each device multiplies the whole batch with its rows of the kernel (Shoeybi et al. 2019, "Megatron-LM", sec. 3).
+def _sharded_product(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Each device multiplies the whole batch by its rows of the kernel (Shoeybi et al. 2019, "Megatron-LM", sec. 3).
 
-    So a large kernel's gradient is nowhere added up over devices, and its optimizer's step is done by each for its own
-    rows: the compiler shares the kernel's moments out as it finds the kernel.
+    So a large kernel's gradient is not summed over devices, and each device updates its own rows: the compiler shards
+    the optimizer's moments like the kernel.
     """
 
     def product(x: jax.Array, rows: jax.Array) -> jax.Array:
-        of_rows = lax.all_to_all(x, batch_sharding.AXIS, split_axis=1, concat_axis=0, tiled=True)
-        return lax.psum_scatter(_product(of_rows, rows), batch_sharding.AXIS, tiled=True)
+        columns = lax.all_to_all(x, batch_sharding.AXIS, split_axis=1, concat_axis=0, tiled=True)
+        return lax.psum_scatter(_product(columns, rows), batch_sharding.AXIS, tiled=True)
 
     rows = PartitionSpec(batch_sharding.AXIS)
     return jax.shard_map(
