@@ -13,7 +13,7 @@ from fmnist_jax.benchmark.candidates import CANDIDATES
 from fmnist_jax.benchmark.interleaved import Budget, Candidate, interleaved
 from fmnist_jax.benchmark.problem import PROBLEMS
 from fmnist_jax.errors import ConfigError
-from fmnist_jax.models import overview
+from fmnist_jax.models import count_parameters
 
 _QUICK = Budget(repeats=2, seconds=0.01)
 
@@ -44,7 +44,7 @@ def test_architectures_have_as_many_parameters_as_our_models(name):
     from flax import nnx
 
     model = nnx.eval_shape(lambda: models.create(PROBLEMS[name].network, nnx.Rngs(0)))
-    assert PROBLEMS[name].architecture.parameters() == overview.count(nnx.state(model, nnx.Param))
+    assert PROBLEMS[name].architecture.parameters() == count_parameters(nnx.state(model, nnx.Param))
 
 
 def test_arithmetic_counted_by_hand():

@@ -11,7 +11,7 @@ from flax import nnx
 
 from fmnist_jax import models
 from fmnist_jax.errors import ConfigError
-from fmnist_jax.models import deepobs, keras_cnn, overview, registry
+from fmnist_jax.models import deepobs, keras_cnn, registry
 
 IMAGES = jax.ShapeDtypeStruct((3, 28, 28, 1), jnp.float32)
 
@@ -31,7 +31,7 @@ def _drawn(name: str):
     ("name", "parameters"), [("model1", 34_826), ("model2", 121_930), ("model3", 390_410), ("2c2d", 3_274_634)]
 )
 def test_parameters(name, parameters):
-    assert overview.count(jax.eval_shape(lambda: _params(name))) == parameters
+    assert models.count_parameters(jax.eval_shape(lambda: _params(name))) == parameters
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_networks_of_other_widths(factory, parameters):
 
     logits, params = jax.eval_shape(computed, IMAGES)
     assert logits.shape == (3, 10)
-    assert overview.count(params) == parameters
+    assert models.count_parameters(params) == parameters
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -112,7 +112,7 @@ def test_an_unknown_name_is_refused_with_the_nearest():
 
 @pytest.fixture
 def registered(monkeypatch):
-    monkeypatch.setattr(registry, "_MODELS", dict(registry._MODELS))
+    monkeypatch.setattr(registry.MODELS, "entries", dict(registry.MODELS.entries))
 
 
 def test_a_network_of_other_outputs_is_refused(registered):
@@ -128,6 +128,41 @@ def test_a_network_of_other_outputs_is_refused(registered):
         models.check("flat")
 
 
-def test_a_name_is_registered_once(registered):
-    with pytest.raises(ValueError, match="registered as 'toy' already"):
-        models.register("toy", "again")(toy.Toy)
+def test_ones_own_network_may_be_registered_again_and_replaced(registered):
+    for summary in ("one", "two"):
+        models.register("mine", summary)(toy.Toy)
+    assert registry.MODELS.get("mine").summary == "two"
+    assert models.names().count("mine") == 1
+
+
+@pytest.mark.parametrize("name", ["model1", "model2", "model3", "2c2d"])
+def test_a_built_in_network_is_not_replaced(registered, name):
+    with pytest.raises(ValueError, match=f"a model is registered as '{name}' already, and built in"):
+        models.register(name, "again")(toy.Toy)
+
+
+SHAPES = {
+    "conv": {
+        "kernel": jax.ShapeDtypeStruct((3, 3, 1, 32), jnp.float32),
+        "bias": jax.ShapeDtypeStruct((32,), "float32"),
+    },
+    "scale": jax.ShapeDtypeStruct((), jnp.float32),
+    "wide": np.zeros((1000, 20)),
+}
+
+
+def test_count_parameters():
+    assert models.count_parameters(SHAPES) == 9 * 32 + 32 + 1 + 20_000
+    assert models.count_parameters({}) == 0
+
+
+def test_the_parameter_table_has_a_line_for_each_array_and_the_total():
+    lines = [line.split() for line in models.parameter_table(SHAPES).splitlines()]
+    assert lines == [
+        ["conv/bias", "32", "32"],
+        ["conv/kernel", "3x3x1x32", "288"],
+        ["scale", "1"],
+        ["wide", "1000x20", "20,000"],
+        ["total", "20,321"],
+    ]
+    assert len({len(line) for line in models.parameter_table(SHAPES).splitlines()}) == 1

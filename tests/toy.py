@@ -15,8 +15,8 @@ from ml_collections import ConfigDict
 from fmnist_jax import models
 from fmnist_jax.config import schema as config
 from fmnist_jax.data import Split
-from fmnist_jax.models.initializers import KERAS, Initializers
-from fmnist_jax.models.layers import ComputeConfig, dense
+from fmnist_jax.models.keras_cnn import KERAS
+from fmnist_jax.models.layers import ComputeConfig, Initializers, dense
 
 # No multiple of each other, so that the last batch of an epoch and of an evaluation is filled in part.
 TRAIN, TEST, BATCH, EVAL_BATCH = 50, 23, 16, 10

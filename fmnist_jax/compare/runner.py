@@ -33,7 +33,7 @@ from fmnist_jax.compare.records import (
 from fmnist_jax.compare.results import PLAN, RESULTS, Results, read_plan, write_plan, write_table
 from fmnist_jax.errors import unknown_name
 from fmnist_jax.files.reader import WorkdirReader
-from fmnist_jax.models import overview
+from fmnist_jax.models import count_parameters
 from fmnist_jax.optim import schedules
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import provenance
@@ -142,7 +142,7 @@ class _Study:
                 raise unknown_name(f"config.study.{key}", name, known)
         config = run_config(self.config, **workload._asdict(), optimizer=arm.optimizer)
         run = make_run(config, len(self.dataset.train))
-        return overview.count(jax.eval_shape(run.init, _member(0, arm.defaults())).params)
+        return count_parameters(jax.eval_shape(run.init, _member(0, arm.defaults())).params)
 
     def _chunking(self, workload: Workload, arm: Arm) -> Chunking:
         population = self._population(workload, arm.optimizer)

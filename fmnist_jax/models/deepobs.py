@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
-from fmnist_jax.models.initializers import DEEPOBS
-from fmnist_jax.models.layers import ComputeConfig, Conv, dense
+from fmnist_jax.models.layers import ComputeConfig, Conv, Initializers, dense
 from fmnist_jax.models.registry import register
+
+
+def _tensorflow_truncated_normal(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> jax.Array:
+    """Draws 0.05 * N(0, 1) truncated at two standard deviations; like TensorFlow, without rescaling afterwards."""
+    return 0.05 * jax.random.truncated_normal(key, -2.0, 2.0, shape, dtype)
+
+
+# DeepOBS (Schneider et al. 2019): TensorFlow's `truncated_normal_initializer(stddev=0.05)`, biases 0.05.
+DEEPOBS = Initializers(_tensorflow_truncated_normal, nnx.initializers.constant(0.05))
 
 
 @register("2c2d", "DeepOBS's fmnist_2c2d: 2 conv layers 5x5, dense 1024")
 class TwoConvTwoDense(nnx.Module):
-    """conv 5x5 32 - pool - conv 5x5 64 - pool - dense 1024 - dense 10, padded to keep the size; no dropout.
+    """conv 5x5 32 - pool - conv 5x5 64 - pool - dense 1024 - dense 10, "SAME" padding, no dropout.
 
     Maps images `[batch, 28, 28, 1]` to logits `[batch, 10]`.
 
     **Arguments:**
 
-    - `first`: features of the first convolution, for a wider or narrower one; the second has twice as many.
+    - `first`: features of the first convolution; the second has twice as many.
     """
 
     def __init__(self, *, first: int = 32, compute: ComputeConfig, rngs: nnx.Rngs):
@@ -31,7 +40,7 @@ class TwoConvTwoDense(nnx.Module):
         self.logits = dense(1024, 10, init=DEEPOBS, compute=compute, rngs=rngs)
 
     def __call__(self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None) -> jax.Array:
-        del train, rngs  # Nothing in it behaves differently in training.
+        del train, rngs  # Training and evaluation are the same.
         x = self.conv2(self.conv1(x))
         x = jax.nn.relu(self.hidden(x.reshape(x.shape[0], -1)))
         return self.logits(x)

@@ -1,7 +1,7 @@
 """The CNNs of the Keras study: two or three convolutions, with or without a dense layer and dropout.
 
-Convolutions are 3x3 without padding, each but the third followed by 2x2 max-pooling; ReLU everywhere; Keras's
-initialisers. The study did not publish its widths: these are the ones nearest to its figures.
+Convolutions are 3x3 without padding, all but the third followed by 2x2 max-pooling; ReLU everywhere; Keras's
+initializers. The study did not publish its widths: these come closest to its figures.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import functools
 import jax
 from flax import nnx
 
-from fmnist_jax.models.initializers import KERAS
-from fmnist_jax.models.layers import ComputeConfig, Conv, dense
+from fmnist_jax.models.layers import ComputeConfig, Conv, Initializers, dense
 from fmnist_jax.models.registry import register
+
+# Keras's defaults: kernels U(-a, a) with a = sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16), biases zero.
+KERAS = Initializers(nnx.initializers.glorot_uniform(), nnx.initializers.zeros_init())
 
 
 class KerasCNN(nnx.Module):
@@ -22,12 +24,11 @@ class KerasCNN(nnx.Module):
     **Arguments:**
 
     - `third`: features of a third convolution, 0 for none.
-    - `hidden`: width of a dense layer before the last, 0 for none; dropout of one half follows it.
+    - `hidden`: width of a dense layer before the last one, followed by dropout of one half; 0 for none.
     - `first`: features of the first convolution; the second has twice as many.
     """
 
     def __init__(self, *, third: int, hidden: int, first: int = 32, compute: ComputeConfig, rngs: nnx.Rngs):
-
         def conv(fan_in: int, features: int, pool: bool) -> Conv:
             return Conv(fan_in, features, 3, pool=pool, padding="VALID", init=KERAS, compute=compute, rngs=rngs)
 

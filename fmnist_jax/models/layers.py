@@ -1,21 +1,21 @@
-"""Layers that the models share: float32 parameters, the computation's dtype and convolution algorithm explicit."""
+"""Layers that the models share: float32 parameters, explicit dtype and convolution algorithm."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from fmnist_jax import ops
-from fmnist_jax.models.initializers import Initializers
 from fmnist_jax.ops.conv_algorithm import ConvAlgorithm, Padding
 
 
 @dataclasses.dataclass(frozen=True)
 class ComputeConfig:
-    """How a model computes, apart from its shape.
+    """How a model computes, whatever its architecture.
 
     **Attributes:**
 
@@ -25,6 +25,13 @@ class ComputeConfig:
 
     dtype: jnp.dtype = jnp.float32
     algorithm: ConvAlgorithm = "auto"
+
+
+class Initializers(NamedTuple):
+    """The initializers of a model's kernels and biases: functions of a key, a shape and a dtype."""
+
+    kernel: nnx.Initializer
+    bias: nnx.Initializer
 
 
 class Conv(nnx.Module):

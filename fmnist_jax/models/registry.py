@@ -1,16 +1,24 @@
-"""Models by name. A model is made by `factory(compute=..., rngs=...)` and called as `model(x, train=..., rngs=...)`."""
+"""Models by name, and tables of their parameters.
+
+The contract of a model: `factory(compute=ComputeConfig(...), rngs=nnx.Rngs(...))` returns an `nnx.Module`, which maps
+float images `[batch, 28, 28, 1]` in [0, 1] to logits `[batch, 10]` when called as `model(images, train=..., rngs=...)`.
+Only training passes `rngs`, with the stream `dropout`. Trained arrays are `nnx.Param`s; all other state is in other
+`nnx.Variable`s, such as those of `nnx.BatchNorm`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
-from fmnist_jax.errors import ConfigError, unknown_name
+from fmnist_jax.config.registry import Registry
+from fmnist_jax.errors import ConfigError
 from fmnist_jax.models.layers import ComputeConfig
 
 _Factory = TypeVar("_Factory", bound=Callable[..., nnx.Module])
@@ -18,50 +26,58 @@ _Factory = TypeVar("_Factory", bound=Callable[..., nnx.Module])
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """An entry of the registry: the factory and one line about it."""
+    """An entry of the registry: the factory and a one-line summary."""
 
     factory: Callable[..., nnx.Module]
     summary: str
 
 
-_MODELS: dict[str, Model] = {}
+MODELS: Registry[Model] = Registry("a model", "config.model.name")
+names = MODELS.names
 
 
 def register(name: str, summary: str) -> Callable[[_Factory], _Factory]:
-    """Returns a decorator that enters a factory or an `nnx.Module` class under `name`.
+    """Returns a decorator that registers a factory or an `nnx.Module` class; see the contract above.
 
-    The module maps float images `[batch, 28, 28, 1]` in [0, 1] to logits `[batch, 10]`, is called with `train` and,
-    in training, `rngs` (stream `dropout`), and keeps trained arrays in `nnx.Param`, others in further `nnx.Variable`s.
+    A second registration under the same name replaces the first. **Raises:** `ValueError` for a built-in model's name.
     """
 
     def enter(factory: _Factory) -> _Factory:
-        if name in _MODELS:
-            raise ValueError(f"a model is registered as {name!r} already")
-        _MODELS[name] = Model(factory, summary)
+        MODELS.register(name, Model(factory, summary))
         return factory
 
     return enter
 
 
-def names() -> tuple[str, ...]:
-    """Returns the registered names."""
-    return tuple(_MODELS)
-
-
 def create(name: str, rngs: nnx.Rngs, compute: ComputeConfig | None = None) -> nnx.Module:
-    """Makes the model registered as `name`; raises `ConfigError` for an unknown name."""
+    """Returns a new model; raises `ConfigError` for an unknown name or an output that is not `[batch, 10]`."""
     check(name)
-    return _MODELS[name].factory(compute=compute or ComputeConfig(), rngs=rngs)
+    return MODELS.get(name).factory(compute=compute or ComputeConfig(), rngs=rngs)
 
 
 def check(name: str) -> None:
     """Raises `ConfigError` unless `name` is registered and maps `[2, 28, 28, 1]` to `[2, 10]`; computes nothing."""
-    if name not in _MODELS:
-        raise unknown_name("config.model.name", name, _MODELS)
+    factory = MODELS.get(name).factory
 
-    def probe(images: jax.Array) -> jax.Array:
-        return _MODELS[name].factory(compute=ComputeConfig(), rngs=nnx.Rngs(0))(images, train=False)
+    def logits(images: jax.Array) -> jax.Array:
+        return factory(compute=ComputeConfig(), rngs=nnx.Rngs(0))(images, train=False)
 
-    logits = jax.eval_shape(probe, jax.ShapeDtypeStruct((2, 28, 28, 1), jnp.float32))
-    if logits.shape != (2, 10):
-        raise ConfigError(f"model {name!r} maps images [2, 28, 28, 1] to {list(logits.shape)}, not to logits [2, 10]")
+    shape = jax.eval_shape(logits, jax.ShapeDtypeStruct((2, 28, 28, 1), jnp.float32)).shape
+    if shape != (2, 10):
+        raise ConfigError(f"model {name!r} maps images [2, 28, 28, 1] to {list(shape)}, not to logits [2, 10]")
+
+
+def count_parameters(params: Any) -> int:
+    """Returns the total size of a tree's arrays, which may be shapes only."""
+    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(params))
+
+
+def parameter_table(params: Any) -> str:
+    """Returns one line per array (name, shape, size) and the total; `params` may be shapes only."""
+    rows = [
+        ("/".join(str(getattr(part, "key", getattr(part, "name", part))) for part in path), leaf.shape, leaf.size)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+    ]
+    width = max(len(name) for name, _, _ in rows)
+    lines = [f"{name:<{width}}  {'x'.join(map(str, shape)):>12}  {size:>10,}" for name, shape, size in rows]
+    return "\n".join([*lines, f"{'total':<{width}}  {'':>12}  {count_parameters(params):>10,}"])

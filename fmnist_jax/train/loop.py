@@ -16,7 +16,7 @@ from fmnist_jax import data
 from fmnist_jax.config import schema as config_schema
 from fmnist_jax.files.json_files import finite, write_json
 from fmnist_jax.files.reader import WorkdirReader
-from fmnist_jax.models import overview
+from fmnist_jax.models import count_parameters, parameter_table
 from fmnist_jax.runtime import devices
 from fmnist_jax.train import writers
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
@@ -64,7 +64,7 @@ class _Session:
         self.compile_seconds = 0.0
 
     def manifest(self) -> dict[str, Any]:
-        parameters = overview.count(self.template.params)
+        parameters = count_parameters(self.template.params)
         return manifest(self.config, self.alone.member, self.dataset, parameters, len(self.devices))
 
     def checkpoints(self) -> Checkpoints:
@@ -129,10 +129,10 @@ class _Session:
     def _announce(self, at: Checkpoint) -> None:
         resumed = f", resumed after epoch {at.epoch}" if at.epoch else ""
         if not at.epoch:
-            print(overview.table(self.template.params))
+            print(parameter_table(self.template.params))
         mark = "SYNTHETIC data" if self.dataset.synthetic else self.dataset.name
         print(
-            f"{self.config.model.name} ({overview.count(self.template.params):,} parameters), "
+            f"{self.config.model.name} ({count_parameters(self.template.params):,} parameters), "
             f"{self.config.optimizer.name}, {mark} ({len(self.dataset.train):,} training images), "
             f"{jax.devices()[0].device_kind}{resumed}; workdir {self.folder}",
             flush=True,
@@ -163,7 +163,7 @@ class _Session:
             "validation_is_test": self.dataset.validation_is_test,
             "model": self.config.model.name,
             "optimizer": self.config.optimizer.name,
-            "parameters": overview.count(self.template.params),
+            "parameters": count_parameters(self.template.params),
             "seed": self.config.seed,
             "epochs": self.config.train.epochs,
             **{name: last[name] for name in figures},

@@ -15,7 +15,7 @@ from fmnist_jax.benchmark.candidates.machine import on_jax
 from fmnist_jax.benchmark.problem import EVAL_BATCH, Precision, Problem
 from fmnist_jax.config.schema import default_config
 from fmnist_jax.data import Dataset, Split
-from fmnist_jax.models import deepobs, keras_cnn, overview
+from fmnist_jax.models import count_parameters, deepobs, keras_cnn
 from fmnist_jax.runtime import devices
 from fmnist_jax.train.data_parallel import DataParallelRun
 from fmnist_jax.train.executor import MemberBatch
@@ -35,7 +35,7 @@ def make(problem: Problem, variant: str) -> Implementation:
     trainer: _Population | _SingleRun = _Population(config, executor, int(members)) if variant else _SingleRun(config)
     state = jax.eval_shape(make_run(config, problem.batch_size).init, member_of(config))
     tasks = network_tasks(trainer.train, trainer.evaluate, problem.batch_size, int(members or 1))
-    return on_jax(tasks, overview.count(state.params))
+    return on_jax(tasks, count_parameters(state.params))
 
 
 class _SingleRun:
