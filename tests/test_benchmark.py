@@ -8,9 +8,9 @@ import pytest
 from run_script import run_script
 
 from fmnist_jax import models
-from fmnist_jax.benchmark import results, suite
+from fmnist_jax.benchmark import report, suite
 from fmnist_jax.benchmark.candidates import CANDIDATES
-from fmnist_jax.benchmark.interleaved import Budget, Candidate, interleaved
+from fmnist_jax.benchmark.interleaved import Budget, Candidate, interleaved, ratios
 from fmnist_jax.benchmark.problem import PROBLEMS
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.models import count_parameters
@@ -78,14 +78,14 @@ def test_least_traffic_of_a_step_by_hand():
 
 
 def test_the_ceiling_is_the_lower_of_the_two_roofs():
-    assert results.ceiling(flops=10, traffic=1, flop_rate=100, bandwidth=100) == 10
-    assert results.ceiling(flops=10, traffic=1, flop_rate=100, bandwidth=5) == 5
+    assert report.ceiling(flops=10, traffic=1, flop_rate=100, bandwidth=100) == 10
+    assert report.ceiling(flops=10, traffic=1, flop_rate=100, bandwidth=5) == 5
 
 
 def test_ratios_are_of_the_same_turn():
     # In the second turn the machine was half as fast, for both of them.
-    assert results.ratios([200.0, 100.0, 210.0], [100.0, 50.0, 100.0]) == {"median": 2.0, "low": 2.0, "high": 2.1}
-    assert results.ratios([1.0], []) is None
+    assert ratios([200.0, 100.0, 210.0], [100.0, 50.0, 100.0]) == {"median": 2.0, "low": 2.0, "high": 2.1}
+    assert ratios([1.0], []) is None
 
 
 def test_the_fastest_peer_is_neither_ours_nor_stock_flax():
@@ -97,7 +97,7 @@ def test_the_fastest_peer_is_neither_ours_nor_stock_flax():
     machine = {"status": "measured", "tasks": {}}
     found = {"machine": machine, "candidates": {name: record(seconds) for name, seconds in speeds.items()}}
     found["candidates"]["keras-jit"] = {"status": "failed", "reason": "broke", "tasks": {}}
-    summary = results.summarise(PROBLEMS["model1"], found)["train"]
+    summary = report.summarise(PROBLEMS["model1"], found)["train"]
     assert summary["fastest_peer"] == "torch"
     assert summary["speedup_over"]["torch"] == {"median": 3.0, "low": 2.0, "high": 4.0}
     assert summary["examples_per_second"]["keras"]["median"] == pytest.approx(100 / 3)
@@ -166,7 +166,7 @@ def test_the_whole_flow_with_ours_flax_and_one_that_is_missing(candidate_file, t
     assert len(model["candidates"]["ours"]["first_step_seconds"]) == 2
     assert model["summary"]["train"]["speedup_over"]["flax-scan"]["median"] > 0
     roofline = model["summary"]["train"]["roofline"]
-    # By hand: 2 conv1 + 3 (conv2 + dense) of model1. The share may exceed 1, see `results`.
+    # By hand: 2 conv1 + 3 (conv2 + dense) of model1. The share may exceed 1, see `report`.
     assert roofline["flops_per_example"] == 2 * (2 * 26 * 26 * 9 * 32 + 3 * (10 * 10 * 9 * 32 * 64 + 1600 * 10))
     assert math.isfinite(roofline["reached"]["median"])
     assert roofline["reached"]["median"] > 0

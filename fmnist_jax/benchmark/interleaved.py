@@ -1,28 +1,30 @@
-"""Interleaved measurements, A B C, A B C, ...: what else the machine does meanwhile, it does to all candidates alike.
+"""Interleaved measurements, A B C, A B C, ..., and the ratios of the same turn.
 
-Every candidate has a process of its own (`child`).
+Whatever else the machine does, it does to all candidates alike. Every candidate has a process of its own (`child`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import select
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 from fmnist_jax.benchmark.candidates import Entry
 from fmnist_jax.benchmark.problem import Problem
 
 Log = Callable[[str], None]
+Spread = dict[str, float]
 _REST_SECONDS = 0.1  # before a measurement, so that the threads of the candidate before stop spinning
 _TIMEOUT = 900.0  # seconds until an answer; the slowest compilation takes a tenth of it
 
@@ -64,24 +66,40 @@ def interleaved(candidates: Sequence[Candidate], budget: Budget, log: Log) -> di
     `parameters`, `device` and `versions`; `first_step_seconds`, one for each start; peak `memory`; and by task the
     `work` of each measurement and the `seconds` of all.
     """
+    records: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, contextlib.ExitStack() as stack:
-        runners = [_Runner(candidate, Path(folder, candidate.label), stack) for candidate in candidates]
-        for runner in runners:
-            log(f"{runner.candidate.label}: start and compile")
-            runner.attempt(runner.start, budget.seconds)
-        turn = [
-            (runner, task)
-            for place in range(max(len(candidate.tasks) for candidate in candidates))
-            for runner in runners
-            for task in runner.candidate.tasks[place : place + 1]
-        ]
-        for number in range(budget.repeats):
-            log(f"measurement {number + 1} of {budget.repeats}")
-            for runner, task in turn:
-                runner.attempt(runner.measure, task)
-        for runner in runners:
-            runner.attempt(runner.finish)
-        return {runner.candidate.label: runner.record for runner in runners}
+        turns = []
+        for candidate in candidates:
+            record = records[candidate.label] = {"status": "measured", "first_step_seconds": [], "tasks": {}}
+            turns.append(_turns(candidate, record, budget, Path(folder, candidate.label), log))
+            stack.callback(turns[-1].close)
+        # Each round takes one turn of every candidate.
+        for _ in itertools.zip_longest(*turns):
+            pass
+    return records
+
+
+def _turns(
+    candidate: Candidate, record: dict[str, Any], budget: Budget, folder: Path, log: Log
+) -> Generator[None, None, None]:
+    """Starts the candidate in its first turn, and takes one measurement in each of the next, until it fails."""
+    try:
+        log(f"{candidate.label}: start and compile")
+        for _ in range(candidate.starts - 1):
+            with _started(candidate, record, folder):
+                pass
+        with _started(candidate, record, folder) as ask:
+            for task in candidate.tasks:
+                record["tasks"][task] = {**ask("prepare", task, budget.seconds), "seconds": []}
+            for number, task in itertools.product(range(budget.repeats), candidate.tasks):
+                yield
+                log(f"{candidate.label}: {task}, measurement {number + 1} of {budget.repeats}")
+                time.sleep(_REST_SECONDS)
+                record["tasks"][task]["seconds"].append(ask("measure", task)["seconds"])
+            yield  # the process ends after everyone's last measurement
+            record["memory"] = ask("memory")
+    except _Failure as failure:
+        record |= {"status": failure.status, "reason": str(failure)}
 
 
 class _Failure(Exception):
@@ -92,105 +110,58 @@ class _Failure(Exception):
         self.status = status
 
 
-class _Runner:
-    """A candidate's process and the record of it; it takes no further part once it has failed."""
-
-    def __init__(self, candidate: Candidate, folder: Path, stack: contextlib.ExitStack):
-        self.candidate = candidate
-        self.record: dict[str, Any] = {"status": "measured", "first_step_seconds": [], "tasks": {}}
-        self._folder, self._stack = folder, stack
-
-    def attempt(self, action: Callable[..., None], *arguments: object) -> None:
-        """Does the action unless an earlier one failed, and records its failure."""
-        if self.record["status"] == "measured":
-            try:
-                action(*arguments)
-            except _Failure as failure:
-                self.record |= {"status": failure.status, "reason": str(failure)}
-
-    def start(self, seconds: float) -> None:
-        for _ in range(self.candidate.starts - 1):
-            with self._process():
-                pass
-        self._child = self._stack.enter_context(self._process())
-        for task in self.candidate.tasks:
-            self.record["tasks"][task] = {**self._child.ask("prepare", task, seconds), "seconds": []}
-
-    def measure(self, task: str) -> None:
-        time.sleep(_REST_SECONDS)
-        self.record["tasks"][task]["seconds"].append(self._child.ask("measure", task)["seconds"])
-
-    def finish(self) -> None:
-        self.record["memory"] = self._child.ask("memory")
-
-    @contextlib.contextmanager
-    def _process(self) -> Iterator[_Process]:
-        """The process after its first step, which is recorded."""
-        start = time.perf_counter()
-        with _Process(self.candidate, self._folder) as process:
-            self.record |= process.answer()
-            self.record["first_step_seconds"].append(time.perf_counter() - start)
-            yield process
-
-
-class _Process:
-    """The parent's side of `child`.
+@contextlib.contextmanager
+def _started(candidate: Candidate, record: dict[str, Any], folder: Path) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Starts the process of a candidate, records its first step, and yields the function that sends it commands.
 
     **Arguments:**
 
     - `folder`: for its log and the caches of compilers; another start in the same folder finds them filled.
     """
-
-    def __init__(self, candidate: Candidate, folder: Path):
-        folder.mkdir(parents=True, exist_ok=True)
-        self._log = folder / "log"
-        request = {"problem": dataclasses.asdict(candidate.problem), "cores": candidate.cores}
-        request |= {"module": candidate.entry.module, "variant": candidate.entry.variant}
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [candidate.python or sys.executable, "-m", "fmnist_jax.benchmark.child", json.dumps(request)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                bufsize=0,
-                env=os.environ | _environment(folder),
-            )
-
-    def __enter__(self) -> _Process:
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._process.stdin.close()  # type: ignore[union-attr]
+    folder.mkdir(parents=True, exist_ok=True)
+    request = {"problem": dataclasses.asdict(candidate.problem), "cores": candidate.cores}
+    request |= {"module": candidate.entry.module, "variant": candidate.entry.variant}
+    command = [candidate.python or sys.executable, "-m", "fmnist_jax.benchmark.child", json.dumps(request)]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "bufsize": 0}
+    start = time.perf_counter()
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen(command, stderr=log, env=os.environ | _environment(folder), **pipes) as process,
+    ):
         try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()  # type: ignore[union-attr]
+            record |= _answer(process, folder)
+            record["first_step_seconds"].append(time.perf_counter() - start)
+            yield lambda *command: _ask(process, folder, command)
+        finally:
+            process.stdin.close()  # type: ignore[union-attr]
+            try:
+                process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
-    def ask(self, command: str, *arguments: object) -> dict[str, Any]:
-        """Sends a command and returns the answer; raises `_Failure` where there is none."""
-        # A process that has ended is noticed when there is no answer.
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(f"{json.dumps([command, *arguments])}\n".encode())  # type: ignore[union-attr]
-        return self.answer()
 
-    def answer(self) -> dict[str, Any]:
-        stdout: Any = self._process.stdout
-        if not select.select([stdout], [], [], _TIMEOUT)[0]:
-            self._process.kill()
-            raise _Failure("failed", f"no answer within {_TIMEOUT:.0f} s")
-        line = stdout.readline()
-        answer: dict[str, Any] = json.loads(line) if line else {"failed": self._last_log_line()}
-        for status in ("unavailable", "failed"):
-            if status in answer:
-                raise _Failure(status, answer[status])
-        return answer
+def _ask(process: Any, folder: Path, command: Sequence[object]) -> dict[str, Any]:
+    """Sends a command and returns the answer; raises `_Failure` where there is none."""
+    # A process that has ended is noticed when there is no answer.
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(f"{json.dumps(command)}\n".encode())
+    return _answer(process, folder)
 
-    def _last_log_line(self) -> str:
-        code = self._process.wait()
-        lines = [line.strip() for line in self._log.read_text(errors="replace").split("\n") if line.strip()]
-        return f"{lines[-1] if lines else 'no message'} (exit code {code})"
+
+def _answer(process: Any, folder: Path) -> dict[str, Any]:
+    if not select.select([process.stdout], [], [], _TIMEOUT)[0]:
+        process.kill()
+        raise _Failure("failed", f"no answer within {_TIMEOUT:.0f} s")
+    line = process.stdout.readline()
+    if not line:
+        code = process.wait()
+        log = [line.strip() for line in (folder / "log").read_text(errors="replace").split("\n") if line.strip()]
+        raise _Failure("failed", f"{log[-1] if log else 'no message'} (exit code {code})")
+    answer: dict[str, Any] = json.loads(line)
+    for status in ("unavailable", "failed"):
+        if status in answer:
+            raise _Failure(status, answer[status])
+    return answer
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -204,3 +175,21 @@ def _environment(folder: Path) -> dict[str, str]:
         "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"),
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     }
+
+
+def rates(record: Mapping[str, Any], task: str) -> list[float]:
+    """Returns the work per second of each measurement of a candidate's task; empty where it was not measured."""
+    if record["status"] != "measured" or task not in record["tasks"]:
+        return []
+    measured = record["tasks"][task]
+    return [measured["work"] / seconds for seconds in measured["seconds"]]
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Returns the `median` of repeated measurements, the `low`est and the `high`est."""
+    return {"median": statistics.median(values), "low": min(values), "high": max(values)}
+
+
+def ratios(rates: Sequence[float], reference: Sequence[float]) -> Spread | None:
+    """Returns the spread of the ratios of measurements of the same turn; `None` where one side was not measured."""
+    return spread([a / b for a, b in zip(rates, reference, strict=True)]) if rates and reference else None

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import MaxNLocator
 
-from fmnist_jax.benchmark.results import TASKS, Spread, rates, spread
+from fmnist_jax.benchmark.interleaved import Spread, rates, spread
+from fmnist_jax.benchmark.report import TASKS
 from fmnist_jax.report.plot_style import FIRST, HEAD, MUTED, Subject, new_figure, plot_style, to_png
 
 _PALE = "#9fb3c4"

@@ -22,33 +22,35 @@ class Conv(NamedTuple):
 
     features: int
     size: int
-    padding: Literal["VALID", "SAME"]
-    pool: bool
+    padding: Literal["VALID", "SAME"] = "VALID"
+    pool: bool = False
 
 
-class ConvLayer(NamedTuple):
-    """A convolution with its input channels and the height (= width) of its input and of its output after pooling."""
+class Layer(NamedTuple):
+    """A convolution in its place; a dense layer is one of size 1 on a map of one pixel.
+
+    **Attributes:**
+
+    - `conv`: the convolution; `fan_in`: its input channels.
+    - `size_in`, `size_out`: height (= width) of its input, and of its output after pooling.
+    """
 
     conv: Conv
     fan_in: int
-    size_in: int
-    size_out: int
+    size_in: int = 1
+    size_out: int = 1
+
+    def parameters(self) -> int:
+        return (self.conv.size**2 * self.fan_in + 1) * self.conv.features
 
     def flops(self) -> int:
-        """Returns its operations per example, without zeros of the padding and outputs that pooling discards."""
+        """Operations per example, without zeros of the padding and outputs that pooling discards."""
         computed = 2 * self.size_out if self.conv.pool else self.size_out
         before = (self.conv.size - 1) // 2 if self.conv.padding == "SAME" else 0
         # Pairs of an output row and a kernel row whose input row is inside the image.
         pairs = ((row, tap) for row in range(computed) for tap in range(self.conv.size))
         inside = sum(0 <= row + tap - before < self.size_in for row, tap in pairs)
         return 2 * inside**2 * self.fan_in * self.conv.features
-
-
-class Dense(NamedTuple):
-    """A dense layer."""
-
-    fan_in: int
-    features: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,20 +65,22 @@ class Architecture:
     hidden: int
     dropout: float
 
-    def conv_layers(self) -> list[ConvLayer]:
+    def conv_layers(self) -> list[Layer]:
         """Returns the convolutions, first to last."""
         layers, fan_in, size = [], 1, IMAGE_SIZE
         for conv in self.convs:
             out = size if conv.padding == "SAME" else size - conv.size + 1
-            layers.append(ConvLayer(conv, fan_in, size, out // 2 if conv.pool else out))
+            layers.append(Layer(conv, fan_in, size, out // 2 if conv.pool else out))
             fan_in, size = conv.features, layers[-1].size_out
         return layers
 
-    def dense_layers(self) -> list[Dense]:
+    def dense_layers(self) -> list[Layer]:
         """Returns the dense layers, first to last."""
         last = self.conv_layers()[-1]
-        flat = last.size_out**2 * last.conv.features
-        return [Dense(flat, self.hidden), Dense(self.hidden, CLASSES)] if self.hidden else [Dense(flat, CLASSES)]
+        flat, logits = last.size_out**2 * last.conv.features, Conv(CLASSES, 1)
+        if not self.hidden:
+            return [Layer(logits, flat)]
+        return [Layer(Conv(self.hidden, 1), flat), Layer(logits, self.hidden)]
 
     def with_channels(self, first: int) -> Architecture:
         """Returns it with `first` features in the first convolution, the other convolutions in proportion."""
@@ -84,10 +88,13 @@ class Architecture:
         convs = tuple(conv._replace(features=conv.features * first // own) for conv in self.convs)
         return dataclasses.replace(self, convs=convs)
 
+    def layers(self) -> list[Layer]:
+        """Returns all layers, first to last."""
+        return self.conv_layers() + self.dense_layers()
+
     def parameters(self) -> int:
         """Returns the number of trained parameters."""
-        convs = sum((layer.conv.size**2 * layer.fan_in + 1) * layer.conv.features for layer in self.conv_layers())
-        return convs + sum((layer.fan_in + 1) * layer.features for layer in self.dense_layers())
+        return sum(layer.parameters() for layer in self.layers())
 
     def flops(self, task: str) -> int:
         """Returns the floating-point operations per example of a step of `"train"` or `"evaluate"`.
@@ -95,8 +102,7 @@ class Architecture:
         In training each layer takes as many again for the gradient of its kernel, and for that of its input, which
         the first layer does not need.
         """
-        layers = [layer.flops() for layer in self.conv_layers()]
-        layers += [2 * layer.fan_in * layer.features for layer in self.dense_layers()]
+        layers = [layer.flops() for layer in self.layers()]
         return 3 * sum(layers) - layers[0] if task == "train" else sum(layers)
 
 
@@ -137,18 +143,17 @@ class Problem:
         architecture = self.architecture
         if task == "evaluate":
             return IMAGE_SIZE**2 + _FLOAT_BYTES * architecture.parameters() / EVAL_BATCH
-        outputs = sum(layer.size_out**2 * layer.conv.features for layer in architecture.conv_layers())
-        outputs += sum(layer.features for layer in architecture.dense_layers())
+        outputs = sum(layer.size_out**2 * layer.conv.features for layer in architecture.layers())
         slots = {"rmsprop": 1, "adam": 2}[self.optimizer]
         updated = (1 + slots) * architecture.parameters()
         return IMAGE_SIZE**2 + 2 * _FLOAT_BYTES * (outputs + updated / self.batch_size)
 
 
-_CONV32, _CONV64 = Conv(32, 3, "VALID", pool=True), Conv(64, 3, "VALID", pool=True)
+_CONV32, _CONV64 = Conv(32, 3, pool=True), Conv(64, 3, pool=True)
 NETWORKS: Mapping[str, Architecture] = {
     "model1": Architecture((_CONV32, _CONV64), hidden=0, dropout=0.0),
     "model2": Architecture((_CONV32, _CONV64), hidden=64, dropout=0.5),
-    "model3": Architecture((_CONV32, _CONV64, Conv(128, 3, "VALID", pool=False)), hidden=256, dropout=0.5),
+    "model3": Architecture((_CONV32, _CONV64, Conv(128, 3)), hidden=256, dropout=0.5),
     "2c2d": Architecture((Conv(32, 5, "SAME", pool=True), Conv(64, 5, "SAME", pool=True)), hidden=1024, dropout=0.0),
 }
 PROBLEMS: Mapping[str, Problem] = {

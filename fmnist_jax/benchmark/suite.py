@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fmnist_jax.benchmark import growth, plots, report, results
+from fmnist_jax.benchmark import growth, plots, report
 from fmnist_jax.benchmark.candidates import CANDIDATES, MACHINE
 from fmnist_jax.benchmark.interleaved import Budget, Candidate, Log, interleaved
 from fmnist_jax.benchmark.problem import PROBLEMS
@@ -105,7 +105,7 @@ def _model(name: str, settings: Settings, log: Log) -> dict[str, Any]:
     for contender in settings.contenders:
         entry = CANDIDATES[contender]
         python = settings.pythons.get(entry.framework, "")
-        candidates.append(Candidate(contender, entry, problem, results.TASKS, python, starts=2))
+        candidates.append(Candidate(contender, entry, problem, report.TASKS, python, starts=2))
     measured = interleaved(candidates, settings.budget, _about(name, log))
     found = {"machine": measured.pop("machine"), "candidates": measured}
     return {
@@ -113,7 +113,7 @@ def _model(name: str, settings: Settings, log: Log) -> dict[str, Any]:
         "optimizer": problem.optimizer,
         "parameters": problem.architecture.parameters(),
         **found,
-        "summary": results.summarise(problem, found),
+        "summary": report.summarise(problem, found),
     }
 
 

@@ -16,7 +16,7 @@ from jax import lax
 
 from fmnist_jax.benchmark.candidates import Go, Implementation, network_tasks, random_images
 from fmnist_jax.benchmark.candidates.machine import on_jax
-from fmnist_jax.benchmark.problem import EVAL_BATCH, Architecture, Problem
+from fmnist_jax.benchmark.problem import CLASSES, EVAL_BATCH, Architecture, Problem
 
 _Batch = tuple[jax.Array, jax.Array]
 
@@ -39,9 +39,9 @@ class Network(nnx.Module):
             setattr(self, f"conv{number}", conv)
         self.pools = tuple(layer.conv.pool for layer in layers)
         *hidden, logits = architecture.dense_layers()
-        self.hidden = nnx.Linear(*hidden[0], rngs=rngs) if hidden else None
+        self.hidden = nnx.Linear(hidden[0].fan_in, architecture.hidden, rngs=rngs) if hidden else None
         self.dropout = nnx.Dropout(architecture.dropout, rngs=rngs)
-        self.logits = nnx.Linear(*logits, rngs=rngs)
+        self.logits = nnx.Linear(logits.fan_in, CLASSES, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         for number, pool in enumerate(self.pools, start=1):

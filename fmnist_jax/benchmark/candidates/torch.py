@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from fmnist_jax.benchmark.candidates import Go, Implementation, Unavailable, network_tasks, random_images
-from fmnist_jax.benchmark.problem import EVAL_BATCH, Problem
+from fmnist_jax.benchmark.problem import CLASSES, EVAL_BATCH, Problem
 
 _Sums = tuple[torch.Tensor, torch.Tensor]
 
@@ -44,8 +43,8 @@ def network(problem: Problem) -> nn.Sequential:
     *hidden, logits = architecture.dense_layers()
     layers.append(nn.Flatten())
     for dense in hidden:
-        layers += [nn.Linear(*dense), nn.ReLU(), nn.Dropout(architecture.dropout)]
-    return nn.Sequential(*layers, nn.Linear(*logits))
+        layers += [nn.Linear(dense.fan_in, architecture.hidden), nn.ReLU(), nn.Dropout(architecture.dropout)]
+    return nn.Sequential(*layers, nn.Linear(logits.fan_in, CLASSES))
 
 
 class _Trainer:
@@ -63,7 +62,7 @@ class _Trainer:
         def go() -> None:
             self.model.train()
             order = torch.randperm(len(labels), device=self.device)
-            self._finish(self._train((images[rows], labels[rows]) for rows in order.split(self.batch_size)))
+            _wait([self._step(images[rows], labels[rows]) for rows in order.split(self.batch_size)])
 
         return go
 
@@ -74,19 +73,16 @@ class _Trainer:
         def go() -> None:
             self.model.eval()
             parts = zip(images.split(EVAL_BATCH), labels.split(EVAL_BATCH), strict=True)
-            self._finish([self.loss(*batch) for batch in parts])
+            _wait([self.loss(*batch) for batch in parts])
 
         return go
 
-    def _train(self, batches: Iterator[_Sums]) -> list[_Sums]:
-        sums = []
-        for images, labels in batches:
-            self.optimizer.zero_grad(set_to_none=True)
-            loss, correct = self.loss(images, labels)
-            loss.backward()
-            self.optimizer.step()
-            sums.append((loss.detach(), correct))
-        return sums
+    def _step(self, images: torch.Tensor, labels: torch.Tensor) -> _Sums:
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, correct = self.loss(images, labels)
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach(), correct
 
     def _loss(self, images: torch.Tensor, labels: torch.Tensor) -> _Sums:
         x = (images.float() / 255).to(memory_format=self.layout)
@@ -97,10 +93,11 @@ class _Trainer:
         images, labels = random_images(examples)
         return torch.from_numpy(images)[:, None].to(self.device), torch.from_numpy(labels).long().to(self.device)
 
-    def _finish(self, sums: list[_Sums]) -> None:
-        losses, corrects = zip(*sums, strict=True)
-        # Reading numbers back waits for the device.
-        torch.stack(losses).mean().item(), torch.stack(corrects).sum().item()
+
+def _wait(sums: list[_Sums]) -> None:
+    """Reads the means back, as every run does, which waits for the device."""
+    losses, corrects = zip(*sums, strict=True)
+    torch.stack(losses).mean().item(), torch.stack(corrects).sum().item()
 
 
 def _optimizer(problem: Problem, model: nn.Module) -> torch.optim.Optimizer:
