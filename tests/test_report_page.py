@@ -127,7 +127,7 @@ def test_markdown_of_a_report():
         "## Results",
         "Text.",
         "### Each",
-        "| a | b |\n| --- | ---: |\n| x | k: v; l: m |",
+        "| a | b |\n| --- | ---: |\n| x | k: v; l: (m) |",
         "![Loss.](plots/loss.png)",
         "*Caption.*",
         "- one\n  - two",

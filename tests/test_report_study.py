@@ -68,7 +68,7 @@ def test_the_page_tells_the_whole_story(tuned):
     for part in (
         "4 optimizers: model3, 5 epochs, constant",
         "tuned with 5 trials, trained with the same 9 seeds.",
-        "1 of 9 runs of lion diverged and count",
+        "1 of 9 runs of lion diverged; each counts",
         "1 of 36 final runs diverged.",
         "Compilation, s in total",
         f"{100 * scores.mean():.2f} [",
@@ -77,7 +77,7 @@ def test_the_page_tells_the_whole_story(tuned):
         "Holm-adjusted p",
         "P(beats best)",
         "Sampling error of the 10,000 test images, apart from the seeds: 95 % CI",
-        "seeds for 0.1",
+        "with 80 % power; seeds needed: ",
         "a scrambled Halton sequence",
         "LR plateau, decades",
         "85 %, restricted means up to 500 steps",
@@ -150,7 +150,7 @@ def test_a_quick_study_on_few_seeds_says_that_it_can_show_nothing(tmp_path):
     text = Page(write_study_report(write_study(tmp_path, QUICK))).text
     for part in (
         "3 seeds are too few to show a difference between 3 arms: the smallest possible p-value of a pair is 0.25",
-        "too few seeds; needed for 80 % power: ",
+        "too few seeds; needed with 80 % power: ",
         "Nothing was tuned: the study compares the arms at the given settings",
         "The test set was not scored; all results are validation accuracies.",
         "No final run diverged.",
@@ -231,6 +231,18 @@ def test_seconds_that_do_not_compare_are_told_of(tmp_path):
     text = Page(write_study_report(workdir)).text
     assert "trained on several devices" in text
     assert "On model3, 3 epochs, constant, the arms were trained in chunks of different sizes" in text
+
+
+def test_a_report_without_times_shows_no_seconds(tmp_path):
+    workdir = write_study(tmp_path, Simulated({"adam": 0.91, "sgd": 0.85}, seeds=2, targets=(0.8,)))
+    with_times = write_study_report(workdir).with_suffix(".md").read_text()
+    without = write_study_report(workdir, times=False).with_suffix(".md").read_text()
+    for part in ("Training time", "Training, s per run", "Mean training s", "Seconds per run", "time_to_target.png"):
+        assert part in with_times, part
+        assert part not in without, part
+    for part in ("| Arm | Reached | Mean steps |\n", "## Steps to target", "plots/steps_to_target.png"):
+        assert part in without, part
+    assert not (workdir / "plots" / "time_to_target.png").exists()
 
 
 def test_names_are_escaped_and_a_missing_manifest_is_told(tmp_path):

@@ -89,7 +89,7 @@ def test_failed_runs_are_told_and_do_not_pass_for_a_low_mean(tmp_path):
     sentences = said(tmp_path, simulated)
     assert sentences[0].startswith("adam beats sgd by 5.")
     assert sentences[-1] == (
-        "1 of 10 runs of lion diverged and count with chance accuracy, 10\N{NO-BREAK SPACE}%; the test cannot rank "
+        "1 of 10 runs of lion diverged; each counts with chance accuracy, 10\N{NO-BREAK SPACE}%. The test cannot rank "
         "this arm."
     )
 
@@ -98,7 +98,7 @@ def test_an_arm_of_which_every_run_failed_is_beaten_without_a_difference(tmp_pat
     lost = frozenset(("lion", seed) for seed in range(8))
     first, *_, last = said(tmp_path, Simulated({"adam": 0.914, "lion": 0.914}, seeds=8, diverged=lost))
     assert first == "adam beats lion, which had diverged runs (p = 0.0078)."
-    assert last.startswith("8 of 8 runs of lion diverged and ")
+    assert last.startswith("8 of 8 runs of lion diverged; ")
     assert "cannot rank" not in last
 
 

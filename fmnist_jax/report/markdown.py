@@ -80,6 +80,7 @@ def _cell(cell: str | Code | BulletList) -> str:
         case Code():
             return cell.text
         case BulletList():
-            return "; ".join(map(_cell, cell.items)).replace(":; ", ": ")
+            items = [f"({_cell(item)})" if isinstance(item, BulletList) else item for item in cell.items]
+            return "; ".join(items).replace(":; (", ": (")
         case _:
             return cell

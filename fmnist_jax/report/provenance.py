@@ -19,7 +19,7 @@ _LABELS = {
     "model": "Model",
     "optimizer": "Optimizer",
     "models": "Parameters of each model",
-    "arms": "Default hyperparameters of each arm",
+    "arms": "Hyperparameters of each arm",
     "seeds": "Seeds",
 }
 
@@ -65,7 +65,7 @@ def _command(manifest: Mapping[str, Any], what: str) -> Iterator[Item]:
     if not line:
         yield f"The manifest does not record the command of this {what}."
         return
-    yield f"To reproduce the {what}, check out the commit below and run this command with a new --workdir:"
+    yield f"To reproduce the {what}, check out the commit below and run this command with a new workdir:"
     yield Command(line if isinstance(line, str) else shlex.join(map(str, line)))
     if manifest.get("git_dirty"):
         text = f"The working tree had uncommitted changes: the commit alone does not reproduce the {what}."

@@ -19,10 +19,11 @@ _MAX_NAMED = 4  # arms; more are "every arm"
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """A study and its analysis."""
+    """A study and its analysis; without `times`, the report leaves out seconds."""
 
     study: Study
     analysis: Analysis
+    times: bool = True
 
     @property
     def synthetic(self) -> bool:

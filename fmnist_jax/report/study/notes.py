@@ -35,7 +35,7 @@ def limitations(context: Context) -> list[str]:
     budgets, schedules = ({getattr(w, name) for w in study.workloads} for name in ("epochs", "schedule"))
     if len(budgets) == 1 or len(schedules) == 1:
         found.append("The best optimizer can change with the budget, the schedule and the model (Schmidt et al. 2021).")
-    return [*found, *_incomparable_times(context)]
+    return [*found, *(_incomparable_times(context) if context.times else [])]
 
 
 def _incomparable_times(context: Context) -> Iterator[str]:
@@ -108,12 +108,14 @@ def _times(context: Context) -> Iterator[str]:
     if not chunks:
         return
     executors = listed(sorted({chunk.executor for chunk in chunks}))
-    yield (
-        f"Runs were trained together in chunks of up to {max(chunk.members for chunk in chunks)} (executor: "
-        f"{executors}). Seconds per run are the chunk's training time divided by its number of runs, without "
-        "evaluation and compilation, on the device below under its load at the time. They compare arms trained this "
-        "way; a single run takes a different time."
-    )
+    most = max(chunk.members for chunk in chunks)
+    yield f"Runs were trained together in chunks of up to {most} (executor: {executors})."
+    if context.times:
+        yield (
+            "Seconds per run are the chunk's training time divided by its number of runs, without evaluation and "
+            "compilation, on the device below under its load at the time. They compare arms trained this way; a single "
+            "run takes a different time."
+        )
     if context.study.design.targets:
         yield (
             "Targets were fixed in the config before the first run and are checked after each epoch. Runs that miss a "

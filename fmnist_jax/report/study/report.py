@@ -33,16 +33,20 @@ _PLOTS = (
 )
 
 
-def write_study_report(workdir: str | os.PathLike[str]) -> Path:
+def write_study_report(workdir: str | os.PathLike[str], *, times: bool = True) -> Path:
     """Writes the report of a study, finished or not, into its workdir; returns the path of `report.html`.
 
     Writes `plots/*.png`, `report.html`, `report.md`, `table.csv`, and `summary.json` with every number of the report.
     Reads only the files of the workdir. Raises `WorkdirError` where a required file is missing or damaged, before
     anything is written.
+
+    **Arguments:**
+
+    - `times`: whether the report shows seconds; `False` for a study on a machine that was busy with other work.
     """
     folder = Path(workdir)
     study = read_study(folder)
-    context = Context(study, analyse(study))
+    context = Context(study, analyse(study), times)
     report = study_report(context)
     write_json(folder / "summary.json", _summary(context))
     write_atomically(folder / "table.csv", study_csv(context).encode())

@@ -52,8 +52,9 @@ def headline_stats(context: Context) -> Stats:
     stats.append(Stat("Seeds per arm", str(design.seeds), "the same for every arm" if len(design.arms) > 1 else ""))
     failed = totals.failed_trials + totals.failed_finals
     stats.append(Stat("Runs", count(totals.trained), f"of {count(totals.planned)} planned; {failed} diverged"))
-    note = f"compilation {duration(totals.compile_seconds)}, evaluation {duration(totals.eval_seconds)}"
-    stats.append(Stat("Training time", duration(totals.train_seconds), note))
+    if context.times:
+        note = f"compilation {duration(totals.compile_seconds)}, evaluation {duration(totals.eval_seconds)}"
+        stats.append(Stat("Training time", duration(totals.train_seconds), note))
     return Stats(stats)
 
 
@@ -102,12 +103,12 @@ def _workload_stats(context: Context) -> list[Stat]:
 
 
 def _power_stat(comparison: Comparison, power: Power) -> Stat:
-    needed = listed([f"{seeds} seeds for {points(size, 1)}" for size, seeds in power.seeds_for.items()])
+    needed = listed([f"{count(seeds)} for {points(size, 1)} points" for size, seeds in power.seeds_for.items()])
     title, value = "Minimum detectable difference", power.minimum_detectable_effect.value
     if not comparison.conclusive:
-        return Stat(title, "none", f"too few seeds; needed for 80 % power: {needed} points")
+        return Stat(title, "none", f"too few seeds; needed with 80 % power: {needed}")
     shown = f"{points(value)} points" if math.isfinite(value) else NOTHING
-    return Stat(title, shown, f"with 80 % power; needed: {needed} points")
+    return Stat(title, shown, f"with 80 % power; seeds needed: {needed}")
 
 
 def _workload_sections(context: Context, workload: WorkloadRuns, figures: WorkloadFigures) -> Iterator[Section]:
@@ -119,11 +120,12 @@ def _workload_sections(context: Context, workload: WorkloadRuns, figures: Worklo
         yield Section("Pairwise differences", [columns])
     if figures.arms:
         curves: list[list[Item]] = [[learning_curves(context, workload, figures)]]
-        curves += [[time_to_target(context, figures, "steps")]] if figures.targets else []
+        curves += [[time_to_target(context, figures, "steps")]] if figures.targets and context.times else []
         yield Section("Learning curves", [Columns(curves)])
     if figures.targets:
-        by_target = [_target_section(target) for target in figures.targets]
-        yield Section("Time to target", [Columns([[time_to_target(context, figures, "seconds")], by_target])])
+        picture = time_to_target(context, figures, "seconds" if context.times else "steps")
+        by_target = [_target_section(context, target) for target in figures.targets]
+        yield Section("Time to target" if context.times else "Steps to target", [Columns([[picture], by_target])])
     if figures.tuning:
         yield Section("Tuning", list(_tuning(context, workload, figures)))
     if any_diverged(workload):
@@ -131,10 +133,11 @@ def _workload_sections(context: Context, workload: WorkloadRuns, figures: Worklo
         yield Section("Failures", [columns])
 
 
-def _target_section(target: TargetFigures) -> Section:
-    horizon = f"{count(target.horizon_steps)} steps or {duration(target.horizon_seconds)}"
+def _target_section(context: Context, target: TargetFigures) -> Section:
+    horizon = f"{count(target.horizon_steps)} steps"
+    horizon += f" or {duration(target.horizon_seconds)}" if context.times else ""
     title = f"{100 * target.target:g} %, restricted means up to {horizon}"
-    return Section(title, [tables.target_table(target)])
+    return Section(title, [tables.target_table(context, target)])
 
 
 def _results(context: Context, workload: WorkloadFigures) -> Iterator[Item]:
@@ -150,7 +153,8 @@ def _results(context: Context, workload: WorkloadFigures) -> Iterator[Item]:
         )
     if not any(figures.failures for figures in workload.arms):
         yield "No final run diverged."
-    yield Columns([[tables.hyperparameters_table(workload)], [tables.costs_table(workload)]])
+    costs: list[list[Item]] = [[tables.costs_table(workload)]] if context.times else []
+    yield Columns([[tables.hyperparameters_table(workload)], *costs])
 
 
 def _tuning(context: Context, workload: WorkloadRuns, figures: WorkloadFigures) -> Iterator[Item]:

@@ -78,10 +78,12 @@ def tuning_table(workload: WorkloadFigures) -> Table:
     return Table("Tuning of each arm", header, [_tuned(figures) for figures in ordered])
 
 
-def target_table(target: TargetFigures) -> Table:
+def target_table(context: Context, target: TargetFigures) -> Table:
     """Returns the steps and seconds of each arm to the target."""
-    header = ["Arm", "Reached", "Mean steps", "Mean training s"]
-    return Table(f"Time to {100 * target.target:g} %", header, [_at_target(found) for found in target.arms])
+    header = ["Arm", "Reached", "Mean steps", *(["Mean training s"] if context.times else [])]
+    return Table(
+        f"Time to {100 * target.target:g} %", header, [_at_target(found)[: len(header)] for found in target.arms]
+    )
 
 
 def across_table(context: Context) -> Table:

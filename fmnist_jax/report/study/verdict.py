@@ -130,8 +130,8 @@ def _failures(workload: WorkloadFigures) -> Iterator[str]:
     for figures in lost[:_MAX_NAMED]:
         unplaced = workload.comparison is not None and figures.arm in workload.comparison.ordering.best
         yield (
-            f"{figures.failures} of {counted(len(figures.scores), 'run')} of {figures.arm} diverged and count with "
-            f"chance accuracy, {percent(CHANCE, 0)}{'; the test cannot rank this arm' * unplaced}."
+            f"{figures.failures} of {counted(len(figures.scores), 'run')} of {figures.arm} diverged; each counts with "
+            f"chance accuracy, {percent(CHANCE, 0)}{'. The test cannot rank this arm' * unplaced}."
         )
     if len(lost) > _MAX_NAMED:
         yield f"Runs of {counted(len(lost) - _MAX_NAMED, 'more arm')} diverged too."
