@@ -1,4 +1,4 @@
-"""The errors a user can cause. The command line turns each into one line on stderr and exit code 2."""
+"""The errors that a user can cause. Scripts print each as one line on stderr and exit with code 2."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ TYPE_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: 
 
 
 class UserError(Exception):
-    """Something the user gave is wrong; the message names the culprit and the way out, in one line."""
+    """Something is wrong with the user's input; the message names the culprit and the way out, in one line."""
 
 
 class ConfigError(UserError):
     """A flag or a config key has an unknown name, a wrong type or a value that is not allowed."""
+
+
+class UnknownNameError(ConfigError):
+    """The value of a flag or a config key is none of the known names."""
 
 
 class DataError(UserError):
@@ -26,13 +30,13 @@ class ImageError(UserError):
 
 
 class WorkdirError(UserError):
-    """A workdir cannot be used: another config's run, no run at all, or no usable checkpoint."""
+    """A workdir cannot be used: it holds another config's run, no run, or no usable checkpoint."""
 
 
-def unknown_name(key: str, name: str, known: Iterable[str]) -> ConfigError:
-    """Returns the error for a config key whose value is none of the known names, with them and the nearest."""
+def unknown_name(key: str, name: str, known: Iterable[str]) -> UnknownNameError:
+    """Returns the error for a config key or flag whose value is none of the known names: lists them and the nearest."""
     known = tuple(known)
-    return ConfigError(f"{key} must be one of {', '.join(known)}, not {name!r}{did_you_mean(name, known)}")
+    return UnknownNameError(f"{key} must be one of {', '.join(known)}, not {name!r}{did_you_mean(name, known)}")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

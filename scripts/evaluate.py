@@ -1,8 +1,9 @@
-"""Scores a trained network's newest checkpoint on every image of a split, and writes the same plots and report.
+"""Scores a checkpoint of a trained network on every image of a split, and writes plots and a report.
 
-python scripts/evaluate.py --workdir=runs/model3 [--split=test]
+python scripts/evaluate.py --workdir=runs/model3 [--split=test] [--checkpoint=last]
 
-Writes evaluations/<split>/ in the workdir.
+Writes evaluations/<split>/ in the workdir; for another checkpoint than the last evaluations/<split>-best/ or
+evaluations/<split>-epoch3/.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from collections.abc import Sequence
 from absl import flags
 
 from fmnist_jax.cli import app
-from fmnist_jax.cli.flags import check_no_arguments, define_workdir
+from fmnist_jax.cli.flags import check_no_arguments, define_checkpoint, define_registrations, define_workdir
 
 _WORKDIR = define_workdir("Folder of the run.")
 _SPLIT = flags.DEFINE_string("split", "test", "train, val or test.")
+_CHECKPOINT = define_checkpoint()
+_CONFIG = define_registrations()
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -24,8 +27,8 @@ def main(arguments: Sequence[str]) -> None:
     from fmnist_jax.report import write_evaluation_report
     from fmnist_jax.train.evaluation import evaluate
 
-    summary = evaluate(_WORKDIR.value, _SPLIT.value)
-    report = write_evaluation_report(_WORKDIR.value, _SPLIT.value)
+    summary = evaluate(_WORKDIR.value, _SPLIT.value, _CHECKPOINT.value, _CONFIG.value)
+    report = write_evaluation_report(_WORKDIR.value, _SPLIT.value, _CHECKPOINT.value)
     mark = "SYNTHETIC data, " if summary["synthetic"] else ""
     loss = "not finite" if summary["loss"] is None else f"{summary['loss']:.4f}"
     print(

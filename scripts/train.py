@@ -2,7 +2,7 @@
 
 python scripts/train.py --config=configs/model3.py --workdir=runs/model3 [--config.optimizer.learning_rate=3e-4 ...]
 
-The same command again resumes an interrupted run, bit for bit. Every key of the config can be overridden:
+The same command again resumes an interrupted run, bit for bit. Every config key can be overridden:
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fmnist_jax.cli import app
-from fmnist_jax.cli.flags import check_no_arguments, define_config, define_workdir
+from fmnist_jax.cli.flags import check_no_arguments, config_file, define_config, define_workdir
 from fmnist_jax.config import schema as config_schema
 
 __doc__ += config_schema.describe()
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> None:
     from fmnist_jax.report import write_run_report
     from fmnist_jax.train.loop import train
 
-    summary = train(_CONFIG.value, _WORKDIR.value)
+    summary = train(_CONFIG.value, _WORKDIR.value, config_file())
     report = write_run_report(_WORKDIR.value)
     print(f"{summary['status']} after epoch {summary['epoch']}; report: {report}")
 

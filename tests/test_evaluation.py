@@ -12,7 +12,7 @@ from fmnist_jax import data
 from fmnist_jax.errors import ConfigError, DataError, WorkdirError
 from fmnist_jax.report import write_evaluation_report
 from fmnist_jax.runtime import compiler
-from fmnist_jax.train.evaluation import evaluate, load_trained, predict
+from fmnist_jax.train.evaluation import evaluate, load_trained
 from fmnist_jax.train.loop import train
 
 
@@ -34,6 +34,7 @@ def test_the_test_set_is_scored_as_at_the_end_of_the_run(run):
         "loss": summary["test_loss"],
         "accuracy": summary["test_accuracy"],
         "examples": toy.TEST,
+        "checkpoint": "last",
         "checkpoint_epoch": 2,
         "data": "csv",
         "synthetic": False,
@@ -74,10 +75,10 @@ def test_predictions_are_those_of_the_run(finished, finished_config):
     images = data.load(finished_config.data).test.images
     with np.load(finished / "predictions.npz") as file:
         expected = file["probabilities"]
-    probabilities = predict(finished, images)
+    probabilities = load_trained(finished).predict(images)
     assert (probabilities.dtype, probabilities.shape) == (np.float32, (toy.TEST, 10))
     assert (probabilities == expected).all()
-    np.testing.assert_allclose(predict(finished, images[3:4]), expected[3:4], rtol=1e-5)
+    np.testing.assert_allclose(load_trained(finished).predict(images[3:4]), expected[3:4], rtol=1e-5)
 
 
 def test_what_is_loaded_is_the_newest_checkpoint(finished, finished_config):
@@ -91,6 +92,42 @@ def test_a_damaged_newest_checkpoint_is_passed_over_and_the_epoch_says_so(run, c
     shutil.rmtree(run / "checkpoints" / "2" / "state")
     assert evaluate(run, "test")["checkpoint_epoch"] == 1
     assert "checkpoints/2 is damaged" in capsys.readouterr().err
+
+
+def test_the_best_checkpoint_and_that_of_an_epoch_are_scored_beside_the_last(run):
+    history = load_trained(run).checkpoint.history
+    best = max(history, key=lambda record: (record["val_accuracy"], record["epoch"]))["epoch"]
+    last = evaluate(run, "val")
+    for checkpoint, epoch in (("best", best), ("1", 1), ("2", 2)):
+        scored = evaluate(run, "val", checkpoint)
+        assert (scored["checkpoint"], scored["checkpoint_epoch"]) == (checkpoint, epoch)
+        assert scored["accuracy"] == history[epoch - 1]["val_accuracy"]
+        assert load_trained(run, checkpoint).checkpoint.epoch == epoch
+        assert write_evaluation_report(run, "val", checkpoint).exists()
+    folders = {"val", "val-best", "val-epoch1", "val-epoch2"}
+    assert {path.name for path in (run / "evaluations").iterdir()} == folders
+    assert _summary(run / "evaluations" / "val") == last
+
+
+@pytest.mark.parametrize("checkpoint", ["3", "0", "01", "-1", "newest", ""])
+def test_a_checkpoint_that_does_not_exist_is_refused_with_those_that_do(run, checkpoint):
+    with pytest.raises(ConfigError) as caught:
+        evaluate(run, "test", checkpoint)
+    assert str(caught.value) == f"--checkpoint must be best, last or an epoch of 1, 2, not {checkpoint!r}"
+    assert not (run / "evaluations").exists()
+
+
+def test_no_best_checkpoint_is_chosen_by_the_test_set(tmp_path, toy_data):
+    train(toy.toy_config(toy_data, model__name="linear", train__epochs=1), tmp_path)
+    with pytest.raises(ConfigError, match=r"best needs a validation split.* or take last or an epoch of 1"):
+        evaluate(tmp_path, "test", "best")
+    assert evaluate(tmp_path, "test", "1")["checkpoint_epoch"] == 1
+
+
+def test_a_damaged_checkpoint_that_was_asked_for_is_an_error(run):
+    shutil.rmtree(run / "checkpoints" / "1" / "state")
+    with pytest.raises(WorkdirError, match=r"checkpoints/1 is damaged \(.*\); take another one: .* epochs 1, 2$"):
+        evaluate(run, "test", "1")
 
 
 @pytest.mark.parametrize("split", ["tests", "validation", ""])
@@ -140,7 +177,7 @@ def _rename_key(run: Path, old: str, new: str) -> None:
 )
 def test_a_run_that_is_not_whole_is_an_error_that_says_what_is_missing(run, change, message):
     change(run)
-    for scored in (lambda: evaluate(run, "test"), lambda: predict(run, np.zeros((1, 28, 28), np.uint8))):
+    for scored in (lambda: evaluate(run, "test"), lambda: load_trained(run)):
         with pytest.raises(WorkdirError, match=message):
             scored()
     assert not (run / "evaluations").exists()
@@ -172,5 +209,5 @@ def test_scoring_is_compiled_with_the_options_of_training(run, monkeypatch):
     monkeypatch.setattr(compiler, "compile_lowered", recording)
     evaluate(run, "test")
     assert len(compiled) == 2  # evaluate and predict
-    predict(run, np.zeros((1, 28, 28), np.uint8))
+    load_trained(run).predict(np.zeros((1, 28, 28), np.uint8))
     assert len(compiled) == 3

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -255,3 +257,101 @@ def test_predicting_as_json(garments: np.ndarray, trained: Path, tmp_path: Path)
         assert answer["class"] == max(answer["probabilities"], key=answer["probabilities"].get)
     for same in (found[1], found[3]):
         assert same["probabilities"] == pytest.approx(found[0]["probabilities"], abs=1e-5)
+
+
+PLUGIN = """
+import jax
+import optax
+from flax import nnx
+
+from fmnist_jax import Hyperparameter, Optimizer, default_config, register_model, register_optimizer
+
+
+@register_model("mine", "every fourth pixel - dense 10")
+class Mine(nnx.Module):
+    def __init__(self, *, compute, rngs):
+        self.logits = nnx.Linear(49, 10, rngs=rngs)
+
+    def __call__(self, x, *, train=False, rngs=None):
+        return self.logits(x[:, ::4, ::4].reshape(x.shape[0], -1))
+
+
+def rule(rate, weight_decay):
+    return optax.chain(weight_decay, optax.scale_by_sign(), optax.scale_by_learning_rate(rate))
+
+
+register_optimizer("sign", Optimizer(rule, {"learning_rate": Hyperparameter(1e-3, low=1e-5, high=1e-1)}, "signs"))
+
+
+def get_config():
+    config = default_config()
+    config.model.name, config.optimizer.name = "mine", "sign"
+    config.train.epochs = 1
+    return config
+"""
+
+
+@pytest.fixture(scope="module")
+def plugged_in(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a config file that registers a network and an optimizer, and of the run that it trained."""
+    folder = tmp_path_factory.mktemp("plugin")
+    (folder / "mine.py").write_text(PLUGIN)
+    arguments = train_arguments(folder / "run", data)
+    arguments[1] = f"--config={folder / 'mine.py'}"
+    ended = run_script("train", *arguments)
+    assert (ended.code, ended.err) == (0, "")
+    return folder
+
+
+def test_what_a_config_file_registered_is_found_again(plugged_in: Path, garments: np.ndarray, tmp_path: Path):
+    manifest = json.loads((plugged_in / "run" / "manifest.json").read_text())
+    digest = hashlib.sha256(PLUGIN.encode()).hexdigest()
+    assert manifest["config_file"] == {"path": str(plugged_in / "mine.py"), "sha256": digest}
+    np.save(tmp_path / "garment.npy", garments[0])
+    for script, arguments in (("evaluate", []), ("predict", [tmp_path / "garment.npy"])):
+        ended = run_script(script, f"--workdir={plugged_in / 'run'}", *arguments)
+        assert (ended.code, ended.err) == (0, "")
+
+
+@pytest.mark.parametrize("change", ["gone", "changed", "not recorded"])
+def test_a_config_file_that_is_not_found_again_is_named(
+    change: str, plugged_in: Path, garments: np.ndarray, tmp_path: Path
+):
+    shutil.copytree(plugged_in / "run", tmp_path / "run")
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    recorded = tmp_path / "mine.py"
+    manifest["config_file"] = {**manifest["config_file"], "path": str(recorded)} if change != "not recorded" else None
+    (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
+    if change == "changed":
+        recorded.write_text(PLUGIN + "# changed\n")
+    problem = {
+        "gone": f"the run's config file {recorded}, which may register it, is gone; pass --config=FILE, its new path",
+        "changed": f"the run's config file {recorded}, which may register it, has changed since the run began; "
+        "pass --config=FILE, that file if it still registers the same",
+        "not recorded": "pass --config=FILE, the file that registers it",
+    }[change]
+    np.save(tmp_path / "garment.npy", garments[0])
+    for script, arguments in (("evaluate", []), ("predict", [tmp_path / "garment.npy"])):
+        arguments = [f"--workdir={tmp_path / 'run'}", *arguments]
+        ended = run_script(script, *arguments)
+        assert (ended.code, ended.out) == (2, "")
+        assert re.fullmatch(rf"error: config.model.name must be one of .*, not 'mine'; {problem}\n", ended.err)
+        ended = run_script(script, f"--config={plugged_in / 'mine.py'}", *arguments)
+        assert (ended.code, ended.err) == (0, "")
+
+
+def test_a_checkpoint_is_chosen_by_a_flag(trained: Path, garments: np.ndarray, tmp_path: Path):
+    np.save(tmp_path / "garment.npy", garments[0])
+    ended = run_script(
+        "predict", f"--workdir={trained}", "--json", f"--checkpoint={EPOCHS - 1}", tmp_path / "garment.npy"
+    )
+    assert (ended.code, ended.err) == (0, "")
+    assert json.loads(ended.out)["checkpoint_epoch"] == EPOCHS - 1
+    ended = run_script("evaluate", f"--workdir={trained}", f"--checkpoint={EPOCHS - 1}")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.endswith(
+        f"after epoch {EPOCHS - 1}; report: {trained}/evaluations/test-epoch{EPOCHS - 1}/report.html\n"
+    )
+    ended = run_script("evaluate", f"--workdir={trained}", "--checkpoint=9")
+    assert ended.code == 2
+    assert re.fullmatch(r"error: --checkpoint must be best, last or an epoch of .*3, 4, not '9'\n", ended.err)

@@ -50,6 +50,22 @@ def define_workdir(help: str) -> flags.FlagHolder[str]:
     return holder
 
 
+def define_checkpoint() -> flags.FlagHolder[str]:
+    """Defines `--checkpoint`, of a script that reads a trained run."""
+    holder: flags.FlagHolder[str] = flags.DEFINE_string(
+        "checkpoint", "last", "last, best (the highest validation accuracy) or an epoch."
+    )
+    return holder
+
+
+def define_registrations() -> flags.FlagHolder[str | None]:
+    """Defines the optional `--config` of a script that reads a trained run: only its registrations are used."""
+    holder: flags.FlagHolder[str | None] = flags.DEFINE_string(
+        "config", None, "File that registers the run's network or optimizer; by default the run's own config file."
+    )
+    return holder
+
+
 def check_no_arguments(arguments: Sequence[str]) -> None:
     """Raises `UserError` where positional arguments were given to a script that takes none."""
     if arguments:

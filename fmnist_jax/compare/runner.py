@@ -45,8 +45,14 @@ from fmnist_jax.train.workdir import Workdir
 MAX_CACHED_PROGRAMS = 16
 
 
-def compare(config: ConfigDict, workdir: str | os.PathLike[str]) -> dict[str, Any]:
+def compare(
+    config: ConfigDict, workdir: str | os.PathLike[str], config_file: str | os.PathLike[str] | None = None
+) -> dict[str, Any]:
     """Trains the study that `config` describes in `workdir`, resuming what an earlier call with the same config began.
+
+    **Arguments:**
+
+    - `config_file`: where `config` comes from, to be recorded in the manifest.
 
     **Returns:** `runs`, how many were trained, and `diverged`, how many of them did.
 
@@ -57,7 +63,7 @@ def compare(config: ConfigDict, workdir: str | os.PathLike[str]) -> dict[str, An
     arms = parse_arms(config.study.optimizers, tuned=config.study.mode == "tuned")
     study = _Study(config, arms, data.load(config.data), Path(workdir))
     with Workdir(study.folder, SCHEMA) as claimed:
-        claimed.begin(config, study.manifest(), study.dataset)
+        claimed.begin(config, study.manifest(config_file), study.dataset)
         plan = study.plan()
         results = Results(study.folder, plan)
         study.train(plan, results)
@@ -79,8 +85,8 @@ class _Study:
         for arm in arms[1:]:
             self._check(every[0], arm)
 
-    def manifest(self) -> dict[str, Any]:
-        return provenance(self.dataset) | {
+    def manifest(self, config_file: str | os.PathLike[str] | None) -> dict[str, Any]:
+        return provenance(self.dataset, config_file) | {
             "models": self._parameters,
             "arms": {arm.name: arm.defaults() for arm in self.arms},
             "seeds": {FINAL: final_seeds(self.config), TUNE: tuning_seeds(self.config)},

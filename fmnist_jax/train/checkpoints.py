@@ -1,8 +1,8 @@
-"""Checkpoints: atomic, verified when read, strict in what they restore, and falling back past a damaged one.
+"""Checkpoints: atomic, verified when read, and skipped when damaged.
 
-Orbax writes them (into a temporary folder that is renamed when complete, in a thread of its own). Around it stand the
-checks that it lacks: a checkpoint must hold exactly the arrays that are expected, of the same shapes and types, with
-the bytes that were saved (Orbax restores a mismatched tree in part, orbax issue 2972).
+Orbax writes them, in a background thread, into a temporary folder that is renamed when complete. This module adds the
+checks that Orbax lacks: a checkpoint must hold exactly the expected arrays, with their shapes, types and the bytes that
+were saved (Orbax restores a mismatched tree in part, orbax issue 2972).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ _OS_ERROR = re.compile(r": ([^:]+) \[os_error_code=")  # as TensorStore, which w
 
 
 class Checkpoint(NamedTuple):
-    """What is restored: the state, after `epoch` epochs, and the records of those epochs."""
+    """The state after `epoch` epochs, and the records of those epochs."""
 
     epoch: int
     state: TrainState
@@ -42,24 +42,24 @@ class _Damaged(Exception):
 
 
 class Checkpoints:
-    """The checkpoints of a workdir.
+    """The checkpoints of a run.
 
     **Arguments:**
 
     - `folder`: where they are.
-    - `template`: a state of the run, or the shapes and types of one.
-    - `keep`: how many of the newest to keep; 0: none is to be saved or deleted, they are only read.
-    - `keep_best`: keep the one of the highest validation accuracy, too.
+    - `template`: a state of the run, or its shapes and types.
+    - `keep`: how many of the newest to keep; 0: read only, save and delete none.
+    - `keep_best`: also keep the one with the highest validation accuracy.
     """
 
     def __init__(self, folder: Path, template: TrainState, *, keep: int = 0, keep_best: bool = False):
         self._template = template
         self._folder = folder
-        self._preserved = _Preserved(keep, keep_best)
+        self._policy = _PreservationPolicy(keep, keep_best)
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=self._preserved,
+            preservation_policy=self._policy,
             create=keep > 0,
-            # What a killed process had begun to write; not while a living one may be at it.
+            # Removes what killed processes left; a reader must not, for another process may be writing.
             cleanup_tmp_directories=keep > 0,
             enable_async_checkpointing=True,
             enable_background_delete=False,
@@ -68,27 +68,27 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(folder.resolve(), options=options, item_handlers=handlers)
 
     def save(self, epoch: int, state: TrainState, history: History) -> None:
-        """Starts to write the state after `epoch`; a checkpoint counts only when it is complete.
+        """Starts writing the state after `epoch`; a checkpoint counts only once it is complete.
 
-        The state's arrays are copied to the host before this returns, so that they may be donated at once.
+        The arrays are copied to the host before this returns, so the state may be donated right away.
 
-        **Raises:** `WorkdirError` where this one, or the one before it, cannot be written.
+        **Raises:** `WorkdirError` where this checkpoint, or the one before it, cannot be written.
         """
         arrays = _flatten(state)
         record = {"history": history, "digest": _digest(arrays), "history_digest": _history_digest(history)}
-        self._preserved.history = history
+        self._policy.history = history
         args = ocp.args.Composite(state=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(record))
-        with self._errors_of_user():
+        with self._as_workdir_error():
             self._manager.save(epoch, args=args, force=True)
 
     def epochs(self) -> Sequence[int]:
-        """Returns the epochs after which there is a complete checkpoint, in ascending order."""
+        """Returns the epochs with a complete checkpoint, in ascending order."""
         return sorted(self._manager.all_steps())
 
     def restore_newest(self) -> Checkpoint | None:
-        """Returns the newest undamaged checkpoint; warns of and passes over damaged ones; `None` where there is none.
+        """Returns the newest undamaged checkpoint, with a warning for each damaged one; `None` where there is none.
 
-        **Raises:** `WorkdirError` where one is of another program's state, or where all are damaged.
+        **Raises:** `WorkdirError` where a checkpoint's arrays do not fit the template, or where all are damaged.
         """
         epochs = self.epochs()
         for epoch in reversed(epochs):
@@ -100,28 +100,52 @@ class Checkpoints:
             raise WorkdirError(f"every checkpoint in {self._folder} is damaged; delete that folder to start again")
         return None
 
+    def restore_best(self) -> Checkpoint | None:
+        """Returns the checkpoint with the highest validation accuracy, the latest of equals; `None` if there is none.
+
+        **Raises:** `WorkdirError` as `restore`.
+        """
+        newest = self.restore_newest()
+        if newest is None:
+            return None
+        best = _best([epoch for epoch in self.epochs() if epoch <= newest.epoch], newest.history)
+        return newest if best == newest.epoch else self.restore(best)
+
+    def restore(self, epoch: int) -> Checkpoint:
+        """Returns the checkpoint after `epoch`, which must be one of `epochs()`.
+
+        **Raises:** `WorkdirError` where it is damaged or its arrays do not fit the template.
+        """
+        try:
+            return self._restore(epoch)
+        except _Damaged as error:
+            raise WorkdirError(
+                f"checkpoint {self._folder / str(epoch)} is damaged ({error}); take another one: there are those of "
+                f"epochs {', '.join(map(str, self.epochs()))}"
+            ) from None
+
     def tidy(self, at: Checkpoint) -> None:
-        """Deletes what a run resumed from `at` will write again, or would have deleted had it not been killed."""
+        """Deletes the checkpoints after `at`, from which a run resumes, and those that the policy no longer keeps."""
         epochs = self.epochs()
-        self._preserved.history = at.history
-        kept = self._preserved.among([epoch for epoch in epochs if epoch <= at.epoch])
+        self._policy.history = at.history
+        kept = self._policy.kept([epoch for epoch in epochs if epoch <= at.epoch])
         for epoch in epochs:
             if epoch not in kept:
                 self._manager.delete(epoch)
 
     def wait(self) -> None:
-        """Waits until what was saved is complete; raises `WorkdirError` where it cannot be written."""
-        with self._errors_of_user():
+        """Waits until the saved checkpoints are complete; raises `WorkdirError` where one cannot be written."""
+        with self._as_workdir_error():
             self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Waits until what was saved is complete, and ends the threads that wrote it."""
+        """Waits until the saved checkpoints are complete, and ends Orbax's threads."""
         self.wait()
         self._manager.close()
 
     @contextlib.contextmanager
-    def _errors_of_user(self) -> Iterator[None]:
-        """Names the folder where the operating system refused to write; Orbax raises that as errors of any class."""
+    def _as_workdir_error(self) -> Iterator[None]:
+        """Turns errors of the operating system, which Orbax raises as any class, into one that names the folder."""
         try:
             yield
         except Exception as error:
@@ -145,11 +169,11 @@ class Checkpoints:
             )
             arrays, record = restored["state"], restored["record"]
             digest, history = record["digest"], record["history"]
-            # Checkpoints from before histories had a digest are taken at their word.
+            # Older checkpoints have no digest of the history: it cannot be checked.
             history_digest = record.get("history_digest", _history_digest(history))
         except (WorkdirError, _Damaged):
             raise
-        # Whatever Orbax raises on damaged files (it has no common base class): the checkpoint is unusable.
+        # Orbax's errors about damaged files have no common base class.
         except Exception as error:
             raise _Damaged(f"{type(error).__name__}") from error
         if _digest(arrays) != digest or _history_digest(history) != history_digest:
@@ -159,38 +183,43 @@ class Checkpoints:
     def _check_structure(self, epoch: int, expected: _Arrays, found: Any) -> None:
         if not found:
             raise _Damaged("its list of arrays cannot be read")
-        wanted = {name: (tuple(leaf.shape), np.dtype(leaf.dtype)) for name, leaf in expected.items()}
-        there = {name: (tuple(leaf.shape), np.dtype(leaf.dtype)) for name, leaf in found.items()}
-        for name in sorted(wanted.keys() | there.keys()):
-            if wanted.get(name) != there.get(name):
+        wanted, saved = map(_shapes, (expected, found))
+        for name in sorted(wanted.keys() | saved.keys()):
+            if wanted.get(name) != saved.get(name):
                 raise WorkdirError(
                     f"checkpoint {self._folder / str(epoch)} does not fit this run: {name} is "
-                    f"{_describe(there.get(name))}, expected {_describe(wanted.get(name))}; use a fresh workdir"
+                    f"{_describe(saved.get(name))}, expected {_describe(wanted.get(name))}; use a fresh workdir"
                 )
 
 
-class _Preserved(preservation_policy.PreservationPolicy):
-    """Which checkpoints are kept: the newest and, if so wished, the best of those that there are.
+class _PreservationPolicy(preservation_policy.PreservationPolicy):
+    """Keeps the newest checkpoints and, with `best`, the best of those that exist.
 
-    Orbax's own policy for the best would know only the accuracies that its own process saved.
+    Orbax's own policy for the best knows only the accuracies that its own process saved.
     """
 
     def __init__(self, newest: int, best: bool):
         self.history: History = []
         self._newest, self._best = newest, best
 
-    def among(self, epochs: Sequence[int]) -> set[int]:
-        """Returns those of `epochs`, in ascending order, that are to be kept."""
-        kept = set(epochs[-self._newest :])
-        if self._best and epochs:
-            accuracies = {record["epoch"]: record["val_accuracy"] for record in self.history}
-            kept.add(max(epochs, key=lambda epoch: (accuracies[epoch], epoch)))
-        return kept
+    def kept(self, epochs: Sequence[int]) -> set[int]:
+        """Returns which of `epochs`, in ascending order, to keep."""
+        newest = set(epochs[-self._newest :])
+        return newest | {_best(epochs, self.history)} if self._best and epochs else newest
 
     def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
         del context
-        kept = self.among([checkpoint.step for checkpoint in checkpoints])
+        kept = self.kept([checkpoint.step for checkpoint in checkpoints])
         return [checkpoint.step in kept for checkpoint in checkpoints]
+
+
+def _best(epochs: Sequence[int], history: History) -> int:
+    accuracies = {record["epoch"]: record["val_accuracy"] for record in history}
+    return max(epochs, key=lambda epoch: (accuracies[epoch], epoch))
+
+
+def _shapes(leaves: Mapping[str, Any]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    return {name: (tuple(leaf.shape), np.dtype(leaf.dtype)) for name, leaf in leaves.items()}
 
 
 def _describe(leaf: tuple[tuple[int, ...], np.dtype] | None) -> str:
@@ -203,7 +232,7 @@ def _by_name(state: TrainState) -> dict[str, Any]:
 
 
 def _flatten(state: TrainState) -> _Arrays:
-    # On a CPU, `device_get` may hand out the device's own memory, which the next epoch overwrites: hence the copy.
+    # Copied, because on a CPU `device_get` may return the device's own memory, which the next epoch overwrites.
     return {name: np.array(leaf, copy=True) for name, leaf in jax.device_get(_by_name(state)).items()}
 
 

@@ -1,4 +1,4 @@
-"""Scoring a trained state on a split, and the files that say how it did."""
+"""Evaluates a checkpoint of a run: its scores on a split, and its predictions for images."""
 
 from __future__ import annotations
 
@@ -11,61 +11,89 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from fmnist_jax import data
+from fmnist_jax.config.python_file import run_registrations
 from fmnist_jax.data import SPLITS, Split, device
-from fmnist_jax.errors import WorkdirError, unknown_name
+from fmnist_jax.errors import ConfigError, UnknownNameError, WorkdirError, unknown_name
 from fmnist_jax.files.json_files import finite, write_json
 from fmnist_jax.runtime import devices
 from fmnist_jax.train import writers
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
 from fmnist_jax.train.data_parallel import DataParallelRun
+from fmnist_jax.train.manifest import recorded_config_file
 from fmnist_jax.train.programs import Programs
 from fmnist_jax.train.run import TrainState
-from fmnist_jax.train.workdir import check_data, read_config, read_manifest
+from fmnist_jax.train.workdir import check_data, evaluation_path, read_config, read_manifest
 
 
-class Trained(NamedTuple):
-    """A run read back from its workdir: its config, its compiled functions, and its newest checkpoint."""
+class TrainedRun(NamedTuple):
+    """A run read from its workdir: its config, its compiled functions and one of its checkpoints."""
 
     config: ConfigDict
     programs: Programs
     checkpoint: Checkpoint
 
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Returns class probabilities `float32[n, 10]` for `images`, `uint8[n, 28, 28]`."""
+        state = self.checkpoint.state
+        on_device = jax.device_put(images, state.step.sharding)
+        return np.asarray(self.programs.predict(on_device)(state, on_device))
 
-def load_trained(workdir: str | os.PathLike[str]) -> Trained:
-    """Reads the newest checkpoint of the run in `workdir`; raises `WorkdirError` where there is none to use."""
+
+def load_trained(
+    workdir: str | os.PathLike[str], checkpoint: str = "last", config_file: str | os.PathLike[str] | None = None
+) -> TrainedRun:
+    """Reads a checkpoint of the run in `workdir`.
+
+    **Arguments:**
+
+    - `checkpoint`: `"last"`, `"best"` (the highest validation accuracy) or an epoch. Where the last one is damaged, the
+      one before it is taken.
+    - `config_file`: is run for what it registers; by default the run's own, if a name in its config is not registered.
+
+    **Raises:** `WorkdirError` where there is no usable checkpoint, `ConfigError` where there is not this one, or a name
+    in the config is not registered.
+    """
     folder = Path(workdir)
     config = read_config(folder)
-    alone = DataParallelRun(config, read_manifest(folder)["data"]["examples"]["train"], devices.for_scoring(config))
+    run = _make_run(folder, config, config_file)
     if not (folder / "checkpoints").is_dir():
-        raise WorkdirError(f"{folder} has no checkpoint yet; let scripts/train.py finish an epoch first")
-    checkpoints = Checkpoints(folder / "checkpoints", alone.template)
-    checkpoint = checkpoints.restore_newest()
-    checkpoints.close()
-    if checkpoint is None:
-        raise WorkdirError(f"{folder} has no checkpoint yet; let scripts/train.py finish an epoch first")
-    return Trained(config, alone.programs, checkpoint._replace(state=alone.put(checkpoint.state)))
+        raise _no_checkpoint(folder)
+    checkpoints = Checkpoints(folder / "checkpoints", run.template)
+    try:
+        restored = _restore(checkpoints, checkpoint, config)
+    finally:
+        checkpoints.close()
+    if restored is None:
+        raise _no_checkpoint(folder)
+    return TrainedRun(config, run.programs, restored._replace(state=run.put(restored.state)))
 
 
-def evaluate(workdir: str | os.PathLike[str], split: str) -> dict[str, Any]:
-    """Scores the newest checkpoint on every example of a split and writes `evaluations/<split>/` in the workdir.
+def evaluate(
+    workdir: str | os.PathLike[str],
+    split: str,
+    checkpoint: str = "last",
+    config_file: str | os.PathLike[str] | None = None,
+) -> dict[str, Any]:
+    """Scores a checkpoint on every example of a split and writes the result to `evaluation_path` in the workdir.
 
     **Arguments:**
 
     - `split`: `"train"`, `"val"` or `"test"`.
+    - `checkpoint`, `config_file`: as of `load_trained`.
 
     **Returns:** the summary that is written there.
     """
     if split not in SPLITS:
         raise unknown_name("--split", split, SPLITS)
     folder = Path(workdir)
-    trained = load_trained(folder)
-    dataset = _dataset_of(folder, trained.config)
-    scores = write_evaluation_files(
-        folder / "evaluations" / split, trained.programs, trained.checkpoint.state, getattr(dataset, split)
-    )
+    trained = load_trained(folder, checkpoint, config_file)
+    dataset = _load_data(folder, trained.config)
+    path = evaluation_path(folder, split, checkpoint)
+    scores = write_evaluation_files(path, trained.programs, trained.checkpoint.state, getattr(dataset, split))
     summary = {
         "split": split,
         **scores,
+        "checkpoint": checkpoint,
         "checkpoint_epoch": trained.checkpoint.epoch,
         "data": dataset.name,
         "synthetic": dataset.synthetic,
@@ -74,30 +102,57 @@ def evaluate(workdir: str | os.PathLike[str], split: str) -> dict[str, Any]:
         "optimizer": trained.config.optimizer.name,
         "seed": trained.config.seed,
     }
-    write_json(folder / "evaluations" / split / "summary.json", summary)
+    write_json(path / "summary.json", summary)
     return dict(finite(summary))
-
-
-def predict(workdir: str | os.PathLike[str], images: np.ndarray) -> np.ndarray:
-    """Returns class probabilities `float32[n, 10]` for `images`, `uint8[n, 28, 28]`, by the run in `workdir`."""
-    trained = load_trained(workdir)
-    state = trained.checkpoint.state
-    placed = jax.device_put(images, state.step.sharding)
-    return np.asarray(trained.programs.predict(placed)(state, placed))
 
 
 def write_evaluation_files(folder: Path, programs: Programs, state: TrainState, split: Split) -> dict[str, Any]:
     """Writes the confusion matrix and the predictions for `split`; returns its `loss`, `accuracy` and `examples`."""
     on_device = device.put(split, state.step.sharding)
-    counts = jax.device_get(programs.evaluate(on_device)(state, on_device))
+    sums = jax.device_get(programs.evaluate(on_device)(state, on_device))
     probabilities = np.asarray(programs.predict(on_device.images)(state, on_device.images))
-    writers.write_confusion_matrix(folder / "confusion_matrix.csv", counts.confusion)
+    writers.write_confusion_matrix(folder / "confusion_matrix.csv", sums.confusion)
     writers.write_predictions(folder / "predictions.npz", split, probabilities)
-    return {**counts.means(), "examples": int(counts.examples)}
+    return {**sums.means(), "examples": int(sums.examples)}
 
 
-def _dataset_of(folder: Path, config: ConfigDict) -> data.Dataset:
-    """Loads what the run was trained on: where its config said "auto", what that found then."""
+def _make_run(folder: Path, config: ConfigDict, config_file: str | os.PathLike[str] | None) -> DataParallelRun:
+    """Makes the functions of the run; first, its config file registers what it brought."""
+    manifest = read_manifest(folder)
+    arguments = config, manifest["data"]["examples"]["train"], devices.for_scoring(config)
+    if config_file is not None:
+        run_registrations(Path(config_file))
+        return DataParallelRun(*arguments)
+    try:
+        return DataParallelRun(*arguments)
+    except UnknownNameError as error:
+        run_registrations(recorded_config_file(manifest, error))
+    return DataParallelRun(*arguments)
+
+
+def _restore(checkpoints: Checkpoints, which: str, config: ConfigDict) -> Checkpoint | None:
+    epochs = {str(epoch): epoch for epoch in checkpoints.epochs()}
+    if which == "last" or not epochs:
+        return checkpoints.restore_newest()
+    others = f"last or an epoch of {', '.join(epochs)}"
+    if which == "best":
+        if not config.data.val_examples:
+            raise ConfigError(
+                "--checkpoint=best needs a validation split, for nothing may be chosen by the test set; "
+                f"train with --config.data.val_examples above 0, or take {others}"
+            )
+        return checkpoints.restore_best()
+    if which not in epochs:
+        raise ConfigError(f"--checkpoint must be best, {others}, not {which!r}")
+    return checkpoints.restore(epochs[which])
+
+
+def _no_checkpoint(folder: Path) -> WorkdirError:
+    return WorkdirError(f"{folder} has no checkpoint yet; let scripts/train.py finish an epoch first")
+
+
+def _load_data(folder: Path, config: ConfigDict) -> data.Dataset:
+    """Loads the data that the run was trained on: if its config said "auto", the source that was found then."""
     config = config.copy_and_resolve_references()
     config.data.name = read_manifest(folder)["data"]["name"]
     dataset = data.load(config.data)

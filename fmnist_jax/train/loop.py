@@ -30,8 +30,15 @@ from fmnist_jax.train.tensorboard import Events
 from fmnist_jax.train.workdir import Workdir
 
 
-def train(config: ConfigDict, workdir: str | os.PathLike[str]) -> dict[str, Any]:
+def train(
+    config: ConfigDict, workdir: str | os.PathLike[str], config_file: str | os.PathLike[str] | None = None
+) -> dict[str, Any]:
     """Trains what `config` describes in `workdir`, going on where an earlier call with the same config stopped.
+
+    **Arguments:**
+
+    - `config_file`: where `config` comes from. It is recorded in the manifest, so that `evaluate` can run it again for
+      the networks and optimizers that it registers.
 
     **Returns:** the summary, as written to `summary.json`.
 
@@ -42,7 +49,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike[str]) -> dict[str, Any]
     dataset = data.load(config.data)
     session = _Session(config, dataset, Path(workdir))
     with Workdir(session.folder) as claimed:
-        claimed.begin(config, session.manifest(), dataset)
+        claimed.begin(config, session.manifest(config_file), dataset)
         finished = session.finished()
         if finished is not None:
             return finished
@@ -63,9 +70,15 @@ class _Session:
         self.run, self.template = self.alone.run, self.alone.template
         self.compile_seconds = 0.0
 
-    def manifest(self) -> dict[str, Any]:
-        parameters = count_parameters(self.template.params)
-        return manifest(self.config, self.alone.member, self.dataset, parameters, len(self.devices))
+    def manifest(self, config_file: str | os.PathLike[str] | None) -> dict[str, Any]:
+        return manifest(
+            self.config,
+            self.alone.member,
+            self.dataset,
+            parameters=count_parameters(self.template.params),
+            batch_devices=len(self.devices),
+            config_file=config_file,
+        )
 
     def checkpoints(self) -> Checkpoints:
         # Where the test set stands in for a validation split, nothing may be chosen by it: no best one is kept.

@@ -1,13 +1,16 @@
-"""What a figure needs to be made again: code, versions, device, seed, data, command."""
+"""The manifest: what it takes to reproduce a run or a study, from code and versions to data, seed and config file."""
 
 from __future__ import annotations
 
 import datetime
+import hashlib
 import importlib.metadata
+import os
 import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import jax
 from ml_collections import ConfigDict
 
 from fmnist_jax.data import Dataset
+from fmnist_jax.errors import ConfigError, UnknownNameError
 from fmnist_jax.runtime.memory import cores
 from fmnist_jax.train.run import Member
 
@@ -22,17 +26,24 @@ _PACKAGES = ("fmnist_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint",
 
 
 def manifest(
-    config: ConfigDict, member: Member, dataset: Dataset, parameters: int, batch_devices: int
+    config: ConfigDict,
+    member: Member,
+    dataset: Dataset,
+    *,
+    parameters: int,
+    batch_devices: int,
+    config_file: str | os.PathLike[str] | None = None,
 ) -> dict[str, Any]:
-    """Returns the manifest of a run that begins now, ready for JSON.
+    """Returns the manifest of a run that starts now, ready for JSON.
 
     **Arguments:**
 
     - `parameters`: how many numbers the model trains.
-    - `batch_devices`: over how many devices each batch is spread.
+    - `batch_devices`: the number of devices over which each batch is sharded.
+    - `config_file`: where the config comes from.
     """
-    numbers = {name: _shortest(float(value)) for name, value in member.hyperparameters.items()}
-    return provenance(dataset) | {
+    numbers = {name: _shortest_decimal(float(value)) for name, value in member.hyperparameters.items()}
+    return provenance(dataset, config_file) | {
         "seed": config.seed,
         "model": {"name": config.model.name, "parameters": parameters},
         "optimizer": {"name": config.optimizer.name, **numbers},
@@ -40,11 +51,12 @@ def manifest(
     }
 
 
-def provenance(dataset: Dataset) -> dict[str, Any]:
-    """Returns what the manifest of anything that begins now and is made from `dataset` has in it, ready for JSON."""
+def provenance(dataset: Dataset, config_file: str | os.PathLike[str] | None = None) -> dict[str, Any]:
+    """Returns the part of the manifest that runs and studies share, ready for JSON."""
     return {
         "command": shlex.join(["python", *sys.argv]),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "config_file": None if config_file is None else _config_file(Path(config_file)),
         **code(),
         "versions": _versions(),
         "device": device(),
@@ -57,8 +69,30 @@ def provenance(dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def recorded_config_file(manifest: Mapping[str, Any], unknown: UnknownNameError) -> Path:
+    """Returns the path of the config file that a run was started with, to run it for what it registers.
+
+    **Arguments:**
+
+    - `unknown`: the error about a name that is not registered without it.
+
+    **Raises:** `ConfigError` where none was recorded, or the file is gone or has changed.
+    """
+    recorded = manifest.get("config_file")
+    if not isinstance(recorded, dict) or not isinstance(recorded.get("path"), str):
+        raise ConfigError(f"{unknown}; pass --config=FILE, the file that registers it") from None
+    path = Path(recorded["path"])
+    if not path.is_file():
+        problem = "is gone; pass --config=FILE, its new path"
+    elif _config_file(path) != recorded:
+        problem = "has changed since the run began; pass --config=FILE, that file if it still registers the same"
+    else:
+        return path
+    raise ConfigError(f"{unknown}; the run's config file {path}, which may register it, {problem}") from None
+
+
 def device() -> dict[str, Any]:
-    """Returns what computes: JAX's platform, its devices' kind and number, and the host."""
+    """Returns JAX's platform, its devices' kind and number, and the host."""
     devices = jax.devices()
     return {
         "platform": devices[0].platform,
@@ -75,6 +109,10 @@ def code() -> dict[str, Any]:
     sha = _git(here, "rev-parse", "HEAD") if (here / ".git").exists() else None
     dirty = _git(here, "status", "--porcelain", "--untracked-files=no") if sha else None
     return {"git_sha": sha, "git_dirty": bool(dirty) if sha else None}
+
+
+def _config_file(path: Path) -> dict[str, str]:
+    return {"path": str(path.resolve()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
@@ -95,6 +133,6 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _shortest(value: float) -> float:
-    """The shortest decimal that is the same float32, so that 0.001 reads so and not 0.0010000000474974513."""
+def _shortest_decimal(value: float) -> float:
+    """Returns the shortest decimal of the same float32: 0.001, not 0.0010000000474974513."""
     return float(f"{value:.7g}")

@@ -1,4 +1,4 @@
-"""A workdir holds one run: which one, and that no other process writes to it."""
+"""A workdir holds one run or study: locks it, and checks that its config and data are still the same."""
 
 from __future__ import annotations
 
@@ -20,12 +20,9 @@ _SHOWN = 5
 
 
 class Workdir:
-    """The folder of a run or, with its schema, of a study, locked while entered.
+    """The folder of a run or, with its schema, of a study; locked while entered.
 
-    Nothing is written before the run is known to fit.
-
-    **Raises on entering:** `WorkdirError` where the folder cannot be written, holds another config's run (the keys that
-    differ are named), or is in use.
+    **Raises on entering:** `WorkdirError` where the folder cannot be written or is in use.
     """
 
     def __init__(self, path: Path, schema: Schema = SCHEMA):
@@ -56,9 +53,9 @@ class Workdir:
         self._release()
 
     def begin(self, config: ConfigDict, manifest: dict[str, Any], dataset: Dataset) -> None:
-        """Enters the run into an unused folder, or checks that it is the one that is there.
+        """Writes the config and the manifest into an unused folder, or checks that the run there is the same.
 
-        **Raises:** `WorkdirError` where the config differs, `DataError` where the data do.
+        **Raises:** `WorkdirError` where the config differs (naming the keys), `DataError` where the data differ.
         """
         if not (self.path / "config.json").exists():
             write_json(self.path / "manifest.json", manifest)
@@ -109,8 +106,17 @@ def _reader(workdir: Path) -> WorkdirReader:
     return WorkdirReader(workdir, "restore it or take another workdir")
 
 
+def evaluation_path(workdir: Path, split: str, checkpoint: str = "last") -> Path:
+    """Returns the folder of the evaluation of a checkpoint, `"last"`, `"best"` or an epoch, on a split.
+
+    It is `evaluations/<split>` for the last one, else `evaluations/<split>-best` or e.g. `evaluations/<split>-epoch3`.
+    """
+    suffix = "" if checkpoint == "last" else "-best" if checkpoint == "best" else f"-epoch{checkpoint}"
+    return workdir / "evaluations" / f"{split}{suffix}"
+
+
 def check_data(workdir: Path, dataset: Dataset) -> None:
-    """Raises `DataError` unless `dataset` is the one that the run in `workdir` began with."""
+    """Raises `DataError` unless the run in `workdir` was started with the data in `dataset`."""
     before = read_manifest(workdir)["data"]
     if before["digests"] != dict(dataset.digests):
         raise DataError(

@@ -29,10 +29,10 @@ from fmnist_jax.report.run.workdir import (
     EvaluationSummary,
     Run,
     RunSummary,
-    evaluation_path,
     read_evaluation,
     read_run,
 )
+from fmnist_jax.train.workdir import evaluation_path
 
 _PLOTS = ("convergence", "confusion_matrix", "reliability", "mistakes")
 _EPOCH_HEADER = ["Epoch", "Train loss", "Train accuracy", "Val loss", "Val accuracy"]
@@ -48,13 +48,13 @@ def write_run_report(workdir: str | os.PathLike[str]) -> Path:
     return write_report(folder, run_report(read_run(folder)), _PLOTS)
 
 
-def write_evaluation_report(workdir: str | os.PathLike[str], split: str) -> Path:
-    """Writes the plots and the report of an evaluation into `evaluations/<split>/`; else as `write_run_report`.
+def write_evaluation_report(workdir: str | os.PathLike[str], split: str, checkpoint: str = "last") -> Path:
+    """Writes the plots and the report of an evaluation beside its files; else as `write_run_report`.
 
-    `split` is `"train"`, `"val"` or `"test"`.
+    `split` and `checkpoint` are those of `fmnist_jax.train.evaluation.evaluate`.
     """
-    evaluation = read_evaluation(Path(workdir), split)
-    return write_report(evaluation_path(Path(workdir), split), evaluation_report(evaluation), _PLOTS)
+    evaluation = read_evaluation(Path(workdir), split, checkpoint)
+    return write_report(evaluation_path(Path(workdir), split, checkpoint), evaluation_report(evaluation), _PLOTS)
 
 
 def run_report(run: Run) -> Report:

@@ -13,6 +13,7 @@ from fmnist_jax.data import SPLITS
 from fmnist_jax.errors import WorkdirError, did_you_mean
 from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.report.run.classification import EvaluationFiles, read_evaluation_files
+from fmnist_jax.train.workdir import evaluation_path
 
 STATUSES = ("finished", "diverged")
 
@@ -120,22 +121,17 @@ def read_run(workdir: Path) -> Run:
     return Run(summary, _read_epochs(folder), folder.object("config.json"), _read_manifest(folder), files)
 
 
-def read_evaluation(workdir: Path, split: str) -> Evaluation:
-    """Returns the evaluation of `split` in `workdir`; raises `WorkdirError` as `read_run` does."""
+def read_evaluation(workdir: Path, split: str, checkpoint: str = "last") -> Evaluation:
+    """Returns the evaluation of a checkpoint on `split` in `workdir`; raises `WorkdirError` as `read_run` does."""
     if split not in SPLITS:
         raise WorkdirError(f"no split {split!r}; it is one of {', '.join(SPLITS)}{did_you_mean(split, SPLITS)}")
     run = _run_folder(workdir)
-    path = evaluation_path(workdir, split)
+    path = evaluation_path(workdir, split, checkpoint)
     folder = WorkdirReader(path, f"run scripts/evaluate.py on {workdir} to write it again")
     summary = folder.record(EvaluationSummary, folder.object("summary.json"), "summary.json")
     _check_choice(folder, "split", summary.split, (split,))
     files = read_evaluation_files(folder, summary.examples)
     return Evaluation(summary, run.object("config.json"), _read_manifest(run), files)
-
-
-def evaluation_path(workdir: Path, split: str) -> Path:
-    """Returns the folder of the evaluation of `split`."""
-    return workdir / "evaluations" / split
 
 
 def _run_folder(workdir: Path) -> WorkdirReader:
