@@ -1,4 +1,4 @@
-"""The dense layers' product is JAX's, values and gradients."""
+"""Our product for dense layers agrees with JAX's, values and gradients."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fmnist_jax import ops
 
 @pytest.mark.parametrize("shape", [(5, 3), (2, 5, 3)])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-def test_a_linear_layer_takes_ours(shape, dtype):
+def test_nnx_linear_takes_our_product(shape, dtype):
     x = jax.random.normal(jax.random.key(0), shape)
     ours, stock = (
         nnx.Linear(3, 4, dtype=dtype, rngs=nnx.Rngs(0), dot_general=function)

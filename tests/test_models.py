@@ -21,7 +21,7 @@ def _params(name: str, seed: int = 0):
 
 
 def _drawn(name: str):
-    # Compiled in a hurry: it runs only once.
+    # Compiled without optimization: it runs only once.
     compiled = jax.jit(lambda: _params(name), compiler_options={"xla_backend_optimization_level": 0})
     return jax.tree.map(np.asarray, compiled())
 
@@ -55,7 +55,7 @@ def test_networks_of_other_widths(factory, parameters):
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", ["model1", "model2", "model3", "2c2d"])
-def test_images_to_logits_in_the_precision_of_the_computation(name, precision):
+def test_logits_have_the_dtype_of_the_computation(name, precision):
     def computed(images):
         model = models.create(name, nnx.Rngs(params=0), models.ComputeConfig(dtype=jnp.dtype(precision)))
         return model(images, train=False), nnx.to_pure_dict(nnx.state(model, nnx.Param))
@@ -72,7 +72,7 @@ def test_kernels_start_as_in_keras():
         fan_in, fan_out = kernel.shape[-2:]
         bound = np.sqrt(6 / (size * fan_in + size * fan_out))
         assert np.abs(kernel).max() <= bound
-        # Uniform up to the bound: so are the extremes of hundreds of draws, and the deviation is the bound over root 3.
+        # Uniform: the extremes of hundreds of draws reach the bound; the standard deviation is bound / sqrt(3).
         assert np.abs(kernel).max() > 0.97 * bound
         assert np.std(kernel) == pytest.approx(bound / np.sqrt(3), rel=0.1)
         assert not bias.any()
@@ -82,7 +82,7 @@ def test_2c2d_starts_as_in_deepobs():
     for layer in _drawn("2c2d").values():
         kernel = layer["kernel"]
         assert np.abs(kernel).max() <= 0.1
-        # A normal distribution cut at two deviations has 0.88 of its deviation left.
+        # Truncated at two standard deviations, a normal distribution keeps 0.88 of its standard deviation.
         assert np.std(kernel) == pytest.approx(0.05 * 0.8796, rel=0.05)
         assert (layer["bias"] == np.float32(0.05)).all()
 
@@ -92,7 +92,7 @@ def test_different_keys_start_differently():
     assert (one["hidden"]["kernel"] != two["hidden"]["kernel"]).any()
 
 
-def test_dropout_is_of_training_alone():
+def test_dropout_applies_only_in_training():
     model, images = models.create("toy", nnx.Rngs(params=0)), jnp.ones((2, 28, 28, 1))
     scored = model(images, train=False)
     trained = model(images, train=True, rngs=nnx.Rngs(dropout=1))
@@ -101,11 +101,11 @@ def test_dropout_is_of_training_alone():
     assert (trained[0] != trained[1]).any()
 
 
-def test_names_hold_the_studys_networks_and_ones_own():
+def test_names_include_the_built_in_and_the_users_networks():
     assert {"model1", "model2", "model3", "2c2d", "toy"} <= set(models.names())
 
 
-def test_an_unknown_name_is_refused_with_the_nearest():
+def test_an_unknown_name_suggests_the_nearest():
     with pytest.raises(ConfigError, match=r"config\.model\.name must be one of .*did you mean 'model3'\?"):
         models.create("model33", nnx.Rngs(0))
 
@@ -115,7 +115,7 @@ def registered(monkeypatch):
     monkeypatch.setattr(registry.MODELS, "entries", dict(registry.MODELS.entries))
 
 
-def test_a_network_of_other_outputs_is_refused(registered):
+def test_a_network_with_other_outputs_is_rejected(registered):
     @models.register("flat", "images, flat")
     class Flat(nnx.Module):
         def __init__(self, *, compute, rngs):
@@ -128,7 +128,7 @@ def test_a_network_of_other_outputs_is_refused(registered):
         models.check("flat")
 
 
-def test_ones_own_network_may_be_registered_again_and_replaced(registered):
+def test_a_second_registration_replaces_a_users_network(registered):
     for summary in ("one", "two"):
         models.register("mine", summary)(toy.Toy)
     assert registry.MODELS.get("mine").summary == "two"
@@ -136,7 +136,7 @@ def test_ones_own_network_may_be_registered_again_and_replaced(registered):
 
 
 @pytest.mark.parametrize("name", ["model1", "model2", "model3", "2c2d"])
-def test_a_built_in_network_is_not_replaced(registered, name):
+def test_a_built_in_network_cannot_be_replaced(registered, name):
     with pytest.raises(ValueError, match=f"a model is registered as '{name}' already, and built in"):
         models.register(name, "again")(toy.Toy)
 

@@ -75,7 +75,7 @@ def test_conv2d_agrees_with_xla(shape, algorithm):
 @settings(max_examples=20, deadline=None)
 @given(shapes, algorithms, st.booleans())
 def test_conv_relu_pool_agrees_with_xla_also_at_ties(shape, algorithm, integers):
-    # Transforms may round equal values apart, and the gradient goes to the larger one.
+    # Transforms may round equal values differently, and the gradient goes to the larger one.
     arrays = _arrays(shape, integers and algorithm == "patches")
     ours, reference = (
         functools.partial(conv_relu_pool, strides=shape["strides"], padding=shape["padding"], algorithm=chosen)
@@ -96,7 +96,7 @@ def test_kernels_larger_than_any_tile(window, algorithm):
 
 
 @pytest.mark.parametrize("algorithm", OURS)
-def test_padding_may_be_negative_and_a_map_empty(algorithm):
+def test_negative_padding_and_empty_output(algorithm):
     shape = {"batch": 2, "size": (8, 9), "window": (3, 3), "channels": (2, 3), "seed": 0}
     x, kernel, _ = _arrays(shape, integers=False)
     for padding in (((-1, 2), (0, -1)), ((-3, -3), (0, 0)), ((5, 4), (3, 7))):
@@ -109,7 +109,7 @@ def test_padding_may_be_negative_and_a_map_empty(algorithm):
 
 @pytest.mark.parametrize("algorithm", OURS)
 @pytest.mark.parametrize(("batch", "size"), [(0, (8, 8)), (2, (2, 9))])
-def test_without_images_or_places_for_the_kernel_there_is_nothing(batch, size, algorithm):
+def test_an_empty_batch_or_an_image_smaller_than_the_kernel_gives_an_empty_output(batch, size, algorithm):
     shape = {"batch": batch, "size": size, "window": (5, 5), "channels": (2, 3), "seed": 0}
     x, kernel, bias = _arrays(shape, integers=False)
     for function, arrays in ((conv2d, (x, kernel)), (conv_relu_pool, (x, kernel, bias))):
@@ -121,7 +121,7 @@ def test_without_images_or_places_for_the_kernel_there_is_nothing(batch, size, a
         _assert_same(ours, reference)
 
 
-def test_whole_numbers_are_not_transformed_as_such():
+def test_integer_images_with_float_kernels():
     x = jax.random.randint(jax.random.key(0), (1, 8, 8, 8), -3, 4)
     kernel = jax.random.normal(jax.random.key(1), (5, 5, 8, 2))
     reference = conv2d(x, kernel, algorithm="patches")
@@ -130,13 +130,13 @@ def test_whole_numbers_are_not_transformed_as_such():
 
 
 @pytest.mark.parametrize("algorithm", OURS)
-def test_without_features_there_is_nothing(algorithm):
+def test_zero_features_give_an_empty_output(algorithm):
     x, kernel = jnp.ones((2, 7, 7, 3)), jnp.ones((3, 3, 3, 0))
     assert conv2d(x, kernel, algorithm=algorithm).shape == (2, 5, 5, 0)
     assert conv_relu_pool(x, kernel, jnp.ones(0), algorithm=algorithm).shape == (2, 2, 2, 0)
 
 
-def test_a_bias_may_be_more_exact_than_the_rest(monkeypatch):
+def test_a_float64_bias_with_float32_images(monkeypatch):
     monkeypatch.setattr(chunks, "_BUDGET_BYTES", 6000)
     jax.clear_caches()
     arrays = _arrays({"batch": 7, "size": (8, 8), "window": (3, 3), "channels": (2, 4), "seed": 0}, integers=False)
@@ -149,7 +149,7 @@ def test_a_bias_may_be_more_exact_than_the_rest(monkeypatch):
     _assert_same(ours, reference)
 
 
-def test_a_map_that_the_pooling_drops_whole_is_empty():
+def test_an_output_that_the_pooling_drops_entirely_is_empty():
     shape = {"batch": 1, "size": (6, 6), "window": (1, 4), "channels": (1, 1), "strides": (1, 3), "seed": 0}
     arrays = _arrays(shape, integers=False)
     ours, reference = (
@@ -163,7 +163,7 @@ def test_a_map_that_the_pooling_drops_whole_is_empty():
 @pytest.mark.parametrize("algorithm", OURS)
 @pytest.mark.parametrize(("pool", "window"), [(False, (3, 3)), (True, (3, 3)), (True, (5, 5))])
 def test_a_batch_of_several_chunks_agrees_with_xla(pool, window, algorithm, monkeypatch):
-    # A few examples at a time, where seven do not divide: the last chunk is filled up, or begins earlier.
+    # A few examples at a time, which do not divide seven: the last chunk is padded or starts earlier.
     monkeypatch.setattr(chunks, "_BUDGET_BYTES", 6000)
     monkeypatch.setattr(winograd, "_ROWS", 20)
     jax.clear_caches()
@@ -190,7 +190,7 @@ def test_tiles_that_hold_several_pooling_windows_agree_with_xla(window):
 
 @pytest.mark.parametrize(("algorithm", "factor", "bound"), [("winograd", 40, 2e-5), ("fourier", 4, 3e-6)])
 @pytest.mark.parametrize(("fan_in", "fan_out", "size", "taps"), [(32, 64, 13, 3), (64, 128, 5, 3), (32, 64, 18, 5)])
-def test_transformed_convolutions_round_little_more_than_a_plain_sum(
+def test_winograd_and_fft_convolutions_round_little_more_than_a_plain_sum(
     fan_in, fan_out, size, taps, algorithm, factor, bound
 ):
     keys = jax.random.split(jax.random.key(0))
@@ -207,7 +207,7 @@ def test_transformed_convolutions_round_little_more_than_a_plain_sum(
 
 
 @pytest.mark.parametrize(("m", "r"), [(1, 1), (2, 1), (1, 5), (2, 3), (3, 3), (4, 3), (2, 5), (4, 5), (4, 4)])
-def test_winograds_matrices_are_a_convolution(m, r):
+def test_winograd_matrices_compute_a_convolution(m, r):
     outputs, taps, inputs = winograd.matrices(m, r)
     rng = np.random.default_rng(0)
     kernel, x = rng.normal(size=r), rng.normal(size=m + r - 1)
@@ -218,7 +218,7 @@ def test_winograds_matrices_are_a_convolution(m, r):
 @pytest.mark.parametrize(
     "options", [{}, {"strides": 2, "padding": "SAME"}, {"kernel_dilation": 2}, {"feature_group_count": 2}], ids=str
 )
-def test_a_flax_convolution_takes_ours(options):
+def test_nnx_conv_takes_our_convolution(options):
     x = jax.random.normal(jax.random.key(0), (2, 9, 9, 4))
     ours, stock = (
         nnx.Conv(4, 6, (3, 3), rngs=nnx.Rngs(0), conv_general_dilated=function, **options)
@@ -232,7 +232,7 @@ def _primitives(function, *arguments):
 
 
 @pytest.mark.parametrize("algorithm", ["xla", *OURS])
-def test_a_flax_convolution_uses_the_algorithm_that_it_is_given(algorithm, monkeypatch):
+def test_nnx_conv_uses_the_given_algorithm(algorithm, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     x = jax.random.normal(jax.random.key(0), (2, 9, 9, 8))
     function = functools.partial(conv_general_dilated, algorithm=algorithm)
@@ -287,10 +287,10 @@ def test_auto_is_chosen_by_backend_and_shape(monkeypatch):
     assert chosen("auto", 3, 32) == "winograd"
     assert chosen("auto", 3, 1) == chosen("auto", 1, 32) == "patches"
     assert chosen("auto", 5, 32) == chosen("auto", 6, 32) == chosen("auto", 9, 32) == "fourier"
-    # The larger the image, the longer its transform takes, and the more memory its spectrum.
+    # Larger images need longer transforms and more memory for their spectra.
     assert chosen("auto", 5, 32, size=40) == "winograd"
     assert chosen("auto", 6, 32, size=100) == chosen("auto", 9, 512) == "patches"
-    # The kernel is transformed once for all images.
+    # The kernel is transformed once for the whole batch.
     assert chosen("auto", 5, 32, batch=1) == "patches"
     for impossible in ({"strides": (2, 1)}, {"dtype": jnp.bfloat16}):
         for algorithm in ("auto", "winograd", "fourier"):

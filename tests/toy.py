@@ -1,4 +1,4 @@
-"""Networks and data small enough to train in milliseconds, for tests of what is around them."""
+"""Networks and data small enough to train in milliseconds, for tests of the code around them."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ class ToyBatchNorm(nnx.Module):
 
 
 class Seen(nnx.Variable):
-    """What a witness was shown in training."""
+    """What a witness saw in training."""
 
 
-@models.register("witness", "writes down which images it sees, and which units dropout keeps")
+@models.register("witness", "records which images it sees and which units dropout keeps")
 class Witness(nnx.Module):
     """Records of the first 16 training steps: the upper left pixel of each image, and a dropout mask of eight units.
 

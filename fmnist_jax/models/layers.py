@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from fmnist_jax import ops
-from fmnist_jax.ops.conv_algorithm import ConvAlgorithm, Padding
+from fmnist_jax.config.schema import ConvAlgorithm
+from fmnist_jax.ops.conv_algorithm import Padding
 
 
 @dataclasses.dataclass(frozen=True)

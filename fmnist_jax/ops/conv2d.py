@@ -9,7 +9,8 @@ from typing import Any
 import jax
 from jax import lax
 
-from fmnist_jax.ops.conv_algorithm import ConvAlgorithm, ConvPlan, Padding, make_plan
+from fmnist_jax.config.schema import ConvAlgorithm
+from fmnist_jax.ops.conv_algorithm import ConvPlan, Padding, make_plan
 from fmnist_jax.ops.patches import Pair, crop_or_pad
 from fmnist_jax.runtime import batch_sharding
 

@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from fmnist_jax.config.schema import ConvAlgorithm
 from fmnist_jax.ops.fft_conv import FFTConvPlan
 from fmnist_jax.ops.patches import Pair, PatchesPlan, output_size
 from fmnist_jax.ops.winograd import WinogradPlan
 from fmnist_jax.runtime import batch_sharding
 
-ConvAlgorithm = Literal["auto", "xla", "patches", "winograd", "fourier"]
 Padding = Literal["VALID", "SAME"] | Sequence[tuple[int, int]]
 
 # A convolution that computes a few examples at a time, fused with what precedes and follows it. Plans are hashable.

@@ -16,9 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from fmnist_jax.config.schema import ConvAlgorithm
 from fmnist_jax.ops.chunks import no_fusion
 from fmnist_jax.ops.conv2d import conv2d
-from fmnist_jax.ops.conv_algorithm import ConvAlgorithm, ConvPlan, Padding, make_plan
+from fmnist_jax.ops.conv_algorithm import ConvPlan, Padding, make_plan
 from fmnist_jax.ops.patches import Pair, crop_or_pad
 from fmnist_jax.runtime import batch_sharding
 

@@ -1,4 +1,4 @@
-"""Convolution as strided slices and one matrix product (im2col), its gradients, and the plan that uses it."""
+"""Convolution as strided slices and one matrix product (im2col), and the padding that all plans share."""
 
 from __future__ import annotations
 
@@ -49,49 +49,6 @@ def window_elements(y: jax.Array, pool: int) -> list[jax.Array]:
     return [strided(y, position, out, (pool, pool)) for position in _positions((pool, pool))]
 
 
-def extract(x: jax.Array, window: Pair, out: Pair, *, start: Pair = (0, 0), strides: Pair = (1, 1)) -> jax.Array:
-    """Gathers the window under each output position.
-
-    **Arguments:**
-
-    - `x`: `[batch, height, width, channels]`.
-    - `window`: height and width of the window; `out`: number of windows, down and across.
-    - `start`: the first window's upper left corner; `strides`: pixels from one window to the next, down and across.
-
-    **Returns:** `[batch, *out, window height * window width * channels]`, ordered as a reshaped HWIO kernel is.
-    """
-    slices = [strided(x, (start[0] + i, start[1] + j), out, strides) for i, j in _positions(window)]
-    return jnp.concatenate(slices, axis=-1)
-
-
-def kernel_gradient(
-    x: jax.Array, cotangent: jax.Array, window: Pair, *, start: Pair = (0, 0), strides: Pair = (1, 1)
-) -> jax.Array:
-    """Gradient of `extract(x, window, ...) @ kernel` for the kernel: `[window height * window width * in, out]`."""
-    features = cotangent.shape[-1]
-    patches = extract(x, window, cotangent.shape[1:3], start=start, strides=strides)
-    rows = patches.reshape(-1, patches.shape[-1])
-    return lax.dot_general(rows, cotangent.reshape(-1, features), (((0,), (0,)), ((), ())))
-
-
-def input_gradient(kernel: jax.Array, cotangent: jax.Array, size: Pair, *, strides: Pair = (1, 1)) -> jax.Array:
-    """Gradient for the input, `[batch, *size, in]`; rows and columns that no window covers get zero.
-
-    One matrix product gives the gradient of every window's pixels; overlapping windows are added up (col2im).
-    """
-    kh, kw, fan_in, features = kernel.shape
-    windows = (cotangent @ kernel.reshape(-1, features).T).reshape(*cotangent.shape[:3], kh, kw, fan_in)
-
-    def place(i: int, j: int) -> jax.Array:
-        margins = [
-            (low, total - low - (stride * (n - 1) + 1), stride - 1)
-            for low, total, stride, n in zip((i, j), size, strides, cotangent.shape[1:3], strict=True)
-        ]
-        return lax.pad(windows[:, :, :, i, j], jnp.zeros((), windows.dtype), [(0, 0, 0), *margins, (0, 0, 0)])
-
-    return functools.reduce(jnp.add, [place(i, j) for i, j in _positions((kh, kw))])
-
-
 @dataclasses.dataclass(frozen=True)
 class PatchesPlan(chunks.ChunkedPlan):
     """Convolution by patches. Each element of the pooling windows is a convolution with `pool` times the strides.
@@ -122,46 +79,55 @@ class PatchesPlan(chunks.ChunkedPlan):
 
     def forward_chunk(self, x: jax.Array, kernel: jax.Array) -> list[jax.Array]:
         """Returns the window elements, a matrix product each; with pooling and one input channel, sums of slices."""
-        x = pad_to(x, self.before, self.size)
-        element = self._sum_of_slices if self.pool > 1 and kernel.shape[2] == 1 else self._matrix_product
-        return [element(x, kernel, start) for start in self._starts]
+        elements = self._slices(pad_to(x, self.before, self.size), kernel.shape[:2])
+        if self.pool == 1 or kernel.shape[2] > 1:
+            return [jnp.concatenate(slices, axis=-1) @ _rows(kernel) for slices in elements]
+        # Faster than a product over so few taps: XLA fuses the sum with bias, ReLU and pooling.
+        taps = [kernel[i, j, 0] for i, j in _positions(kernel.shape[:2])]
+        products = ([part * tap for part, tap in zip(slices, taps, strict=True)] for slices in elements)
+        return [functools.reduce(jnp.add, terms) for terms in products]
 
     def backward_chunk(self, x: jax.Array, kernel: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
         padded = pad_to(x, self.before, self.size)
+        elements = zip(self._slices(padded, kernel.shape[:2]), window_elements(cotangent, self.pool), strict=True)
         d_kernels = [
-            kernel_gradient(padded, element, kernel.shape[:2], start=start, strides=self._window_strides)
-            for start, element in zip(self._starts, window_elements(cotangent, self.pool), strict=True)
+            lax.dot_general(_rows(jnp.concatenate(slices, axis=-1)), _rows(element), (((0,), (0,)), ((), ())))
+            for slices, element in elements
         ]
-        d_padded = input_gradient(kernel, cotangent, self.size, strides=self.strides)
-        d_x = pad_to(d_padded, tuple(-n for n in self.before), x.shape[1:3])
+        d_x = pad_to(self._input_gradient(kernel, cotangent), tuple(-n for n in self.before), x.shape[1:3])
         return d_x, functools.reduce(jnp.add, d_kernels).reshape(kernel.shape)
 
-    def _matrix_product(self, x: jax.Array, kernel: jax.Array, start: Pair) -> jax.Array:
-        patches = extract(x, kernel.shape[:2], self._windows, start=start, strides=self._window_strides)
-        return patches @ kernel.reshape(-1, kernel.shape[-1])
-
-    def _sum_of_slices(self, x: jax.Array, kernel: jax.Array, start: Pair) -> jax.Array:
-        """Faster than a matrix product over so few taps: XLA fuses the sum with bias, ReLU and pooling."""
-        slices = [
-            strided(x, (start[0] + i, start[1] + j), self._windows, self._window_strides) * kernel[i, j, 0]
-            for i, j in _positions(kernel.shape[:2])
+    def _slices(self, x: jax.Array, taps: Pair) -> list[list[jax.Array]]:
+        """Returns, for each window element, the padded image under each tap; side by side they are its patches."""
+        out = tuple(n // self.pool for n in self.out)
+        strides = tuple(self.pool * stride for stride in self.strides)
+        starts = [(i * self.strides[0], j * self.strides[1]) for i, j in _positions((self.pool, self.pool))]
+        return [
+            [strided(x, (down + i, across + j), out, strides) for i, j in _positions(taps)] for down, across in starts
         ]
-        return functools.reduce(jnp.add, slices)
 
-    @property
-    def _windows(self) -> Pair:
-        return tuple(n // self.pool for n in self.out)
+    def _input_gradient(self, kernel: jax.Array, cotangent: jax.Array) -> jax.Array:
+        """Returns `[batch, *size, in]`; pixels that no patch covers get zero.
 
-    @property
-    def _window_strides(self) -> Pair:
-        return tuple(self.pool * stride for stride in self.strides)
+        One matrix product gives the gradient of every patch; overlapping ones are added up (col2im).
+        """
+        kh, kw, fan_in, features = kernel.shape
+        patches = (cotangent @ kernel.reshape(-1, features).T).reshape(*cotangent.shape[:3], kh, kw, fan_in)
 
-    @property
-    def _starts(self) -> list[Pair]:
-        """Where in the padded image the first of each of the window elements begins."""
-        return [(i * self.strides[0], j * self.strides[1]) for i, j in _positions((self.pool, self.pool))]
+        def place(i: int, j: int) -> jax.Array:
+            margins = [
+                (low, total - low - (stride * (n - 1) + 1), stride - 1)
+                for low, total, stride, n in zip((i, j), self.size, self.strides, cotangent.shape[1:3], strict=True)
+            ]
+            return lax.pad(patches[:, :, :, i, j], jnp.zeros((), patches.dtype), [(0, 0, 0), *margins, (0, 0, 0)])
+
+        return functools.reduce(jnp.add, [place(i, j) for i, j in _positions((kh, kw))])
 
 
 def _positions(window: Pair) -> list[Pair]:
     """Returns the positions in a window in row-major order."""
     return list(itertools.product(*map(range, window)))
+
+
+def _rows(x: jax.Array) -> jax.Array:
+    return x.reshape(-1, x.shape[-1])
