@@ -69,13 +69,12 @@ def _no_difference(workload: WorkloadFigures, comparison: Comparison) -> str:
     if not pairs:
         return f"No arms differ significantly over {len(comparison.seeds)} seeds."
     largest = max(pairs, key=lambda pair: pair.difference.value)
-    smallest = min(pairs, key=lambda pair: pair.adjusted_p)
-    adjusted = "Holm-adjusted " if len(comparison.pairs) > 1 else ""
-    return (
-        f"{listed(arms)} do not differ significantly over {len(comparison.seeds)} seeds: the largest difference is "
-        f"{_by(largest.difference)} ({largest.a} above {largest.b}), the smallest {adjusted}p-value "
-        f"{p_value(smallest.adjusted_p)}."
-    )
+    p = p_value(min(pair.adjusted_p for pair in pairs))
+    by, order = _by(largest.difference), f"{largest.a} above {largest.b}"
+    found = f"the largest difference is {by} ({order}), the smallest Holm-adjusted p-value {p}"
+    if len(comparison.pairs) == 1:
+        found = f"the difference is {by} ({order}; paired permutation test, p = {p})"
+    return f"{listed(arms)} do not differ significantly over {len(comparison.seeds)} seeds: {found}."
 
 
 def _winners(workload: WorkloadFigures, comparison: Comparison) -> Iterator[str]:
