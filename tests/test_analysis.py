@@ -179,6 +179,40 @@ def test_costs_are_of_training_alone_with_the_rest_apart(tuned):
     assert analysis.totals.compile_seconds == 8 * 6.5
 
 
+def test_a_run_of_a_smaller_chunk_does_not_take_longer(tmp_path):
+    # The lone third seed of adam takes as long as the first two side by side.
+    chunks = {"adam": (2, 1), "sgd": (2, 1)}
+    simulated = Simulated({"adam": 0.9, "sgd": 0.9}, epochs=(4,), seeds=3, targets=(0.5,), chunks=chunks)
+    workload = analysed(tmp_path, simulated).workloads[0]
+    for arm in workload.targets[0].arms:
+        assert arm.seconds.restricted_mean[:3] == pytest.approx((3, 3, 3))
+    assert workload.targets[0].horizon_seconds == 12
+    assert [(arm.cost.train, arm.cost.evaluation) for arm in workload.arms] == [pytest.approx((12, 1.2))] * 2
+    assert workload.chunk_size == 2
+
+
+def test_seconds_are_of_the_largest_chunks_that_all_arms_share(tmp_path):
+    chunks = {"adam": (3, 2, 1), "sgd": (2, 2, 2)}
+    simulated = Simulated({"adam": 0.9, "sgd": 0.9}, epochs=(4,), seeds=6, targets=(0.5,), chunks=chunks)
+    workload = analysed(tmp_path, simulated).workloads[0]
+    assert workload.chunk_size == 2
+    assert [arm.cost.train for arm in workload.arms] == [pytest.approx(12)] * 2
+
+
+@pytest.mark.parametrize("difference", ["size", "device"])
+def test_seconds_are_not_compared_where_arms_share_no_chunk_size_on_one_device(tmp_path, difference):
+    chunks = {"adam": (2, 2), "sgd": (1,) * 4 if difference == "size" else (2, 2)}
+    workdir = write_study(tmp_path, Simulated({"adam": 0.9, "sgd": 0.8}, epochs=(4,), seeds=4, chunks=chunks))
+    if difference == "device":
+        first, second, *others = read_lines(workdir, "chunks.jsonl")
+        write_lines(workdir, [first | {"device": "b"}, second | {"device": "b"}, *others], "chunks.jsonl")
+    workload = analyse(read_study(workdir)).workloads[0]
+    assert workload.chunk_size is None
+    assert all(math.isnan(arm.cost.train) and math.isnan(arm.cost.evaluation) for arm in workload.arms)
+    assert all(arm.seconds is None and arm.steps.restricted_mean.value > 0 for arm in workload.targets[0].arms)
+    assert math.isnan(workload.targets[0].horizon_seconds)
+
+
 def test_what_is_missing_is_counted(tmp_path):
     simulated = Simulated(FOUR, seeds=4, mode="tuned", trials=2, missing=frozenset({"adam"}))
     analysis = analysed(tmp_path, simulated)

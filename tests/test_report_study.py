@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import os
 import re
@@ -224,13 +225,17 @@ def test_validation_on_the_test_set_is_said(tmp_path):
     assert "data.val_examples is 0, so the validation split is the test set" in text
 
 
-def test_seconds_that_do_not_compare_are_told_of(tmp_path):
-    workdir = write_study(tmp_path, QUICK)
+def test_seconds_are_compared_over_equal_chunks_only(tmp_path):
+    page = Page(write_study_report(write_study(tmp_path / "shared", QUICK)))
+    assert f"Seconds are measured on chunks of {QUICK.seeds} runs, the largest size that all arms" in page.text
+    workdir = write_study(tmp_path / "apart", dataclasses.replace(QUICK, targets=(0.85,)))
     first, *others = read_lines(workdir, "chunks.jsonl")
     write_lines(workdir, [first | {"device": "another", "executor": "threads"}, *others], "chunks.jsonl")
     text = Page(write_study_report(workdir)).text
-    assert "trained on several devices" in text
-    assert "On model3, 3 epochs, constant, the arms were trained in chunks of different sizes" in text
+    assert "On model3, 3 epochs, constant, the arms share no chunk size on the same device and executor" in text
+    assert "Seconds are measured on" not in text
+    assert not (workdir / "plots" / "time_to_target.png").exists()
+    assert (workdir / "plots" / "steps_to_target.png").exists()
 
 
 def test_a_report_without_times_shows_no_seconds(tmp_path):

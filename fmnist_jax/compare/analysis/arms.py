@@ -7,10 +7,9 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-
 from fmnist_jax.compare.analysis.study import ArmRuns, Design, Study
-from fmnist_jax.compare.records import ChunkTiming, SearchRange, TrainedRun, winner
+from fmnist_jax.compare.analysis.times import Cost
+from fmnist_jax.compare.records import SearchRange, TrainedRun, winner
 from fmnist_jax.compare.statistics import estimates
 from fmnist_jax.compare.statistics.estimates import Estimate, sampling_uncertainty
 from fmnist_jax.compare.statistics.tuning import (
@@ -21,21 +20,6 @@ from fmnist_jax.compare.statistics.tuning import (
     expected_best,
     learning_rate_sensitivity,
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Cost:
-    """What the final runs of an arm took, in seconds.
-
-    **Attributes:**
-
-    - `train`, `evaluation`: of a run, the median over those that did not diverge, NaN where there is none.
-    - `compilation`: of all their chunks together, NaN where it is not on record.
-    """
-
-    train: float
-    evaluation: float
-    compilation: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,8 +62,8 @@ def score_of(design: Design) -> Callable[[TrainedRun], float]:
     return lambda member: member.final_val_accuracy
 
 
-def arm_figures(cell: ArmRuns, study: Study) -> ArmFigures:
-    """Returns the figures of a cell that has final runs."""
+def arm_figures(cell: ArmRuns, study: Study, cost: Cost) -> ArmFigures:
+    """Returns the figures of an arm that has final runs."""
     level, members, examples = study.design.confidence, cell.finals, study.scored_examples
     scores = [score_of(study.design)(member) for member in members]
     kept = [member for member in members if not member.diverged]
@@ -97,7 +81,7 @@ def arm_figures(cell: ArmRuns, study: Study) -> ArmFigures:
         sampling=sampling_uncertainty(statistics.fmean(scores), examples, level) if examples else None,
         train_loss=_mean_or_nan([member.last.train_loss for member in kept]),
         hyperparameters=members[0].hyperparameters,
-        cost=_cost(members, kept, study.chunks),
+        cost=cost,
     )
 
 
@@ -109,19 +93,6 @@ def _mean(scores: Sequence[float], level: float, failed: bool) -> Estimate:
 
 def _mean_or_nan(values: Sequence[float]) -> float:
     return statistics.fmean(values) if values else math.nan
-
-
-def _cost(members: Sequence[TrainedRun], kept: Sequence[TrainedRun], chunks: Mapping[int, ChunkTiming]) -> Cost:
-    compilation = [chunks[n].compile_seconds if n in chunks else math.nan for n in {m.last.chunk for m in members}]
-    return Cost(
-        train=_median_or_nan([float(np.sum(member.curve("train_seconds"))) for member in kept]),
-        evaluation=_median_or_nan([float(np.sum(member.curve("eval_seconds"))) for member in kept]),
-        compilation=math.fsum(compilation),
-    )
-
-
-def _median_or_nan(values: Sequence[float]) -> float:
-    return statistics.median(values) if values else math.nan
 
 
 RATE = "learning_rate"

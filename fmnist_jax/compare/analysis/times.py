@@ -1,24 +1,66 @@
-"""Steps and training seconds that an arm's final runs took to the study's target accuracies."""
+"""Training time: what the final runs of an arm cost, and the steps and seconds that they took to the target accuracies.
+
+Seconds compare like with like. A run's recorded seconds are its chunk's wall time divided by the chunk's runs, which
+depends on the chunk's size: on two cores a lone run takes as long as two side by side, and would look twice as slow. So
+seconds are measured on chunks of one size alone, the largest that all arms of the workload share on the same device and
+executor. The pace of an arm is the median of seconds per step over its runs in such chunks; its other runs get their
+seconds as steps times that pace. Arms that share no chunk size have no seconds.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from fmnist_jax.compare.analysis.study import ArmRuns
-from fmnist_jax.compare.records import TrainedRun
+from fmnist_jax.compare.records import ChunkTiming, TrainedRun
 from fmnist_jax.compare.statistics.estimates import Estimate
 from fmnist_jax.compare.statistics.survival import (
     ReachedCurve,
-    Times,
     as_times,
     kaplan_meier,
     median_time,
     restricted_mean,
     time_to_target,
 )
+
+
+class RunSeconds(NamedTuple):
+    """Seconds of a final run by the end of each epoch: `float64[epochs trained]`, ascending."""
+
+    train: np.ndarray
+    evaluation: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparableSeconds:
+    """The seconds of each arm's final runs, in their order, measured on chunks of `chunk_size` runs.
+
+    `chunk_size` is `None` where the arms share none; all seconds are then NaN.
+    """
+
+    chunk_size: int | None
+    runs: Mapping[str, Sequence[RunSeconds]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What the final runs of an arm took, in seconds.
+
+    **Attributes:**
+
+    - `train`, `evaluation`: per run, the median over those that did not diverge; NaN where there is none.
+    - `compilation`: of all their chunks together.
+    """
+
+    train: float
+    evaluation: float
+    compilation: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,18 +81,24 @@ class Reached:
 
 @dataclasses.dataclass(frozen=True)
 class ArmAtTarget:
-    """How many of an arm's `runs` `reached` a target, and when: in `steps` and in `seconds` of training."""
+    """How many of an arm's `runs` `reached` a target, and when: in `steps` and in `seconds` of training.
+
+    `seconds` is `None` where the seconds of the arms are not comparable.
+    """
 
     arm: str
     runs: int
     reached: int
     steps: Reached
-    seconds: Reached
+    seconds: Reached | None
 
 
 @dataclasses.dataclass(frozen=True)
 class TargetFigures:
-    """A target, and when each arm reached it, the soonest first; the horizons are the shortest budget of any run."""
+    """A target, and when each arm reached it, the soonest first.
+
+    The horizons are the shortest budget of any run, NaN where seconds are not comparable.
+    """
 
     target: float
     horizon_steps: float
@@ -58,46 +106,105 @@ class TargetFigures:
     arms: Sequence[ArmAtTarget]
 
 
-_Clock = Callable[[TrainedRun], np.ndarray]  # when each of a member's evaluations was
+def comparable_seconds(arms: Sequence[ArmRuns], timings: Mapping[int, ChunkTiming]) -> ComparableSeconds:
+    """Returns the seconds of the final runs of a workload's arms, each of which has some; see the module's docstring.
+
+    **Arguments:**
+
+    - `timings`: of the chunks, by number.
+    """
+    shared = set.intersection(*({_conditions(run, timings) for run in arm.finals} for arm in arms))
+    if not shared:
+        nothing = {arm.arm: [_scaled(run, math.nan, math.nan) for run in arm.finals] for arm in arms}
+        return ComparableSeconds(None, nothing)
+    conditions = max(shared)
+    runs = {}
+    for arm in arms:
+        alike = [_conditions(run, timings) == conditions for run in arm.finals]
+        measured = [run for run, is_alike in zip(arm.finals, alike, strict=True) if is_alike]
+        train, evaluation = _pace(measured, "train_seconds"), _pace(measured, "eval_seconds")
+        runs[arm.arm] = [
+            _measured(run) if is_alike else _scaled(run, train, evaluation)
+            for run, is_alike in zip(arm.finals, alike, strict=True)
+        ]
+    return ComparableSeconds(conditions[0], runs)
 
 
-def target_figures(cells: Sequence[ArmRuns], epochs: int, target: float, level: float) -> TargetFigures:
-    """Returns the figures of a target for the cells, each with final runs, of one workload of so many `epochs`."""
-    steps, seconds = (
-        min(_budget(clock(member), epochs) for cell in cells for member in cell.finals) for clock in (_steps, _seconds)
+def _conditions(run: TrainedRun, timings: Mapping[int, ChunkTiming]) -> tuple[int, str, str]:
+    timing = timings[run.last.chunk]
+    return timing.members, timing.executor, timing.device
+
+
+def _pace(runs: Sequence[TrainedRun], name: str) -> float:
+    return statistics.median(float(run.curve(name).sum()) / run.last.step for run in runs)
+
+
+def _measured(run: TrainedRun) -> RunSeconds:
+    return RunSeconds(np.cumsum(run.curve("train_seconds")), np.cumsum(run.curve("eval_seconds")))
+
+
+def _scaled(run: TrainedRun, train: float, evaluation: float) -> RunSeconds:
+    return RunSeconds(run.curve("step") * train, run.curve("step") * evaluation)
+
+
+def arm_cost(arm: ArmRuns, seconds: Sequence[RunSeconds], timings: Mapping[int, ChunkTiming]) -> Cost:
+    """Returns the cost of an arm's final runs, whose `seconds` are in the same order."""
+    kept = [own for run, own in zip(arm.finals, seconds, strict=True) if not run.diverged]
+    return Cost(
+        train=statistics.median(own.train[-1] for own in kept) if kept else math.nan,
+        evaluation=statistics.median(own.evaluation[-1] for own in kept) if kept else math.nan,
+        compilation=math.fsum(timings[chunk].compile_seconds for chunk in {run.last.chunk for run in arm.finals}),
     )
-    arms = []
-    for cell in cells:
-        runs = [_times(cell.finals, clock, epochs, target) for clock in (_steps, _seconds)]
-        reached = _reached(runs[0], steps, level), _reached(runs[1], seconds, level)
-        arms.append(ArmAtTarget(cell.arm, len(cell.finals), int(runs[0].reached.sum()), *reached))
-    arms.sort(key=lambda found: found.steps.restricted_mean.value)
-    return TargetFigures(target, steps, seconds, arms)
 
 
-def _times(members: Sequence[TrainedRun], clock: _Clock, epochs: int, target: float) -> Times:
-    found = [time_to_target(clock(member), member.curve("val_accuracy"), target) for member in members]
-    # A run that diverged would not have reached it by the end of its budget either.
-    times = [
-        time if reached else _budget(clock(member), epochs)
-        for member, (time, reached) in zip(members, found, strict=True)
+def target_figures(
+    arms: Sequence[ArmRuns], seconds: ComparableSeconds, epochs: int, target: float, level: float
+) -> TargetFigures:
+    """Returns the figures of a target for the arms, each with final runs, of one workload of so many `epochs`."""
+    horizon_steps, steps = _reached(
+        arms, {arm.arm: [run.curve("step") for run in arm.finals] for arm in arms}, epochs, target, level
+    )
+    horizon_seconds, in_seconds = math.nan, dict[str, Reached]()
+    if seconds.chunk_size is not None:
+        clocks = {arm: [run.train for run in runs] for arm, runs in seconds.runs.items()}
+        horizon_seconds, in_seconds = _reached(arms, clocks, epochs, target, level)
+    found = [
+        ArmAtTarget(
+            arm.arm,
+            len(arm.finals),
+            sum(time_to_target(run.curve("step"), run.curve("val_accuracy"), target)[1] for run in arm.finals),
+            steps[arm.arm],
+            in_seconds.get(arm.arm),
+        )
+        for arm in arms
     ]
-    return as_times(times, [reached for _, reached in found])
+    found.sort(key=lambda arm: arm.steps.restricted_mean.value)
+    return TargetFigures(target, horizon_steps, horizon_seconds, found)
 
 
-def _reached(runs: Times, horizon: float, level: float) -> Reached:
-    return Reached(kaplan_meier(runs, level), median_time(runs), restricted_mean(runs, horizon, level))
+def _reached(
+    arms: Sequence[ArmRuns], clocks: Mapping[str, Sequence[np.ndarray]], epochs: int, target: float, level: float
+) -> tuple[float, dict[str, Reached]]:
+    """Returns the horizon, and when each arm's runs reached the target.
 
+    **Arguments:**
 
-def _steps(member: TrainedRun) -> np.ndarray:
-    return member.curve("step")
-
-
-def _seconds(member: TrainedRun) -> np.ndarray:
-    """Of training alone: the clock stands still while a run is evaluated."""
-    return np.cumsum(member.curve("train_seconds"))
+    - `clocks`: for each arm the times of its runs' evaluations, `float64[epochs trained]`.
+    """
+    horizon = min(_budget(clock, epochs) for own in clocks.values() for clock in own)
+    found = {}
+    for arm in arms:
+        times, reached = [], []
+        for run, clock in zip(arm.finals, clocks[arm.arm], strict=True):
+            time, has_reached = time_to_target(clock, run.curve("val_accuracy"), target)
+            # A run that diverged is censored at the end of its budget, as one that missed the target.
+            times.append(time if has_reached else _budget(clock, epochs))
+            reached.append(has_reached)
+        runs = as_times(times, reached)
+        found[arm.arm] = Reached(kaplan_meier(runs, level), median_time(runs), restricted_mean(runs, horizon, level))
+    return horizon, found
 
 
 def _budget(clock: np.ndarray, epochs: int) -> float:
-    """When the budget ends, for a run that diverged at the pace that it had."""
+    """When the budget ends; for a run that diverged, at the pace that it had."""
     return float(clock[-1] * epochs / len(clock))

@@ -10,7 +10,13 @@ import numpy as np
 
 from fmnist_jax.compare.analysis.arms import ArmFigures, TuningFigures, arm_figures, tuning_figures
 from fmnist_jax.compare.analysis.study import ArmRuns, Study, WorkloadRuns
-from fmnist_jax.compare.analysis.times import TargetFigures, target_figures
+from fmnist_jax.compare.analysis.times import (
+    ComparableSeconds,
+    TargetFigures,
+    arm_cost,
+    comparable_seconds,
+    target_figures,
+)
 from fmnist_jax.compare.statistics.comparison import (
     Comparison,
     PairedComparison,
@@ -50,6 +56,8 @@ class WorkloadFigures:
     **Attributes:**
 
     - `arms`: those with final runs, of the highest mean first.
+    - `chunk_size`: of the chunks on which their seconds are measured; `None` where they share none, so that seconds are
+      not compared.
     - `comparison`: of all pairs of them, and `power`, what it can find; `None` where there is nothing to compare. The
       difference to an arm of which a run diverged has no interval.
     - `leads`: over each arm that is beaten, those of the best arms that beat it; where none does, whichever arms do.
@@ -63,6 +71,7 @@ class WorkloadFigures:
     epochs: int
     schedule: str
     arms: Sequence[ArmFigures]
+    chunk_size: int | None
     comparison: Comparison | None
     power: Power | None
     leads: Sequence[Lead]
@@ -80,7 +89,9 @@ def workload_figures(workload: WorkloadRuns, study: Study) -> WorkloadFigures:
     design, level = study.design, study.design.confidence
     trained = [cell for cell in workload.arms if cell.finals]
     # Of equal means in the order of the config, as in the comparison.
-    arms = sorted((arm_figures(cell, study) for cell in trained), key=lambda figures: -figures.mean.value)
+    seconds = comparable_seconds(trained, study.chunks) if trained else ComparableSeconds(None, {})
+    costs = {cell.arm: arm_cost(cell, seconds.runs[cell.arm], study.chunks) for cell in trained}
+    arms = sorted((arm_figures(cell, study, costs[cell.arm]) for cell in trained), key=lambda found: -found.mean.value)
     comparison = _comparison(arms, level)
     return WorkloadFigures(
         name=workload.name,
@@ -88,12 +99,13 @@ def workload_figures(workload: WorkloadRuns, study: Study) -> WorkloadFigures:
         epochs=workload.epochs,
         schedule=workload.schedule,
         arms=arms,
+        chunk_size=seconds.chunk_size,
         comparison=comparison,
         power=power(comparison) if comparison else None,
         leads=_leads(arms, comparison) if comparison else [],
         missing=_missing(workload.arms),
         tuning=[tuning_figures(c, study.spaces.get(c.arm, {}), level) for c in workload.arms if c.trials],
-        targets=[target_figures(trained, workload.epochs, t, level) for t in design.targets if trained],
+        targets=[target_figures(trained, seconds, workload.epochs, t, level) for t in design.targets if trained],
     )
 
 

@@ -39,21 +39,11 @@ def limitations(context: Context) -> list[str]:
 
 
 def _incomparable_times(context: Context) -> Iterator[str]:
-    study = context.study
-    if len({chunk.device for chunk in study.chunks.values()}) > 1:
-        yield "The study was trained on several devices, so its training times are not comparable."
-    for workload in study.workloads:
-        ways = {
-            frozenset(
-                (study.chunks[run.last.chunk].executor, study.chunks[run.last.chunk].members) for run in arm.finals
-            )
-            for arm in workload.arms
-            if arm.finals
-        }
-        if len(ways) > 1:
+    for workload in context.analysis.workloads:
+        if workload.arms and workload.chunk_size is None:
             yield (
-                f"On {workload.name}, the arms were trained in chunks of different sizes, so their seconds per run are "
-                "not exactly comparable."
+                f"On {workload.name}, the arms share no chunk size on the same device and executor, so their seconds "
+                "are not compared."
             )
 
 
@@ -115,6 +105,13 @@ def _times(context: Context) -> Iterator[str]:
             "Seconds per run are the chunk's training time divided by its number of runs, without evaluation and "
             "compilation, on the device below under its load at the time. They compare arms trained this way; a single "
             "run takes a different time."
+        )
+    sizes = sorted({workload.chunk_size for workload in context.analysis.workloads if workload.chunk_size})
+    if context.times and sizes:
+        yield (
+            f"Seconds are measured on chunks of {listed(list(map(str, sizes)))} runs, the largest size that all arms "
+            "of a workload share on the same device; runs of other chunks get their steps times the arm's median "
+            "seconds per step."
         )
     if context.study.design.targets:
         yield (

@@ -118,14 +118,15 @@ def _workload_sections(context: Context, workload: WorkloadRuns, figures: Worklo
         picture = paired_differences(context, figures, figures.comparison)
         columns = Columns([[picture], [tables.pairs_table(context, figures.comparison)]])
         yield Section("Pairwise differences", [columns])
+    timed = context.times and figures.chunk_size is not None
     if figures.arms:
         curves: list[list[Item]] = [[learning_curves(context, workload, figures)]]
-        curves += [[time_to_target(context, figures, "steps")]] if figures.targets and context.times else []
+        curves += [[time_to_target(context, figures, "steps")]] if figures.targets and timed else []
         yield Section("Learning curves", [Columns(curves)])
     if figures.targets:
-        picture = time_to_target(context, figures, "seconds" if context.times else "steps")
+        picture = time_to_target(context, figures, "seconds" if timed else "steps")
         by_target = [_target_section(context, target) for target in figures.targets]
-        yield Section("Time to target" if context.times else "Steps to target", [Columns([[picture], by_target])])
+        yield Section("Time to target" if timed else "Steps to target", [Columns([[picture], by_target])])
     if figures.tuning:
         yield Section("Tuning", list(_tuning(context, workload, figures)))
     if any_diverged(workload):
@@ -135,7 +136,7 @@ def _workload_sections(context: Context, workload: WorkloadRuns, figures: Worklo
 
 def _target_section(context: Context, target: TargetFigures) -> Section:
     horizon = f"{count(target.horizon_steps)} steps"
-    horizon += f" or {duration(target.horizon_seconds)}" if context.times else ""
+    horizon += f" or {duration(target.horizon_seconds)}" if context.times and target.horizon_seconds > 0 else ""
     title = f"{100 * target.target:g} %, restricted means up to {horizon}"
     return Section(title, [tables.target_table(context, target)])
 

@@ -151,8 +151,8 @@ def _tuned(figures: TuningFigures) -> list[str]:
 
 
 def _at_target(found: ArmAtTarget) -> list[str]:
-    steps, seconds = (_between(reached.restricted_mean) for reached in (found.steps, found.seconds))
-    return [found.arm, f"{found.reached} of {found.runs}", steps, seconds]
+    seconds = NOTHING if found.seconds is None else _between(found.seconds.restricted_mean)
+    return [found.arm, f"{found.reached} of {found.runs}", _between(found.steps.restricted_mean), seconds]
 
 
 def _between(mean: Estimate) -> str:
