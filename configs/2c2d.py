@@ -8,7 +8,7 @@ the test images after the first.
 
 from ml_collections import ConfigDict
 
-from fmnist_jax.config.schema import default_config
+from fmnist_jax import default_config
 
 
 def get_config() -> ConfigDict:

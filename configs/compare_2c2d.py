@@ -10,7 +10,7 @@ pay. The whole of it, for an accelerator: --config.study.epochs=100 --config.stu
 
 from ml_collections import ConfigDict
 
-from fmnist_jax.compare.config import study_config
+from fmnist_jax import study_config
 
 
 def get_config() -> ConfigDict:

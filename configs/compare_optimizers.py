@@ -9,7 +9,7 @@ smallest p-value that the paired test can give, 2 / 2^10, would not survive Holm
 
 from ml_collections import ConfigDict
 
-from fmnist_jax.compare.config import study_config
+from fmnist_jax import study_config
 
 
 def get_config() -> ConfigDict:

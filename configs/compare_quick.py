@@ -10,7 +10,7 @@ at its default rate of 0.01, some 6 points behind the others.
 
 from ml_collections import ConfigDict
 
-from fmnist_jax.compare.config import study_config
+from fmnist_jax import study_config
 
 
 def get_config() -> ConfigDict:

@@ -9,7 +9,7 @@ told apart, and the claimed lead of 0.68 points lies outside the interval.
 
 from ml_collections import ConfigDict
 
-from fmnist_jax.compare.config import study_config
+from fmnist_jax import study_config
 
 
 def get_config() -> ConfigDict:

@@ -9,7 +9,7 @@ had 90.13%; docs/benchmarks/reference.md has all figures.
 
 from ml_collections import ConfigDict
 
-from fmnist_jax.config.schema import default_config
+from fmnist_jax import default_config
 
 
 def get_config() -> ConfigDict:

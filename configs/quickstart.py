@@ -9,7 +9,7 @@ mistakes among T-shirts, pullovers, coats and shirts.
 
 from ml_collections import ConfigDict
 
-from fmnist_jax.config.schema import default_config
+from fmnist_jax import default_config
 
 
 def get_config() -> ConfigDict:

@@ -7,7 +7,7 @@ Takes ten seconds on two cores, less once its programs are compiled, and ends at
 
 from ml_collections import ConfigDict
 
-from fmnist_jax.config.schema import default_config
+from fmnist_jax import default_config
 
 
 def get_config() -> ConfigDict:

@@ -1,6 +1,6 @@
 """Which CNN, which optimizer, and is the difference real? Fashion-MNIST with JAX and Flax NNX.
 
-What a notebook needs can be imported from here: `from fmnist_jax import study_config, compare_optimizers`.
+The public names are here: `from fmnist_jax import study_config, compare_optimizers`. The rest is internal.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from fmnist_jax.compare.runner import compare as compare_optimizers
     from fmnist_jax.config.schema import default_config
     from fmnist_jax.data import load as load_data
+    from fmnist_jax.data.device import put as device_put_split
+    from fmnist_jax.data.images import read_images
     from fmnist_jax.models import register as register_model
     from fmnist_jax.optim import Hyperparameter, Optimizer
     from fmnist_jax.optim import register as register_optimizer
@@ -27,9 +29,11 @@ __all__ = [
     "Optimizer",
     "compare_optimizers",
     "default_config",
+    "device_put_split",
     "load_data",
     "make_run",
     "member_of",
+    "read_images",
     "register_model",
     "register_optimizer",
     "study_config",
@@ -39,16 +43,18 @@ __all__ = [
     "write_study_report",
 ]
 
-# Imported when they are asked for: what makes a report from files needs no jax.
-_HOMES = {
+# Imported on first use: writing a report from files needs no jax. The module of each name, and its name there.
+_ORIGINS = {
     "Hyperparameter": "fmnist_jax.optim",
     "Member": "fmnist_jax.train.run",
     "Optimizer": "fmnist_jax.optim",
     "compare_optimizers": "fmnist_jax.compare.runner:compare",
     "default_config": "fmnist_jax.config",
+    "device_put_split": "fmnist_jax.data.device:put",
     "load_data": "fmnist_jax.data:load",
     "make_run": "fmnist_jax.train.run",
     "member_of": "fmnist_jax.train.run",
+    "read_images": "fmnist_jax.data.images",
     "register_model": "fmnist_jax.models:register",
     "register_optimizer": "fmnist_jax.optim:register",
     "study_config": "fmnist_jax.compare.config",
@@ -60,10 +66,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _ORIGINS:
         raise AttributeError(f"module 'fmnist_jax' has no attribute {name!r}")
-    home, _, own = _HOMES[name].partition(":")
-    return getattr(importlib.import_module(home), own or name)
+    module, _, own_name = _ORIGINS[name].partition(":")
+    return getattr(importlib.import_module(module), own_name or name)
 
 
 def __dir__() -> list[str]:

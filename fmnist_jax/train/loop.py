@@ -26,7 +26,6 @@ from fmnist_jax.train.evaluation import write_evaluation_files
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import manifest
 from fmnist_jax.train.progress import EpochProgress
-from fmnist_jax.train.tensorboard import Events
 from fmnist_jax.train.workdir import Workdir
 
 
@@ -108,7 +107,7 @@ class _Session:
         with (
             Interrupts() as interrupts,
             EpochProgress(self.config.train.epochs, at.epoch) as progress,
-            Events(self.folder / "tensorboard", at.epoch * self.run.steps_per_epoch) as events,
+            writers.Events(self.folder / "tensorboard", at.epoch * self.run.steps_per_epoch) as events,
         ):
             stop = None
             while stop is None and not self._over(at):

@@ -1,19 +1,21 @@
-"""Writes the files of a run: metrics, confusion matrix and predictions, each atomically."""
+"""Writes the files of a run: metrics, confusion matrix and predictions, each atomically, and TensorBoard events."""
 
 from __future__ import annotations
 
 import csv
 import io
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
+from tensorboardX import SummaryWriter
 
 from fmnist_jax.data import CLASS_NAMES, Split
 from fmnist_jax.files.atomic import write_atomically
 from fmnist_jax.files.json_files import json_lines
 
-_MISTAKES = 25
+_MISTAKES = 25  # images kept of the most confident wrong predictions
 
 
 def write_metrics(path: Path, history: list[dict[str, Any]]) -> None:
@@ -48,3 +50,30 @@ def write_predictions(path: Path, split: Split, probabilities: np.ndarray) -> No
         mistake_images=split.images[worst],
     )
     write_atomically(path, buffer.getvalue())
+
+
+class Events:
+    """Writes TensorBoard event files, the records of epochs as scalars, into `folder` while entered.
+
+    **Arguments:**
+
+    - `step`: where this process starts; TensorBoard hides later events of earlier processes.
+    """
+
+    def __init__(self, folder: Path, step: int):
+        # File names contain the second: without a suffix, a run resumed within a second would overwrite the file.
+        suffix = f".{step}"
+        # tensorboardX's `flush` does not wait for its writing thread; flushed each second, a run can be watched.
+        self._writer = SummaryWriter(str(folder), purge_step=step + 1, filename_suffix=suffix, flush_secs=1)
+
+    def __enter__(self) -> Events:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._writer.close()
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Writes the record's numbers at its step, `train_loss` as `train/loss`."""
+        for name, value in record.items():
+            if name not in ("epoch", "step") and value is not None:
+                self._writer.add_scalar(name.replace("_", "/", 1), value, record["step"])
