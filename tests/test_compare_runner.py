@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import re
 import signal
@@ -102,6 +103,14 @@ def test_a_quick_study_leaves_what_is_promised(fake, small, tmp_path):
     assert manifest["models"] == {"toy": 730}
     assert manifest["data"]["examples"] == {"train": 39, "val": 11, "test": 23}
     assert manifest["seeds"] == {"final": [0, 1, 2], "tune": []}
+
+
+def test_the_manifest_has_the_config_file_with_its_digest(fake, small, tmp_path):
+    file = tmp_path / "config.py"
+    file.write_text("# a config\n")
+    compare(small(), tmp_path / "study", file)
+    recorded = json.loads((tmp_path / "study" / "manifest.json").read_text())["config_file"]
+    assert recorded == {"path": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
 
 
 def test_the_table_has_a_row_for_each_final_run(fake, small, tmp_path):

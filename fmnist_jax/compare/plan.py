@@ -1,17 +1,26 @@
-"""The plan of a study: every run that is to be trained, in which chunks, fixed when the study starts."""
+"""The plan of a study: every run that is to be trained, in which chunks, fixed when the study starts.
+
+An arm is tuned by trials: its defaults, then quasi-random points of its search space, which cover it more evenly and
+find good settings in fewer runs than random ones (Bousquet et al. 2017, "Critical Hyper-Parameters: No Random, No
+Cry").
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 from ml_collections import ConfigDict
+from scipy.stats import qmc
 
+from fmnist_jax import optim
 from fmnist_jax.compare.arms import Arm
 from fmnist_jax.compare.records import FINAL, TUNE, Phase, Plan, PlannedChunk, PlannedRun, SearchRange, Workload
-from fmnist_jax.compare.search import trial_settings
+from fmnist_jax.optim import Hyperparameter
 
 _SEEDS = 2**31  # a config's seed lies below
 _FIRST_TUNING_SEED = 1_000_000  # after the first final one; a study has fewer final ones than this
@@ -100,3 +109,47 @@ def _padded_size(part: _Group, parts: Sequence[_Group]) -> int:
 
 def _ranges(arm: Arm) -> dict[str, SearchRange]:
     return {key: SearchRange(entry.default, entry.low, entry.high, entry.scale) for key, entry in arm.space().items()}
+
+
+def trial_settings(arm: Arm, trials: int, search: str, seed: int) -> list[dict[str, float]]:
+    """Returns the hyperparameters of each trial; the first is the arm's defaults.
+
+    An arm with nothing to search has that one only: repeating it would select a seed.
+
+    **Arguments:**
+
+    - `search`: `"halton"` or `"sobol"`, both scrambled.
+    - `seed`: of the scrambling; the same arm and seed give the same settings.
+    """
+    space = arm.space()
+    points = _points(search, len(space), trials - 1, seed) if space else np.empty((0, 0))
+    return [arm.defaults(), *(_setting(arm, space, point) for point in points)]
+
+
+def _points(search: str, dimensions: int, count: int, seed: int) -> np.ndarray:
+    """`float64[count, dimensions]` in (0, 1)."""
+    rng = np.random.default_rng(seed)
+    if search == "halton":
+        return qmc.Halton(dimensions, rng=rng).random(count)
+    # Sobol points are balanced in powers of two only: draw the next power and take the first ones.
+    return qmc.Sobol(dimensions, rng=rng).random_base2(max(count - 1, 0).bit_length())[:count]
+
+
+def _setting(arm: Arm, space: Mapping[str, Hyperparameter], point: np.ndarray) -> dict[str, float]:
+    found = {key: _value(entry, float(share)) for (key, entry), share in zip(space.items(), point, strict=True)}
+    return optim.resolve(arm.optimizer, {**arm.fixed, **found})
+
+
+def _value(entry: Hyperparameter, share: float) -> float:
+    """The value at `share` of the way from `low` to `high` on the entry's scale, in the seven digits of a float32."""
+    if entry.scale == "linear":
+        value = _between(entry.low, entry.high, share)
+    elif entry.scale == "log":
+        value = math.exp(_between(math.log(entry.low), math.log(entry.high), share))
+    else:
+        value = 1 - math.exp(_between(math.log(1 - entry.low), math.log(1 - entry.high), share))
+    return float(f"{value:.7g}")
+
+
+def _between(low: float, high: float, share: float) -> float:
+    return low + share * (high - low)
