@@ -11,7 +11,7 @@ from study_files import STEPS, Simulated, final_scores, read_lines, write_lines,
 
 from fmnist_jax.compare.analysis.analyse import Analysis, analyse, to_jsonable
 from fmnist_jax.compare.analysis.study import read_study
-from fmnist_jax.files.json_files import finite
+from fmnist_jax.files.atomic import finite
 
 FOUR = {"sgd": 0.86, "rmsprop": 0.911, "adam": 0.9145, "nadam": 0.9142}
 

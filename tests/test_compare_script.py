@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import signal
@@ -38,8 +39,10 @@ def files(workdir: Path) -> dict[str, bytes]:
 def test_a_study_leaves_what_is_promised(finished: Path):
     names = {"config.json", "manifest.json", "plan.json", "results.jsonl", "chunks.jsonl", "results.csv"}
     assert names | {"summary.json", "plots", "report.html", "report.md"} <= {path.name for path in finished.iterdir()}
-    command = json.loads((finished / "manifest.json").read_text())["command"]
-    assert command.startswith("python scripts/compare.py --workdir=")
+    manifest = json.loads((finished / "manifest.json").read_text())
+    assert manifest["command"].startswith("python scripts/compare.py --workdir=")
+    file = Path(__file__).with_name("toy_study.py")
+    assert manifest["config_file"] == {"path": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
     config = config_schema.from_dict(json.loads((finished / "config.json").read_text()), SCHEMA)
     assert config.study.optimizers == ("rmsprop", "adam:eps=1e-8,b1=0.8")
     assert config.study.targets == (0.1, 0.2)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fmnist_jax.errors import WorkdirError
-from fmnist_jax.files.json_files import json_lines, write_json
+from fmnist_jax.files.atomic import json_lines, write_json
 from fmnist_jax.files.reader import WorkdirReader
 
 REMEDY = "delete it and run the command again"

@@ -11,7 +11,7 @@ import pytest
 import toy
 
 from fmnist_jax.data import CLASS_NAMES
-from fmnist_jax.files.json_files import finite
+from fmnist_jax.files.atomic import finite
 from fmnist_jax.train import writers
 from fmnist_jax.train.writers import Events
 

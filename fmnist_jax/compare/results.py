@@ -19,8 +19,7 @@ from typing import Any
 
 from fmnist_jax.compare.records import FINAL, ChunkTiming, Plan, PlannedChunk, RunEpoch, TrainedRun
 from fmnist_jax.errors import WorkdirError
-from fmnist_jax.files.atomic import append, truncate, write_atomically
-from fmnist_jax.files.json_files import finite, json_lines
+from fmnist_jax.files.atomic import append, finite, json_lines, truncate, write_atomically
 from fmnist_jax.files.reader import WorkdirReader
 
 PLAN, RESULTS, CHUNKS, TABLE = "plan.json", "results.jsonl", "chunks.jsonl", "results.csv"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from typing import Any
 
 from ml_collections import config_dict
@@ -89,14 +90,15 @@ class Field:
     def _range_problem(self, value: float) -> str | None:
         if not math.isfinite(value):
             return f"must be a finite number, not {value!r}"
-        if self.gt is not None and value <= self.gt:
-            return f"must be above {self.gt:g}, not {value!r}"
-        if self.ge is not None and value < self.ge:
-            return f"must be at least {self.ge:g}, not {value!r}"
-        if self.lt is not None and value >= self.lt:
-            return f"must be below {self.lt:g}, not {value!r}"
-        if self.le is not None and value > self.le:
-            return f"must be at most {self.le:g}, not {value!r}"
+        bounds = (
+            (self.gt, operator.gt, "above"),
+            (self.ge, operator.ge, "at least"),
+            (self.lt, operator.lt, "below"),
+            (self.le, operator.le, "at most"),
+        )
+        for bound, holds, words in bounds:
+            if bound is not None and not holds(value, bound):
+                return f"must be {words} {bound:g}, not {value!r}"
         return None
 
 

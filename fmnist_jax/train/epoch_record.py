@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fmnist_jax.files.json_files import finite
+from fmnist_jax.files.atomic import finite
 
 if TYPE_CHECKING:  # reports of studies use `diverged`, and import no jax
     from fmnist_jax.train.metrics import MetricSums

@@ -14,7 +14,7 @@ from fmnist_jax import data
 from fmnist_jax.config.python_file import run_registrations
 from fmnist_jax.data import SPLITS, Split, device
 from fmnist_jax.errors import ConfigError, UnknownNameError, WorkdirError, unknown_name
-from fmnist_jax.files.json_files import finite, write_json
+from fmnist_jax.files.atomic import finite, write_json
 from fmnist_jax.runtime import devices
 from fmnist_jax.train import writers
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from fmnist_jax import data
 from fmnist_jax.config import schema as config_schema
-from fmnist_jax.files.json_files import finite, write_json
+from fmnist_jax.files.atomic import finite, write_json
 from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.models import count_parameters, parameter_table
 from fmnist_jax.runtime import devices

@@ -13,7 +13,7 @@ from fmnist_jax.config import schema as config_schema
 from fmnist_jax.config.schema import SCHEMA, Schema, WrongScriptError
 from fmnist_jax.data import Dataset
 from fmnist_jax.errors import ConfigError, DataError, WorkdirError
-from fmnist_jax.files.json_files import write_json
+from fmnist_jax.files.atomic import write_json
 from fmnist_jax.files.reader import WorkdirReader
 
 _SHOWN = 5

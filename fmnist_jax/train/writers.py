@@ -12,8 +12,7 @@ import numpy as np
 from tensorboardX import SummaryWriter
 
 from fmnist_jax.data import CLASS_NAMES, Split
-from fmnist_jax.files.atomic import write_atomically
-from fmnist_jax.files.json_files import json_lines
+from fmnist_jax.files.atomic import json_lines, write_atomically
 
 _MISTAKES = 25  # images kept of the most confident wrong predictions
 

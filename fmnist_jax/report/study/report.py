@@ -9,8 +9,7 @@ from typing import Any
 from fmnist_jax.compare.analysis.analyse import analyse, to_jsonable
 from fmnist_jax.compare.analysis.study import read_study
 from fmnist_jax.compare.config import SCHEMA
-from fmnist_jax.files.atomic import write_atomically
-from fmnist_jax.files.json_files import write_json
+from fmnist_jax.files.atomic import write_atomically, write_json
 from fmnist_jax.report.files import write_report
 from fmnist_jax.report.model import Report, Section
 from fmnist_jax.report.plot_style import Subject
