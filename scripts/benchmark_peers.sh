@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # Times fmnist_jax beside Flax, Keras and PyTorch: scripts/benchmark_peers.sh [arguments of benchmark.py ...]
 #
-# Makes .venv-peers if need be, an environment that holds all of them. On Linux, torch brings CUDA with it, some
-# gigabytes; where only the CPU is to be measured, pip can be pointed at PyTorch's index of CPU builds, or
-# --torch_python=... at an interpreter that has one.
+# Makes .venv-peers, an environment with all of them, unless it exists. On Linux, torch installs gigabytes of CUDA; to
+# measure the CPU only, point pip at PyTorch's index of CPU builds, or --torch_python=... at an interpreter with one.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 venv="$root/.venv-peers"

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fmnist_jax.benchmark.interleaved import Budget, Candidate, Log, interleaved
+from fmnist_jax.benchmark.interleaved import Budget, Candidate, Log, interleaved, prefixed
 from fmnist_jax.benchmark.problem import NETWORKS
 from fmnist_jax.config.schema import CONV_ALGORITHMS
 
@@ -36,13 +36,14 @@ def measure(
     - `members`: sizes of the populations.
     """
     for title, points in _series(axis, ours, members).items():
-        records = interleaved(points, budget, lambda text, title=title: log(f"{title}: {text}"))  # type: ignore[misc]
+        log_series = prefixed(log, title)
+        records = interleaved(points, budget, log_series)
         for point in points:
             record = records[point.label]
             alone = len(points) > 1 and record["status"] == "failed"
             if alone:
-                log(f"{title}: {point.label} failed, once more alone: {record['reason']}")
-                record = interleaved([point], budget, log)[point.label]
+                log_series(f"{point.label} failed, once more alone: {record['reason']}")
+                record = interleaved([point], budget, log_series)[point.label]
             flops = point.problem.architecture.flops("train")
             records[point.label] = {**record, "flops_per_example": flops, "alone": alone}
         yield title, records

@@ -29,6 +29,11 @@ _REST_SECONDS = 0.1  # before a measurement, so that the threads of the candidat
 _TIMEOUT = 900.0  # seconds until an answer; the slowest compilation takes a tenth of it
 
 
+def prefixed(log: Log, subject: str) -> Log:
+    """Returns a log that names its subject first."""
+    return lambda text: log(f"{subject}: {text}")
+
+
 @dataclasses.dataclass(frozen=True)
 class Candidate:
     """Who is measured at what.

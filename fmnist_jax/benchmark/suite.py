@@ -15,8 +15,8 @@ from typing import Any
 
 from fmnist_jax.benchmark import growth, plots, report
 from fmnist_jax.benchmark.candidates import CANDIDATES, MACHINE
-from fmnist_jax.benchmark.interleaved import Budget, Candidate, Log, interleaved
-from fmnist_jax.benchmark.problem import PROBLEMS
+from fmnist_jax.benchmark.interleaved import Budget, Candidate, Log, interleaved, prefixed
+from fmnist_jax.benchmark.problem import PROBLEMS, Problem
 from fmnist_jax.errors import ConfigError, unknown_name
 from fmnist_jax.files.atomic import write_atomically
 from fmnist_jax.train.manifest import code
@@ -81,7 +81,8 @@ def run(workdir: Path, settings: Settings, log: Log) -> str:
     record: dict[str, Any] = {"manifest": _manifest(settings), "models": {}, "growth": {}}
     _write(workdir, record)
     for name in settings.models:
-        model = record["models"][name] = _model(name, settings, log)
+        log_model = prefixed(log, name)
+        model = record["models"][name] = _model(PROBLEMS[name], settings, log_model)
         _write(workdir, record)
         # As JAX names it; this process does not ask JAX, which would take memory of an accelerator.
         accelerator = model["machine"].get("device", "cpu") != "cpu"
@@ -89,24 +90,19 @@ def run(workdir: Path, settings: Settings, log: Log) -> str:
         for axis in [*settings.axes, *settings.numerics]:
             if accelerator and axis == "cores":
                 continue  # an accelerator's speed does not depend on the host's cores
-            for title, found in growth.measure(axis, ours, members, settings.budget, _about(name, log)):
+            for title, found in growth.measure(axis, ours, members, settings.budget, log_model):
                 record["growth"].setdefault(name, {})[title] = found
                 _write(workdir, record)
     return report.markdown(record)
 
 
-def _about(name: str, log: Log) -> Log:
-    return lambda text: log(f"{name}: {text}")
-
-
-def _model(name: str, settings: Settings, log: Log) -> dict[str, Any]:
-    problem = PROBLEMS[name]
+def _model(problem: Problem, settings: Settings, log: Log) -> dict[str, Any]:
     candidates = [Candidate("machine", MACHINE, problem, ("matmul", "copy"))]
     for contender in settings.contenders:
         entry = CANDIDATES[contender]
         python = settings.pythons.get(entry.framework, "")
         candidates.append(Candidate(contender, entry, problem, report.TASKS, python, starts=2))
-    measured = interleaved(candidates, settings.budget, _about(name, log))
+    measured = interleaved(candidates, settings.budget, log)
     found = {"machine": measured.pop("machine"), "candidates": measured}
     return {
         "batch_size": problem.batch_size,
