@@ -49,7 +49,7 @@ a { color: var(--accent); }
 .stats > div {
   background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: 0.75rem 0.9rem;
 }
-.stats dt { color: var(--muted); font-size: 0.875rem; line-height: 1.3; }
+.stats dt { overflow-wrap: anywhere; color: var(--muted); font-size: 0.875rem; line-height: 1.3; }
 .stats dd { margin: 0.15rem 0 0; font-size: 1.375rem; font-weight: 650; font-variant-numeric: tabular-nums; }
 .stats > div:first-child dd { color: var(--accent); }
 .stats small { display: block; font-size: 0.8125rem; font-weight: 400; line-height: 1.35; color: var(--muted); }
