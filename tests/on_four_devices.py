@@ -17,10 +17,10 @@ from test_population import DATASET
 from fmnist_jax import ops
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.runtime import batch_sharding, devices
-from fmnist_jax.train.data_parallel import DataParallelRun
 from fmnist_jax.train.evaluation import evaluate, load_trained
 from fmnist_jax.train.loop import train
 from fmnist_jax.train.population import Population
+from fmnist_jax.train.sharded import DataParallelRun
 
 TRAIN, TEST = toy.split(toy.TRAIN), toy.split(toy.TEST, seed=1)
 NUMBERS = (2, 4)

@@ -3,8 +3,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import SingleDeviceSharding
 
-from fmnist_jax.data import Split, device
+from fmnist_jax.data import Dataset, Split, device
 
 
 def split() -> Split:
@@ -43,3 +44,23 @@ def test_normalise_scales_to_one_and_adds_the_channel():
     assert found.dtype == jnp.float32
     assert found.max() == found[1, 4, 27, 0, 0] == 1
     np.testing.assert_allclose(found[0, 0, 0, 0, 0], 0.2, rtol=1e-6)
+
+
+def test_a_dataset_is_on_the_device_once():
+    dataset = Dataset("made", split(), split(), split(), "made up", {})
+    sharding = SingleDeviceSharding(jax.devices()[0])
+    first, second = device.on_device(dataset, sharding), device.on_device(dataset, sharding)
+    assert first.nbytes(resident=True) == 0
+    assert first["train"].images.unsafe_buffer_pointer() == second["train"].images.unsafe_buffer_pointer()
+    assert first.nbytes(resident=True) == sum(array.nbytes for array in first["train"])
+    other = device.on_device(Dataset("made", split(), split(), split(), "made up", {}), sharding)
+    assert other["train"].images.unsafe_buffer_pointer() != first["train"].images.unsafe_buffer_pointer()
+
+
+def test_a_test_set_that_stands_in_for_validation_is_on_the_device_once():
+    test = split()
+    on_device = device.on_device(
+        Dataset("made", split(), test, test, "made up", {}), SingleDeviceSharding(jax.devices()[0])
+    )
+    assert on_device["val"] is on_device["test"]
+    assert on_device.nbytes() == sum(array.nbytes for name in ("train", "val") for array in on_device[name])

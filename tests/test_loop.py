@@ -201,7 +201,7 @@ def test_the_confusion_matrix_and_the_predictions_are_of_the_scored_split(finish
 
 def test_a_finished_run_is_left_as_it_is(finished, finished_config, monkeypatch):
     before = _contents(finished)
-    monkeypatch.setattr(loop, "_Epochs", None)  # whatever trains fails
+    monkeypatch.setattr(loop, "Training", None)  # whatever trains fails
     assert train(finished_config, finished) == _summary(finished)
     assert _contents(finished) == before
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -14,15 +15,16 @@ import pytest
 import toy
 
 from fmnist_jax import data
-from fmnist_jax.data import Dataset
+from fmnist_jax.data import Dataset, device
 from fmnist_jax.errors import ConfigError
+from fmnist_jax.train.executor import Programs
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.population import Outcome, Population
-from fmnist_jax.train.programs import Programs
 from fmnist_jax.train.run import Member, member_of
 
 EXECUTORS = ("vmap", "threads")
-PLACES = 4
+PADDED_SIZE = 4
+TIMINGS = {"examples_per_second", "train_seconds", "eval_seconds"}
 FIGURES = {"epoch", "step", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate"}
 TESTED = {"test_loss", "test_accuracy"}
 DATASET = Dataset("csv", toy.split(toy.TRAIN), toy.split(11, seed=2), toy.split(toy.TEST, seed=1), "made up", {})
@@ -41,18 +43,22 @@ def _population(executor: str, **options) -> Population:
 
 
 def _trained(executor: str, members: list[Member], **options) -> Outcome:
-    return _population(executor).train(members, padded_size=PLACES, **options)
+    return _population(executor).train(members, padded_size=PADDED_SIZE, **options)
+
+
+def _untimed(history: list[dict]) -> list[dict]:
+    return [{key: value for key, value in record.items() if key not in TIMINGS} for record in history]
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_a_member_is_the_run_alone(finished, finished_config, executor):
+def test_a_member_is_the_single_run(finished, finished_config, executor):
     alone = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
     member = member_of(finished_config)
     other = Member(jnp.uint32(7), member.hyperparameters | {"learning_rate": jnp.float32(0.1)})
     population = Population(finished_config, data.load(finished_config.data), executor=executor)
     outcome = population.train([other, member], score_test=True)
-    first, last = outcome.histories[1]
-    assert (set(first), set(last)) == (FIGURES, FIGURES | TESTED)
+    assert [set(record) for record in outcome.histories[1]] == [FIGURES | TIMINGS, FIGURES | TIMINGS | TESTED]
+    first, last = _untimed(outcome.histories[1])
     equal = dict if executor == "threads" else pytest.approx
     for record, expected in zip((first, last), alone, strict=True):
         assert record == equal({key: expected[key] for key in record})
@@ -64,33 +70,36 @@ def test_a_member_is_the_run_alone(finished, finished_config, executor):
 def test_what_comes_out_of_a_chunk(executor):
     epochs = []
     population = _population(executor)
-    outcome = population.train(_members(), padded_size=PLACES, on_epoch=epochs.append)
+    outcome = population.train(_members(), padded_size=PADDED_SIZE, on_epoch=epochs.append)
     assert epochs == [1, 2]
     assert [[record["step"] for record in history] for history in outcome.histories] == [[4, 8]] * 4
-    assert {key for history in outcome.histories for record in history for key in record} == FIGURES
+    assert {key for history in outcome.histories for record in history for key in record} == FIGURES | TIMINGS
     rates = [history[0]["learning_rate"] for history in outcome.histories]
     assert rates == pytest.approx(RATES)
     assert (outcome.executor, outcome.device) == (executor, jax.devices()[0].device_kind)
+    for record, seconds in zip(outcome.histories[0], outcome.train_seconds, strict=True):
+        assert record["examples_per_second"] == toy.TRAIN / seconds
     for seconds in (outcome.train_seconds, outcome.eval_seconds):
         assert len(seconds) == 2
         assert all(second > 0 for second in seconds)
     assert outcome.compile_seconds > 0
-    assert population.train(_members()[2:], padded_size=PLACES).compile_seconds == 0
+    assert population.train(_members()[2:], padded_size=PADDED_SIZE).compile_seconds == 0
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_a_members_numbers_do_not_depend_on_who_else_is_in_the_chunk(executor):
-    together = _trained(executor, _members(), score_test=True).histories
-    assert _trained(executor, _members()[3:0:-1], score_test=True).histories == together[3:0:-1]
+    together = list(map(_untimed, _trained(executor, _members(), score_test=True).histories))
+    others = _trained(executor, _members()[3:0:-1], score_test=True).histories
+    assert list(map(_untimed, others)) == together[3:0:-1]
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_a_member_that_diverges_fails_alone(executor):
-    good = _trained(executor, _members(), score_test=True).histories
+    good = list(map(_untimed, _trained(executor, _members(), score_test=True).histories))
     epochs = []
     members = _members((*RATES[:2], 1e38, RATES[3]))
     outcome = _trained(executor, members, score_test=True, on_epoch=epochs.append)
-    assert [history for place, history in enumerate(outcome.histories) if place != 2] == [*good[:2], good[3]]
+    assert [_untimed(outcome.histories[index]) for index in (0, 1, 3)] == [*good[:2], good[3]]
     (failed,) = outcome.histories[2]
     assert (failed["epoch"], failed["val_loss"]) == (1, None)
     assert (failed["test_loss"], failed["test_accuracy"]) == (None, None)
@@ -121,29 +130,29 @@ print(json.dumps([outcome.histories, outcome.device, population.chunks(10)]))
     }
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    histories, device, chunks = json.loads(done.stdout)
-    assert (device, chunks) == ("8 x cpu", [10])
+    histories, kind, chunks = json.loads(done.stdout)
+    assert (kind, chunks) == ("8 x cpu", [10])
     alone = _population("threads").train(_members(TEN_RATES), score_test=True)
-    for ours, expected in zip(histories, alone.histories, strict=True):
+    for ours, expected in zip(map(_untimed, histories), map(_untimed, alone.histories), strict=True):
         assert ours == [pytest.approx(record) for record in expected]
 
 
 def test_one_program_serves_all_members_and_touches_the_host_only_for_counts():
-    chunk = _population("vmap").begin(_members(), padded_size=PLACES)
+    chunk = _population("vmap").begin(_members(), padded_size=PADDED_SIZE)
     chunk.prepare(["val"])
     with jax.transfer_guard("disallow"):
         trained, scored = chunk.train(range(4)), chunk.evaluate("val", range(4))
-        jax.block_until_ready(chunk._state)
-    assert [int(counts.examples) for counts in trained.counts().values()] == [toy.TRAIN] * 4
-    assert [int(counts.examples) for counts in scored.counts().values()] == [11] * 4
+        jax.block_until_ready(chunk.state)
+    assert [int(sums.examples) for sums in trained.result().values()] == [toy.TRAIN] * 4
+    assert [int(sums.examples) for sums in scored.result().values()] == [11] * 4
     analysis = chunk._programs.epoch(chunk._data["train"]).memory_analysis()
-    state = sum(leaf.nbytes for leaf in jax.tree.leaves(chunk._state))
+    state = sum(leaf.nbytes for leaf in jax.tree.leaves(chunk.state))
     assert analysis.alias_size_in_bytes == state  # it is donated
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_chunks_are_equal_but_for_the_last(executor):
-    population = _population(executor, max_concurrent=PLACES)
+    population = _population(executor, max_concurrent=PADDED_SIZE)
     assert population.chunks(10) == [4, 4, 2]
     assert population.chunks(8) == [4, 4]
     assert population.chunks(4) == [4]
@@ -162,11 +171,11 @@ def test_chunks_fit_the_memory_and_fill_it():
         return analysis.argument_size_in_bytes + made + scored
 
     assert _population("vmap").chunks(16) == [16]
-    budget = needed(PLACES)
+    budget = needed(PADDED_SIZE)
     size = largest(budget)
     assert needed(size) <= budget
     # For less than a chunk more: 16 members make 4 chunks of 4, or 6 of 3.
-    assert size in (PLACES, PLACES - 1)
+    assert size in (PADDED_SIZE, PADDED_SIZE - 1)
     assert largest(budget - (needed(size) - needed(1))) == 1
 
 
@@ -250,11 +259,29 @@ def test_members_of_different_hyperparameters_cannot_be_one_population():
         _trained("threads", members)
 
 
-def test_too_few_places_are_refused():
-    with pytest.raises(ValueError, match="4 members do not fit into 3 places"):
+def test_a_padded_size_below_the_members_is_refused():
+    with pytest.raises(ValueError, match="4 members do not fit into padded_size=3"):
         _population("vmap").train(_members(), padded_size=3)
 
 
 def test_on_a_cpu_members_go_side_by_side():
     population = Population(CONFIG, DATASET, devices=jax.devices("cpu"))
     assert population.executor == "threads"
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_populations_share_one_copy_of_the_data_on_the_device(monkeypatch, executor):
+    put, copied = device.put, []
+
+    def counting(split, sharding):
+        copied.append(split)
+        return put(split, sharding)
+
+    monkeypatch.setattr(device, "put", counting)
+    populations = [_population(executor), _population(executor)]
+    for population in populations:
+        population.train(_members()[:1])
+    assert copied == [DATASET.train, DATASET.val]
+    del population, populations
+    gc.collect()
+    assert not device._ON_DEVICE  # nor does it stay when nobody uses it

@@ -19,7 +19,7 @@ from run_script import run_script, start_script, train_arguments, write_data
 
 from fmnist_jax.data import CLASS_NAMES
 from fmnist_jax.data.synthetic import generate
-from fmnist_jax.runtime.memory import cores
+from fmnist_jax.runtime.devices import cores
 
 EPOCHS = 4
 SETTINGS = {"train__epochs": EPOCHS, "train__score_test": True}

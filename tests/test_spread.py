@@ -14,7 +14,7 @@ import toy
 
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.runtime import batch_sharding, devices
-from fmnist_jax.runtime.memory import cores
+from fmnist_jax.runtime.devices import cores
 from fmnist_jax.train.loop import train
 
 FOLDER = Path(__file__).parent

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from fmnist_jax.data import NUM_CLASSES
-from fmnist_jax.train.epoch_record import diverged
+from fmnist_jax.train.epochs import diverged
 
 CHANCE = 1 / NUM_CLASSES  # the accuracy of a guess, which a diverged run is scored with
 

@@ -8,13 +8,17 @@ import jax
 from ml_collections import ConfigDict
 
 from fmnist_jax.errors import ConfigError
-from fmnist_jax.runtime.memory import cores
 
 # Of a batch on each device, where it is not the user who says how many devices: with fewer, what they all do alike (the
 # optimizer's step) and what they tell each other take longer than what is saved.
 MIN_IMAGES_PER_DEVICE = 32
 
 _NUMBER = "jax_num_cpu_devices"
+
+
+def cores() -> int:
+    """Returns how many of the host's cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def use_all_cores() -> bool:

@@ -21,11 +21,6 @@ _CONTROL_GROUPS = (
 )
 
 
-def cores() -> int:
-    """Returns how many of the host's cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def available_bytes(devices: Sequence[jax.Device]) -> int:
     """Returns how many bytes may be taken on each of `devices`, with a margin; on a CPU they share the host's."""
     return int(min(_available_bytes(device, len(devices)) for device in devices))

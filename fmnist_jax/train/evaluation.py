@@ -18,10 +18,10 @@ from fmnist_jax.files.atomic import finite, write_json
 from fmnist_jax.runtime import devices
 from fmnist_jax.train import writers
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
-from fmnist_jax.train.data_parallel import DataParallelRun
+from fmnist_jax.train.executor import Programs
 from fmnist_jax.train.manifest import recorded_config_file
-from fmnist_jax.train.programs import Programs
 from fmnist_jax.train.run import TrainState
+from fmnist_jax.train.sharded import DataParallelRun
 from fmnist_jax.train.workdir import check_data, evaluation_path, read_config, read_manifest
 
 

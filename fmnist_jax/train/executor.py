@@ -1,22 +1,66 @@
-"""What the ways to train many members have in common: chunks of members, trained epoch by epoch."""
+"""What the ways to train members share: compiled programs, members in training, memory."""
 
 from __future__ import annotations
 
 import abc
+import time
 from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol
 
 import jax
 from jax.sharding import Sharding
+from jax.stages import Compiled
 
-from fmnist_jax.data import Dataset, device
-from fmnist_jax.data.device import DeviceSplit
+from fmnist_jax.data import Dataset
+from fmnist_jax.data.device import DeviceDataset, DeviceSplit, on_device
 from fmnist_jax.errors import ConfigError
-from fmnist_jax.runtime import memory
+from fmnist_jax.runtime import compiler, memory
 from fmnist_jax.train.metrics import MetricSums
-from fmnist_jax.train.programs import Programs, with_sharding
-from fmnist_jax.train.run import Member, Run
+from fmnist_jax.train.run import Member, Run, TrainState
+
+
+class Programs:
+    """The run functions, compiled when they are first needed, once for each shape of data.
+
+    **Arguments:**
+
+    - `run`: the functions; `state`, `member`: their arguments, or the shapes of them.
+
+    **Attributes:**
+
+    - `seconds`: compile time so far.
+    """
+
+    def __init__(self, run: Run, state: TrainState, member: Member):
+        self._run, self._state, self._member = run, state, member
+        self._compiled: dict[Any, Compiled] = {}
+        self.seconds = 0.0
+
+    def init(self) -> Compiled:
+        """Returns `init(member) -> state`."""
+        return self._compile("init", self._member)
+
+    def epoch(self, train: DeviceSplit) -> Compiled:
+        """Returns `epoch(state, member, train) -> (state, sums)`, which donates its state."""
+        return self._compile("epoch", self._state, self._member, train, donate_argnums=0)
+
+    def evaluate(self, split: DeviceSplit) -> Compiled:
+        """Returns `evaluate(state, split) -> sums`."""
+        return self._compile("evaluate", self._state, split)
+
+    def predict(self, images: jax.Array) -> Compiled:
+        """Returns `predict(state, images) -> probabilities`."""
+        return self._compile("predict", self._state, images)
+
+    def _compile(self, name: str, *arguments: Any, **options: Any) -> Compiled:
+        key = name, *(leaf.shape for leaf in jax.tree.leaves(arguments))
+        if key not in self._compiled:
+            begun = time.perf_counter()
+            lowered = jax.jit(getattr(self._run, name), **options).lower(*arguments)
+            self._compiled[key] = compiler.compile_lowered(lowered)
+            self.seconds += time.perf_counter() - begun
+        return self._compiled[key]
 
 
 class PendingMetrics(Protocol):
@@ -25,38 +69,38 @@ class PendingMetrics(Protocol):
     def is_ready(self) -> bool:
         """Whether they are computed, or have failed."""
 
-    def counts(self) -> Mapping[int, MetricSums]:
-        """Waits for them, and returns the host's numbers by the member's place in the chunk; raises what failed."""
+    def result(self) -> Mapping[int, MetricSums]:
+        """Waits for them and returns the host's numbers by the member's index in the batch; raises what failed."""
 
 
 class MemberBatch(abc.ABC):
-    """Members in training, with their states. When left, it lets go of what it has not begun.
+    """Members in training, with their states. Cancels pending work on exit.
 
     **Arguments:**
 
-    - `programs`, `data`: of the members; the splits by name.
+    - `programs`: of the members; `data`: what they are trained and scored on.
     """
 
-    def __init__(self, programs: Programs, data: Mapping[str, DeviceSplit]):
+    def __init__(self, programs: Programs, data: DeviceDataset):
         self._programs, self._data = programs, data
 
     def prepare(self, splits: Collection[str]) -> None:
-        """Compiles what training and scoring these splits need; what is not prepared is compiled when it is needed."""
+        """Compiles what training and scoring these splits need; the rest is compiled when it is needed."""
         self._programs.epoch(self._data["train"])
         for split in splits:
             self._programs.evaluate(self._data[split])
 
     @abc.abstractmethod
     def train(self, alive: Collection[int]) -> PendingMetrics:
-        """Starts an epoch of at least the members at the places `alive`; returns at once."""
+        """Starts an epoch of at least the members with the indices `alive`; returns immediately."""
 
     @abc.abstractmethod
     def evaluate(self, split: str, alive: Collection[int]) -> PendingMetrics:
-        """Starts to score them, as what was started before leaves them; returns at once."""
+        """Starts to score them after everything that was started before; returns immediately."""
 
-    @abc.abstractmethod
     def close(self) -> None:
-        """Lets go of what is not begun."""
+        """Cancels pending work. A program that the device has begun cannot be stopped."""
+        return
 
     def __enter__(self) -> MemberBatch:
         return self
@@ -66,83 +110,86 @@ class MemberBatch(abc.ABC):
 
 
 class Executor(abc.ABC):
-    """A way to train the members of one run.
+    """A way to train the members of one population.
 
     **Arguments:**
 
     - `run`: functions over what the executor takes for a member: one, or many stacked.
-    - `of_members`, `everywhere`: where members with their states are, and the data.
-    - `budget`: bytes on each device, for everything.
+    - `members`, `replicated`: the shardings of members with their states, and of the data.
+    - `budget_bytes`: memory on each device, for everything; `None`: what is free now, less a margin.
     """
 
-    def __init__(self, run: Run, dataset: Dataset, of_members: Sharding, everywhere: Sharding, budget: int):
-        self._run, self._of_members, self._budget = run, of_members, budget
-        self._devices = len(of_members.device_set)
-        train, val = device.put(dataset.train, everywhere), device.put(dataset.val, everywhere)
-        test = val if dataset.validation_is_test else device.put(dataset.test, everywhere)
-        self._data = {"train": train, "val": val, "test": test}
-        self._data_bytes = memory.tree_nbytes((train, val) if test is val else (train, val, test))
-        self._compiled: dict[Any, Programs] = {}
+    def __init__(
+        self, run: Run, dataset: Dataset, members: Sharding, replicated: Sharding, budget_bytes: int | None = None
+    ):
+        self._run, self._sharding = run, members
+        self._devices: list[Any] = list(members.device_set)
+        self._data = on_device(dataset, replicated)
+        if budget_bytes is None:
+            budget_bytes = memory.available_bytes(self._devices) + self._data.nbytes(resident=True)
+        self._member_bytes = max(0, budget_bytes - self._data.nbytes())
+        self._programs: dict[Any, Programs] = {}
 
     @property
     def device(self) -> str:
-        """The kind of the devices, and how many where they are several."""
-        devices: Any = self._of_members.device_set
-        kind = " and ".join(sorted({device.device_kind for device in devices}))
-        return kind if len(devices) == 1 else f"{len(devices)} x {kind}"
+        """The kind of the devices, and how many if several."""
+        kind = " and ".join(sorted({device.device_kind for device in self._devices}))
+        return kind if len(self._devices) == 1 else f"{len(self._devices)} x {kind}"
 
     @property
     def compile_seconds(self) -> float:
-        """How long it has compiled so far."""
-        return sum(programs.seconds for programs in self._compiled.values())
+        """Compile time so far."""
+        return sum(programs.seconds for programs in self._programs.values())
 
     @abc.abstractmethod
-    def size(self, member: Member, members: int, max_concurrent: int) -> int:
+    def chunk_size(self, member: Member, members: int, max_concurrent: int) -> int:
         """Returns the size of the chunks for so many members like `member`; their last chunk may be smaller.
 
         **Arguments:**
 
         - `max_concurrent`: the largest size allowed, 0 for any.
 
-        **Raises:** `ConfigError` where memory does not suffice for a single member.
+        **Raises:** `ConfigError` if memory does not suffice for a single member.
         """
 
     @abc.abstractmethod
     def begin(self, members: Sequence[Member], padded_size: int) -> MemberBatch:
-        """Returns the members at their beginning; `padded_size` is the number of members to compile for."""
+        """Returns the initialized members; `padded_size` is the number of members to compile for."""
 
-    def _programs(self, member: Member) -> Programs:
-        """The programs for such a member, an array or the shape of one."""
+    def programs(self, member: Member) -> Programs:
+        """Returns the programs for such a member, an array or the shape of one."""
         key = member.seed.shape, *sorted(member.hyperparameters)
-        if key not in self._compiled:
-            self._compiled[key] = Programs(self._run, self._state(member), self._placed(member))
-        return self._compiled[key]
+        if key not in self._programs:
+            state, member = (with_sharding(tree, self._sharding) for tree in (self._state(member), member))
+            self._programs[key] = Programs(self._run, state, member)
+        return self._programs[key]
 
-    def _state(self, member: Member) -> Any:
+    def _state(self, member: Member) -> TrainState:
         """The shapes of the state of such a member."""
-        return self._placed(jax.eval_shape(self._run.init, member))
+        return jax.eval_shape(self._run.init, member)
 
-    def _placed(self, tree: Any) -> Any:
-        return with_sharding(tree, self._of_members)
-
-    def _bytes_each(self, member: Member) -> float:
-        """What every member takes on its device, as compiled for such a one: its state, its part of the workspace."""
-        programs = self._programs(member)
+    def _program_bytes(self, member: Member) -> float:
+        """Memory of each member on its device, compiled for such a one: its state and its part of the workspace."""
+        programs = self.programs(member)
         both = programs.epoch(self._data["train"]), programs.evaluate(self._data["val"])
         workspace = max(memory.program_nbytes(program) for program in both)
-        return self._state_bytes(member) + workspace * self._devices / member.seed.size
+        return self._state_bytes(member) + workspace * len(self._devices) / member.seed.size
 
     def _state_bytes(self, member: Member) -> float:
         return memory.tree_nbytes(self._state(member)) / member.seed.size
 
-    def _fitting(self, bytes_each: float) -> int:
-        """How many members fit onto the devices where each takes that much; raises `ConfigError` where none does."""
-        left = max(0, self._budget - self._data_bytes)
-        fitting = int(left // bytes_each)
+    def _max_members(self, bytes_each: float) -> int:
+        """How many members fit on the devices if each takes that much; raises `ConfigError` if none does."""
+        fitting = int(self._member_bytes // bytes_each)
         if not fitting:
             raise ConfigError(
                 f"training one member takes {memory.format_bytes(bytes_each)} of memory beside the data, and there are "
-                f"{memory.format_bytes(left)}; set a smaller --config.train.batch_size or "
+                f"{memory.format_bytes(self._member_bytes)}; set a smaller --config.train.batch_size or "
                 "--config.train.eval_batch_size"
             )
-        return self._devices * fitting
+        return len(self._devices) * fitting
+
+
+def with_sharding(tree: Any, sharding: Sharding) -> Any:
+    """Returns the shapes of the arrays of a tree, with that sharding."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)

@@ -1,11 +1,10 @@
-"""The host loop: epochs on the device, one synchronisation each; records, checkpoints and signals between them."""
+"""A single run in its workdir: resumed from its checkpoints, trained epoch by epoch, scored, summarised."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import statistics
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +19,19 @@ from fmnist_jax.models import count_parameters, parameter_table
 from fmnist_jax.runtime import devices
 from fmnist_jax.train import writers
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
-from fmnist_jax.train.data_parallel import DataParallelRun
-from fmnist_jax.train.epoch_record import diverged, epoch_record
+from fmnist_jax.train.epochs import Training, diverged
 from fmnist_jax.train.evaluation import write_evaluation_files
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import manifest
 from fmnist_jax.train.progress import EpochProgress
+from fmnist_jax.train.sharded import DataParallelRun, SingleProgramBatch
 from fmnist_jax.train.workdir import Workdir
 
 
 def train(
     config: ConfigDict, workdir: str | os.PathLike[str], config_file: str | os.PathLike[str] | None = None
 ) -> dict[str, Any]:
-    """Trains what `config` describes in `workdir`, going on where an earlier call with the same config stopped.
+    """Trains what `config` describes in `workdir`; resumes where an earlier call with the same config stopped.
 
     **Arguments:**
 
@@ -41,7 +40,7 @@ def train(
 
     **Returns:** the summary, as written to `summary.json`.
 
-    **Raises:** `UserError` for whatever is wrong with the config, the data or the workdir, before anything is written;
+    **Raises:** `UserError` for an error in the config, the data or the workdir, before anything is written;
     `Interrupted` after SIGINT or SIGTERM, with a checkpoint written.
     """
     config_schema.validate(config)
@@ -65,16 +64,16 @@ class _Session:
         self.dataset = dataset
         self.folder = folder
         self.devices = devices.for_training(config)
-        self.alone = DataParallelRun(config, len(dataset.train), self.devices)
-        self.run, self.template = self.alone.run, self.alone.template
+        self.run = DataParallelRun(config, len(dataset.train), self.devices)
+        self.parameters = count_parameters(self.run.template.params)
         self.compile_seconds = 0.0
 
     def manifest(self, config_file: str | os.PathLike[str] | None) -> dict[str, Any]:
         return manifest(
             self.config,
-            self.alone.member,
+            self.run.member,
             self.dataset,
-            parameters=count_parameters(self.template.params),
+            parameters=self.parameters,
             batch_devices=len(self.devices),
             config_file=config_file,
         )
@@ -83,40 +82,44 @@ class _Session:
         # Where the test set stands in for a validation split, nothing may be chosen by it: no best one is kept.
         keep_best = not self.dataset.validation_is_test
         keep = self.config.checkpoint.keep
-        return Checkpoints(self.folder / "checkpoints", self.template, keep=keep, keep_best=keep_best)
+        return Checkpoints(self.folder / "checkpoints", self.run.template, keep=keep, keep_best=keep_best)
 
     def finished(self) -> dict[str, Any] | None:
-        """The summary, where an earlier process wrote it, the last thing that a run does; else `None`."""
+        """Returns the summary, the last file of a run, if an earlier process wrote it."""
         reader = WorkdirReader(self.folder, "delete it and run the command again")
         return reader.object("summary.json") if reader.has("summary.json") else None
 
     def train(self, checkpoints: Checkpoints) -> Checkpoint:
-        """Trains the epochs that are left and returns the last one's checkpoint."""
-        at = checkpoints.restore_newest()
-        if at is None:
-            at = Checkpoint(0, self.alone.programs.init()(self.alone.member), [])
-        at = at._replace(state=self.alone.put(at.state))
+        """Trains the remaining epochs and returns the last one's checkpoint."""
+        at = checkpoints.restore_newest() or Checkpoint(0, self.run.programs.init()(self.run.member), [])
+        at = at._replace(state=self.run.put(at.state))
         checkpoints.tidy(at)
         writers.write_metrics(self.folder / "metrics.jsonl", at.history)
-        if self._over(at):
+        batch = self.run.begin(self.dataset, at.state)
+        run, rates = self.run.run, self.run.run.epoch_learning_rates([self.run.member])
+        training = Training(batch, rates, run.steps_per_epoch, Interrupts(), [at.history])
+        if training.finished:
             return at
         self._announce(at)
-        return self._train_on(self._compile(), at, checkpoints)
+        batch.prepare(["val"])
+        self.compile_seconds = self.run.programs.seconds
+        return self._train_on(training, batch, checkpoints)
 
-    def _train_on(self, epochs: _Epochs, at: Checkpoint, checkpoints: Checkpoints) -> Checkpoint:
+    def _train_on(self, training: Training, batch: SingleProgramBatch, checkpoints: Checkpoints) -> Checkpoint:
+        interrupts, (history,) = training.interrupts, training.histories
         with (
-            Interrupts() as interrupts,
-            EpochProgress(self.config.train.epochs, at.epoch) as progress,
-            writers.Events(self.folder / "tensorboard", at.epoch * self.run.steps_per_epoch) as events,
+            interrupts,
+            EpochProgress(self.config.train.epochs, len(history)) as progress,
+            writers.Events(self.folder / "tensorboard", len(history) * training.steps_per_epoch) as events,
         ):
-            stop = None
-            while stop is None and not self._over(at):
-                at = epochs(at, interrupts)
-                # Read once: of a later signal the next epoch takes notice.
-                stop = interrupts.received
-                self._save(checkpoints, at, last=stop is not None or self._over(at))
-                progress.report(at.history[-1])
-                events.write(at.history[-1])
+            for epoch in training.epochs():
+                stop = interrupts.received  # read once: a later signal stops the next epoch
+                at = Checkpoint(epoch, batch.state, list(history))
+                self._save(checkpoints, at, last=stop is not None or training.finished)
+                progress.report(history[-1])
+                events.write(history[-1])
+                if stop is not None:
+                    break
         if interrupts.received is not None:
             raise Interrupted(interrupts.received, f"stopped after epoch {at.epoch}")
         return at
@@ -124,7 +127,7 @@ class _Session:
     def finish(self, at: Checkpoint) -> dict[str, Any]:
         """Scores the last epoch's state and writes the summary."""
         split = "test" if self.config.train.score_test else "val"
-        scores = write_evaluation_files(self.folder, self.alone.programs, at.state, getattr(self.dataset, split))
+        scores = write_evaluation_files(self.folder, self.run.programs, at.state, getattr(self.dataset, split))
         if split == "test":
             at.history[-1].update(test_loss=scores["loss"], test_accuracy=scores["accuracy"])
             writers.write_metrics(self.folder / "metrics.jsonl", at.history)
@@ -132,36 +135,24 @@ class _Session:
         write_json(self.folder / "summary.json", summary)
         return finite(summary)
 
-    def _over(self, at: Checkpoint) -> bool:
-        return at.epoch >= self.config.train.epochs or self._diverged(at)
-
-    def _diverged(self, at: Checkpoint) -> bool:
-        return bool(at.history) and diverged(at.history[-1])
-
     def _announce(self, at: Checkpoint) -> None:
         resumed = f", resumed after epoch {at.epoch}" if at.epoch else ""
         if not at.epoch:
-            print(parameter_table(self.template.params))
+            print(parameter_table(self.run.template.params))
         mark = "SYNTHETIC data" if self.dataset.synthetic else self.dataset.name
         print(
-            f"{self.config.model.name} ({count_parameters(self.template.params):,} parameters), "
+            f"{self.config.model.name} ({self.parameters:,} parameters), "
             f"{self.config.optimizer.name}, {mark} ({len(self.dataset.train):,} training images), "
             f"{jax.devices()[0].device_kind}{resumed}; workdir {self.folder}",
             flush=True,
         )
-
-    def _compile(self) -> _Epochs:
-        started = time.perf_counter()
-        epochs = _Epochs(self)
-        self.compile_seconds = time.perf_counter() - started
-        return epochs
 
     def _save(self, checkpoints: Checkpoints, at: Checkpoint, *, last: bool) -> None:
         if last or at.epoch % self.config.checkpoint.every == 0:
             checkpoints.save(at.epoch, at.state, at.history)
         writers.write_metrics(self.folder / "metrics.jsonl", at.history)
         if last:
-            # While signals are held back: no later one is to stop its writing.
+            # While signals are held back, so that a later one cannot stop the writing.
             checkpoints.wait()
 
     def _summary(self, at: Checkpoint, scored_split: str) -> dict[str, Any]:
@@ -169,13 +160,13 @@ class _Session:
         figures = ("epoch", "step", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
         tested = ("test_loss", "test_accuracy")
         return {
-            "status": "diverged" if self._diverged(at) else "finished",
+            "status": "diverged" if diverged(last) else "finished",
             "data": self.dataset.name,
             "synthetic": self.dataset.synthetic,
             "validation_is_test": self.dataset.validation_is_test,
             "model": self.config.model.name,
             "optimizer": self.config.optimizer.name,
-            "parameters": count_parameters(self.template.params),
+            "parameters": self.parameters,
             "seed": self.config.seed,
             "epochs": self.config.train.epochs,
             **{name: last[name] for name in figures},
@@ -187,32 +178,3 @@ class _Session:
             "scored_split": scored_split,
             "scored_examples": len(getattr(self.dataset, scored_split)),
         }
-
-
-class _Epochs:
-    """The compiled epoch and evaluation with their data on the device: maps a checkpoint to the next epoch's."""
-
-    def __init__(self, session: _Session):
-        self._run, self._member = session.run, session.alone.member
-        self._train, self._val = map(session.alone.put_split, (session.dataset.train, session.dataset.val))
-        self._epoch = session.alone.programs.epoch(self._train)
-        self._evaluate = session.alone.programs.evaluate(self._val)
-        self._rate = jax.jit(self._run.learning_rate)
-
-    def __call__(self, at: Checkpoint, interrupts: Interrupts) -> Checkpoint:
-        begun = time.perf_counter()
-        state, trained = self._epoch(at.state, self._member, self._train)
-        scored = self._evaluate(state, self._val)
-        interrupts.wait(trained)
-        between = time.perf_counter()
-        interrupts.wait(scored)
-        trained, scored = jax.device_get((trained, scored))
-        train_seconds, eval_seconds = between - begun, time.perf_counter() - between
-        epoch, step = at.epoch + 1, (at.epoch + 1) * self._run.steps_per_epoch
-        timings = {
-            "examples_per_second": int(trained.examples) / train_seconds,
-            "train_seconds": train_seconds,
-            "eval_seconds": eval_seconds,
-        }
-        record = epoch_record(epoch, step, trained, scored, float(self._rate(self._member, step - 1)))
-        return Checkpoint(epoch, state, [*at.history, record | timings])

@@ -19,7 +19,7 @@ from ml_collections import ConfigDict
 
 from fmnist_jax.data import Dataset
 from fmnist_jax.errors import ConfigError, UnknownNameError
-from fmnist_jax.runtime.memory import cores
+from fmnist_jax.runtime.devices import cores
 from fmnist_jax.train.run import Member
 
 _PACKAGES = ("fmnist_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "ml_collections")

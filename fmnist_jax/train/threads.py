@@ -1,4 +1,4 @@
-"""Members one by one: each is trained by the program of a single run, as many side by side as there are cores."""
+"""Members one by one: each is trained by the program of a single run, as many concurrently as there are cores."""
 
 from __future__ import annotations
 
@@ -10,35 +10,34 @@ from jax.sharding import SingleDeviceSharding
 from jax.stages import Compiled
 
 from fmnist_jax.data import Dataset
-from fmnist_jax.data.device import DeviceSplit
-from fmnist_jax.runtime.memory import cores
-from fmnist_jax.train.executor import Executor, MemberBatch, PendingMetrics
+from fmnist_jax.data.device import DeviceDataset
+from fmnist_jax.runtime.devices import cores
+from fmnist_jax.train.executor import Executor, MemberBatch, PendingMetrics, Programs
 from fmnist_jax.train.metrics import MetricSums
-from fmnist_jax.train.programs import Programs
 from fmnist_jax.train.run import Member, Run, TrainState
 
 
 class ThreadExecutor(Executor):
     """Trains the members of a chunk on the first of the devices, a thread for each core."""
 
-    def __init__(self, run: Run, dataset: Dataset, devices: Sequence[jax.Device], budget: int):
-        where = SingleDeviceSharding(devices[0])
-        super().__init__(run, dataset, where, where, budget)
+    def __init__(self, run: Run, dataset: Dataset, devices: Sequence[jax.Device], budget_bytes: int | None = None):
+        sharding = SingleDeviceSharding(devices[0])
+        super().__init__(run, dataset, sharding, sharding, budget_bytes)
 
-    def size(self, member: Member, members: int, max_concurrent: int) -> int:
-        """Returns a member for each core: a larger chunk would be no faster, and more is lost when it is killed."""
-        most = min(max_concurrent or cores(), self._fitting(self._bytes_each(member)))
-        return -(-members // -(-members // most))
+    def chunk_size(self, member: Member, members: int, max_concurrent: int) -> int:
+        """Returns a member for each core: a larger chunk would be no faster, and lose more when it is killed."""
+        largest = min(max_concurrent or cores(), self._max_members(self._program_bytes(member)))
+        return -(-members // -(-members // largest))
 
     def begin(self, members: Sequence[Member], padded_size: int) -> MemberBatch:
-        del padded_size  # each is trained by the program of one
-        return _Separate(self._programs(members[0]), self._data, jax.device_put(list(members), self._of_members))
+        del padded_size  # the program is that of one member
+        return _ThreadBatch(self.programs(members[0]), self._data, jax.device_put(list(members), self._sharding))
 
 
-class _Separate(MemberBatch):
-    """Members and their states, each by itself. What one thread starts is computed in turn: hence several threads."""
+class _ThreadBatch(MemberBatch):
+    """Members with a state each. JAX runs on a CPU what one thread starts one after the other: hence several."""
 
-    def __init__(self, programs: Programs, data: Mapping[str, DeviceSplit], members: Sequence[Member]):
+    def __init__(self, programs: Programs, data: DeviceDataset, members: Sequence[Member]):
         super().__init__(programs, data)
         self._members = members
         self._states: list[TrainState] = jax.block_until_ready([programs.init()(member) for member in members])
@@ -47,24 +46,24 @@ class _Separate(MemberBatch):
 
     def train(self, alive: Collection[int]) -> PendingMetrics:
         epoch = self._programs.epoch(self._data["train"])
-        self._trained = {place: self._threads.submit(self._train, epoch, place) for place in alive}
+        self._trained = {index: self._threads.submit(self._train, epoch, index) for index in alive}
         return _Futures(self._trained)
 
     def evaluate(self, split: str, alive: Collection[int]) -> PendingMetrics:
-        score = self._programs.evaluate(self._data[split])
-        return _Futures({place: self._threads.submit(self._evaluate, score, split, place) for place in alive})
+        evaluate = self._programs.evaluate(self._data[split])
+        return _Futures({index: self._threads.submit(self._evaluate, evaluate, split, index) for index in alive})
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _train(self, epoch: Compiled, place: int) -> MetricSums:
-        self._states[place], counts = epoch(self._states[place], self._members[place], self._data["train"])
-        return jax.block_until_ready(counts)
+    def _train(self, epoch: Compiled, index: int) -> MetricSums:
+        self._states[index], sums = epoch(self._states[index], self._members[index], self._data["train"])
+        return jax.block_until_ready(sums)
 
-    def _evaluate(self, score: Compiled, split: str, place: int) -> MetricSums:
-        if place in self._trained:
-            self._trained[place].result()  # asked for before, so that a thread is at it, or was
-        return jax.block_until_ready(score(self._states[place], self._data[split]))
+    def _evaluate(self, evaluate: Compiled, split: str, index: int) -> MetricSums:
+        if index in self._trained:
+            self._trained[index].result()  # submitted before, so that a thread is running it, or has done so
+        return jax.block_until_ready(evaluate(self._states[index], self._data[split]))
 
 
 class _Futures:
@@ -76,5 +75,5 @@ class _Futures:
     def is_ready(self) -> bool:
         return all(future.done() for future in self._futures.values())
 
-    def counts(self) -> dict[int, MetricSums]:
-        return {place: jax.device_get(future.result()) for place, future in self._futures.items()}
+    def result(self) -> dict[int, MetricSums]:
+        return {index: jax.device_get(future.result()) for index, future in self._futures.items()}

@@ -17,10 +17,10 @@ from fmnist_jax.config.schema import default_config
 from fmnist_jax.data import Dataset, Split
 from fmnist_jax.models import count_parameters, deepobs, keras_cnn
 from fmnist_jax.runtime import devices
-from fmnist_jax.train.data_parallel import DataParallelRun
 from fmnist_jax.train.executor import MemberBatch
 from fmnist_jax.train.population import Population
 from fmnist_jax.train.run import make_run, member_of
+from fmnist_jax.train.sharded import DataParallelRun
 
 
 def make(problem: Problem, variant: str) -> Implementation:
@@ -75,11 +75,11 @@ class _Population:
 
     def train(self, batches: int) -> Go:
         members = self._begin(train=batches * self._config.train.batch_size)
-        return lambda: jax.device_get(members.train(range(self._members)).counts())
+        return lambda: jax.device_get(members.train(range(self._members)).result())
 
     def evaluate(self, batches: int) -> Go:
         members = self._begin(val=batches * EVAL_BATCH)
-        return lambda: jax.device_get(members.evaluate("val", range(self._members)).counts())
+        return lambda: jax.device_get(members.evaluate("val", range(self._members)).result())
 
     def _begin(self, train: int = 1, val: int = 1) -> MemberBatch:
         """Returns the initialized members, with that many random examples."""

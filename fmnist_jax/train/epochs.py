@@ -1,0 +1,109 @@
+"""The one loop that drives epochs, of a single run and of a population, and the records of epochs.
+
+Importing it does not import JAX: whoever reads records from files has `diverged` from here, too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from fmnist_jax.files.atomic import finite
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fmnist_jax.train.executor import MemberBatch
+    from fmnist_jax.train.interrupts import Interrupts
+    from fmnist_jax.train.metrics import MetricSums
+
+EpochRecord = dict[str, Any]
+History = list[EpochRecord]
+
+
+@dataclasses.dataclass
+class Training:
+    """Members in training, and the records of their epochs.
+
+    **Arguments:**
+
+    - `batch`: the members.
+    - `learning_rates`: `float32[members, epochs]`, of the last step of each epoch.
+    - `steps_per_epoch`.
+    - `interrupts`: where they are entered, a signal can end the waiting.
+    - `histories`: for each member the records of its epochs, those before a resume included: `epoch` (1-based),
+      `step`, `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, `learning_rate`, `examples_per_second` of the
+      member, and `train_seconds` and `eval_seconds` of the whole batch. Losses that are not finite are `None`.
+    """
+
+    batch: MemberBatch
+    learning_rates: np.ndarray
+    steps_per_epoch: int
+    interrupts: Interrupts
+    histories: list[History]
+
+    def epochs(self) -> Iterator[int]:
+        """Trains until all epochs are done or all members have diverged; yields each epoch once it is recorded."""
+        while not self.finished:
+            epoch = self._epochs_done + 1
+            self._train(epoch)
+            yield epoch
+
+    @property
+    def finished(self) -> bool:
+        return self._epochs_done >= self.learning_rates.shape[1] or not self._alive
+
+    def score_test(self) -> None:
+        """Adds test metrics to the last records; those of members that diverged are `None`."""
+        alive = self._alive
+        scored = self.batch.evaluate("test", alive)
+        self.interrupts.wait(scored)
+        sums = scored.result()
+        for index, history in enumerate(self.histories):
+            means = sums[index].means() if index in alive else {"loss": None, "accuracy": None}
+            history[-1].update({f"test_{name}": value for name, value in means.items()})
+
+    @property
+    def _epochs_done(self) -> int:
+        return max(map(len, self.histories))
+
+    @property
+    def _alive(self) -> list[int]:
+        return [index for index, history in enumerate(self.histories) if not (history and diverged(history[-1]))]
+
+    def _train(self, epoch: int) -> None:
+        """One epoch and its validation, with one host sync; both are started before the first is waited for."""
+        alive = self._alive
+        started = time.perf_counter()
+        trained, scored = self.batch.train(alive), self.batch.evaluate("val", alive)
+        self.interrupts.wait(trained)
+        between = time.perf_counter()
+        self.interrupts.wait(scored)
+        train_sums, val_sums = trained.result(), scored.result()
+        seconds = {"train_seconds": between - started, "eval_seconds": time.perf_counter() - between}
+        for index in alive:
+            record = _epoch_record(epoch, epoch * self.steps_per_epoch, train_sums[index], val_sums[index])
+            record["learning_rate"] = float(self.learning_rates[index, epoch - 1])
+            record["examples_per_second"] = int(train_sums[index].examples) / seconds["train_seconds"]
+            self.histories[index].append(record | seconds)
+
+
+def _epoch_record(epoch: int, step: int, trained: MetricSums, scored: MetricSums) -> EpochRecord:
+    metrics = {f"train_{name}": value for name, value in trained.means().items()}
+    metrics |= {f"val_{name}": value for name, value in scored.means().items()}
+    return dict(finite({"epoch": epoch, "step": step, **metrics}))
+
+
+def diverged(record: Mapping[str, Any]) -> bool:
+    """Returns whether a loss of the epoch is not finite, which a record has as `None` or NaN.
+
+    Both losses count: an epoch's last step can spoil the parameters while its training losses are all finite.
+    """
+    return not all(_is_finite(record[name]) for name in ("train_loss", "val_loss"))
+
+
+def _is_finite(loss: float | None) -> bool:
+    return loss is not None and math.isfinite(loss)
