@@ -1,4 +1,4 @@
-"""A batch spread over devices is the batch on one: what `test_spread.py` has run by a process with four devices."""
+"""A batch sharded over devices is the batch on one; `test_batch_sharding.py` runs this in a process with four."""
 
 from __future__ import annotations
 

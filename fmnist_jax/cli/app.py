@@ -40,13 +40,13 @@ def _call(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> No
     # Imported late, for a quick --help.
     import jax
 
-    from fmnist_jax.runtime import compilation_cache
+    from fmnist_jax.runtime import compiler
     from fmnist_jax.runtime.devices import use_all_cores
     from fmnist_jax.train.interrupts import Interrupted
 
     if not absl_flags.FLAGS["verbosity"].present:
         _quiet()
-    compilation_cache.enable()
+    compiler.enable_cache()
     use_all_cores()
     try:
         main(arguments)

@@ -41,7 +41,7 @@ from fmnist_jax.train.population import Outcome, Population
 from fmnist_jax.train.run import Member, make_run
 from fmnist_jax.train.workdir import Workdir
 
-# Populations are kept with their compiled programs, which planning a study needs as well; they share the data on the device.
+# Populations are kept with their programs, which planning a study compiles, too; they share the data on the device.
 MAX_CACHED_PROGRAMS = 16
 
 

@@ -1,4 +1,4 @@
-"""Which devices a run alone is spread over; on a CPU, a device for each core."""
+"""The devices over which a single run shards its batches; on a CPU, a device for each core."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ml_collections import ConfigDict
 
 from fmnist_jax.errors import ConfigError
 
-# Of a batch on each device, where it is not the user who says how many devices: with fewer, what they all do alike (the
-# optimizer's step) and what they tell each other take longer than what is saved.
+# Per device, unless the user sets the number of devices: with fewer images, what every device repeats (the optimizer's
+# step) and the communication cost more than sharding saves.
 MIN_IMAGES_PER_DEVICE = 32
 
-_NUMBER = "jax_num_cpu_devices"
+_NUM_DEVICES = "jax_num_cpu_devices"
 
 
 def cores() -> int:
@@ -22,18 +22,19 @@ def cores() -> int:
 
 
 def use_all_cores() -> bool:
-    """Gives JAX a device for each core of the CPU, over which a run spreads its batches; else there is but one.
+    """Gives JAX a device for each core of the CPU, over which a run shards its batches; by default there is one.
 
-    The operations of such small networks are too short for XLA to share one of them between cores. It has to be called
-    before JAX computes anything, and gives way to `JAX_NUM_CPU_DEVICES` and to XLA's flag of the same meaning.
+    The operations of such small networks are too short for XLA to split one of them between cores. Call it before JAX
+    computes anything. `JAX_NUM_CPU_DEVICES` and XLA's flag of the same meaning override it.
 
     **Returns:** whether it had an effect.
     """
-    if getattr(jax.config, _NUMBER) >= 0 or "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+    flags = os.environ.get("XLA_FLAGS", "")
+    if getattr(jax.config, _NUM_DEVICES) >= 0 or "xla_force_host_platform_device_count" in flags:
         return False
     try:
-        jax.config.update(_NUMBER, cores())
-    except RuntimeError:  # JAX has started
+        jax.config.update(_NUM_DEVICES, cores())
+    except RuntimeError:  # JAX has started already
         return False
     return True
 
@@ -41,11 +42,11 @@ def use_all_cores() -> bool:
 def for_training(config: ConfigDict) -> list[jax.Device]:
     """Returns the devices that `config.train.devices` asks for.
 
-    **Raises:** `ConfigError` where there are not so many, or a batch cannot be shared evenly between them.
+    **Raises:** `ConfigError` if there are fewer, or a batch cannot be sharded evenly.
     """
-    wanted, there = config.train.devices, len(jax.local_devices())
-    if wanted > there:
-        raise ConfigError(f"config.train.devices must be at most {there}, the number of devices here, not {wanted}")
+    wanted, available = config.train.devices, len(jax.local_devices())
+    if wanted > available:
+        raise ConfigError(f"config.train.devices must be at most {available}, the number of devices here, not {wanted}")
     if wanted and config.train.batch_size % wanted:
         raise ConfigError(
             f"config.train.devices must divide config.train.batch_size, which is {config.train.batch_size}; "
@@ -55,11 +56,11 @@ def for_training(config: ConfigDict) -> list[jax.Device]:
 
 
 def for_scoring(config: ConfigDict) -> list[jax.Device]:
-    """Returns the devices that the run was trained on, so that its scores are the same ones; fewer where there are."""
-    there, batch = jax.local_devices(), config.train.batch_size
-    most = min(config.train.devices or _most(there[0], batch), len(there))
-    return there[: max(number for number in range(1, most + 1) if batch % number == 0)]
+    """Returns the devices that the run was trained on, so that its scores are the same; fewer if there are fewer."""
+    available, batch = jax.local_devices(), config.train.batch_size
+    largest = min(config.train.devices or _max_devices(available[0], batch), len(available))
+    return available[: max(number for number in range(1, largest + 1) if batch % number == 0)]
 
 
-def _most(device: jax.Device, batch: int) -> int:
+def _max_devices(device: jax.Device, batch: int) -> int:
     return max(1, batch // MIN_IMAGES_PER_DEVICE) if device.platform == "cpu" else 1

@@ -1,4 +1,4 @@
-"""Runs spread over devices: those are another process's, `on_four_devices.py`; how many there are is decided here."""
+"""Runs sharded over devices: with four of them in another process, `on_four_devices.py`; the rest is tested here."""
 
 from __future__ import annotations
 

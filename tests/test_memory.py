@@ -12,7 +12,7 @@ GIB = 2**30
 
 
 class _Device:
-    """Of which JAX says how much memory there is."""
+    """A device whose memory JAX knows."""
 
     def __init__(self, limit: int, used: int):
         self._stats = {"bytes_limit": limit, "bytes_in_use": used}
@@ -30,7 +30,7 @@ def _host(folder: Path, **files: str) -> Path:
     return folder
 
 
-def test_of_a_host_what_can_be_had_counts(tmp_path):
+def test_the_free_memory_of_a_host(tmp_path):
     assert memory.host_bytes(_host(tmp_path)) == 8 * GIB
 
 
@@ -41,7 +41,7 @@ def test_of_a_host_what_can_be_had_counts(tmp_path):
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
     ],
 )
-def test_of_a_container_what_its_limit_leaves_counts(tmp_path, limit, used, statistics):
+def test_a_container_has_what_its_limit_leaves(tmp_path, limit, used, statistics):
     total = "total_" if "/" in limit else ""
     contents = {limit: f"{4 * GIB}\n", used: f"{3 * GIB}\n", statistics: f"anon 5\n{total}inactive_file {GIB}\n"}
     root = _host(tmp_path, **{f"sys/fs/cgroup/{name}": text for name, text in contents.items()})
@@ -55,7 +55,7 @@ def test_a_container_without_a_limit_has_the_hosts_memory(tmp_path):
     assert memory.host_bytes(root) == 8 * GIB
 
 
-def test_of_an_accelerator_what_is_not_in_use_counts_but_for_a_margin():
+def test_the_free_memory_of_an_accelerator_less_a_margin():
     roomy, full = _Device(10 * GIB, 0), _Device(10 * GIB, 9 * GIB)
     assert 8 * GIB < memory.available_bytes([roomy]) < 10 * GIB
     assert 0.8 * GIB < memory.available_bytes([roomy, full]) < GIB
@@ -68,7 +68,7 @@ def test_on_a_cpu_devices_share_the_hosts_memory():
     assert memory.available_bytes([device] * 4) == pytest.approx(whole / 4, rel=0.2)
 
 
-def test_a_program_takes_what_it_makes_and_works_with():
+def test_the_memory_of_a_program_is_its_outputs_and_its_workspace():
     x = jnp.ones((1000, 1000), jnp.float32)
     assert memory.tree_nbytes({"x": x, "y": (jnp.zeros(3, jnp.uint8),)}) == 4_000_003
     made = jax.jit(lambda x: x + 1).lower(x).compile()
@@ -77,5 +77,5 @@ def test_a_program_takes_what_it_makes_and_works_with():
     assert memory.program_nbytes(donated) < 1_000_000
 
 
-def test_bytes_in_words():
+def test_bytes_as_text():
     assert [memory.format_bytes(n) for n in (3 * GIB, 0.5 * GIB, 2**20, 0)] == ["3 GiB", "0.5 GiB", "1 MiB", "0 MiB"]
