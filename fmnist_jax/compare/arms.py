@@ -1,4 +1,4 @@
-"""The arms of a study: optimizers, some with settings that are kept fixed, written `adam:learning_rate=3e-4,b1=0.8`."""
+"""The arms of a study: optimizers, with settings to keep fixed where given, as in `adam:learning_rate=3e-4,b1=0.8`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Arm:
 
     **Attributes:**
 
-    - `name`: as it was written.
-    - `optimizer`: its name in the table.
-    - `fixed`: the settings that were written, which tuning leaves alone.
+    - `name`: as written in the config.
+    - `optimizer`: its name in the registry.
+    - `fixed`: the settings given in the name, which are not tuned.
     """
 
     name: str
@@ -29,20 +29,20 @@ class Arm:
     fixed: Mapping[str, float]
 
     def defaults(self) -> dict[str, float]:
-        """Returns the hyperparameters: what is fixed, else the optimizer's default."""
+        """Returns the hyperparameters: the fixed ones, and the optimizer's defaults for the others."""
         return optim.resolve(self.optimizer, self.fixed)
 
     def space(self) -> dict[str, Hyperparameter]:
-        """Returns what tuning searches: the optimizer's hyperparameters that are not fixed and have a range."""
+        """Returns the search space: the optimizer's hyperparameters that are not fixed and have a range."""
         table = optim.get(self.optimizer).hyperparameters
         return {key: entry for key, entry in table.items() if key not in self.fixed and entry.low < entry.high}
 
 
 def parse_arms(names: Sequence[str], *, tuned: bool) -> list[Arm]:
-    """Returns the arms as they are written in `config.study.optimizers`.
+    """Returns the arms that `names`, from `config.study.optimizers`, describe.
 
-    **Raises:** `ConfigError`, naming the arm and what is allowed, for an optimizer that is not in the table, a setting
-    that it does not take or that is no number in its range, and for two arms that would be the same runs.
+    **Raises:** `ConfigError`, naming the arm and what is allowed, for an unknown optimizer, a setting that it does not
+    take or that is not a number in its range, and for two arms with the same runs.
     """
     arms = [_parse(name) for name in names]
     for i, arm in enumerate(arms):
@@ -55,7 +55,7 @@ def parse_arms(names: Sequence[str], *, tuned: bool) -> list[Arm]:
 def _is_the_same(arm: Arm, other: Arm, *, tuned: bool) -> bool:
     if arm.optimizer != other.optimizer or arm.defaults() != other.defaults():
         return False
-    # Tuned, an arm that keeps a default fixed is another one than the arm that searches it.
+    # Tuned, an arm that fixes a default differs from one that searches it.
     return not tuned or arm.fixed == other.fixed
 
 

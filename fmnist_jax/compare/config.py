@@ -1,7 +1,7 @@
-"""The schema of a study's config: what its runs share, as in a run's config, and the section `study`.
+"""The schema of a study's config: the keys of a run's config that all its runs share, and the section `study`.
 
-What differs between the runs of a study is set in that section alone. The keys of a run's config that say the same of
-one run stay unset: to set one is an error that names the key of the study, never something that is silently ignored.
+What differs between runs is set in the section `study` alone. The corresponding keys of a run's config stay unset:
+setting one is an error that names the key of the study to set instead.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ MODES: tuple[str, ...] = get_args(Mode)
 SEARCHES = ("halton", "sobol")
 
 _ARM = "a study takes it from the arms in config.study.optimizers, e.g. adam:{}=..."
-_NO_CHECKPOINTS = "a study keeps the figures of its runs, not their weights"
+_NO_CHECKPOINTS = "a study records the figures of its runs, not their weights"
 
-_SEED = "first seed of the final runs, the same for every arm; those of the trials begin 1,000,000 further on"
+_SEED = "first seed of the final runs, the same for every arm; the seeds of trials start 1,000,000 higher"
 
-# By key of a run's config: why a study's has it not.
-_SET_BY_STUDY: Mapping[str, str] = {
+# The keys of a run's config that a study's config forbids, with the reason.
+_FORBIDDEN: Mapping[str, str] = {
     "model.name": "a study takes it from config.study.models",
     "optimizer.name": "a study takes it from config.study.optimizers",
     "schedule.name": "a study takes it from config.study.schedules",
@@ -46,19 +46,19 @@ _STUDY: config_schema.Schema = {
     "study.epochs": Field((10,), "budgets: passes over the training images", 1, items=int, min_items=1),
     "study.schedules": Field(("constant",), "shapes of the learning rate over the run", items=str, min_items=1),
     "study.seeds": Field(5, "final runs of each arm, with seeds from config.seed on", 1, 1000),
-    "study.trials": Field(20, "in tuned mode: runs to tune each arm by, its defaults among them", 1, 10_000),
+    "study.trials": Field(20, "in tuned mode: tuning runs of each arm, the first at its defaults", 1, 10_000),
     "study.search": Field("halton", "in tuned mode: the quasi-random sequence of the trials", choices=SEARCHES),
     "study.targets": Field((), "validation accuracies to measure the time to, fixed beforehand", 0, 1, items=float),
-    "study.score_test": Field(False, "score the test set too, once, after the last epoch of each final run"),
-    "study.members_at_once": Field(0, "runs to train as one program; 0: as many as memory allows", 0),
-    "study.confidence": Field(0.95, "of every interval", gt=0, lt=1),
+    "study.score_test": Field(False, "evaluate the test set too, once, after the last epoch of each final run"),
+    "study.members_at_once": Field(0, "runs to train together; 0: as many as memory allows, on a CPU one per core", 0),
+    "study.confidence": Field(0.95, "confidence level of every interval", gt=0, lt=1),
 }
 
 
 def _shared(key: str, field: Field) -> Field:
     if key == "seed":
         return dataclasses.replace(field, help=_SEED)
-    reason = _SET_BY_STUDY.get(key)
+    reason = _FORBIDDEN.get(key)
     if key.startswith("optimizer.") and reason is None:
         reason = _ARM.format(key.removeprefix("optimizer."))
     return field if reason is None else dataclasses.replace(field, default=field.type, forbidden_reason=reason)
@@ -76,7 +76,7 @@ def study_config() -> ConfigDict:
 
 
 def run_config(config: ConfigDict, *, model: str, epochs: int, schedule: str, optimizer: str) -> ConfigDict:
-    """Returns the config of a run of the study; its hyperparameters and its seed are those of a member, not in it."""
+    """Returns the config of a run of the study, without hyperparameters and seed, which are those of a member."""
     made = config_schema.default_config()
     values = dict(config_schema.flatten(config))
     made.update_from_flattened_dict(
@@ -90,11 +90,11 @@ def run_config(config: ConfigDict, *, model: str, epochs: int, schedule: str, op
 def validate(config: ConfigDict) -> None:
     """Raises `ConfigError` for the first key that is unknown, missing, or of a wrong type or value.
 
-    So it does where a study would choose by the test set.
+    Also for a tuned study without a validation split, which would tune on the test set.
     """
     config_schema.validate(config, SCHEMA)
     if config.study.mode == "tuned" and not config.data.val_examples:
         raise ConfigError(
-            "config.data.val_examples must be above 0 where config.study.mode is tuned: what is chosen must not be "
-            "chosen by the test set; e.g. --config.data.val_examples=5000"
+            "config.data.val_examples must be above 0 where config.study.mode is tuned, since tuning on the test set "
+            "would bias its accuracy; e.g. --config.data.val_examples=5000"
         )

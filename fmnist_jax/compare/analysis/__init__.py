@@ -1,1 +1,1 @@
-"""From a study's results to its figures: no jax, no training, only the files of its workdir."""
+"""The figures of a study, computed from the files of its workdir alone, without jax."""

@@ -1,4 +1,4 @@
-"""From a study to all of its figures, and these as plain JSON."""
+"""All figures of a study, and their conversion for JSON."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from fmnist_jax.compare.statistics.profiles import Profile, performance_profile
 
 @dataclasses.dataclass(frozen=True)
 class Totals:
-    """Runs of both phases, and the seconds of wall time that their chunks took.
+    """Runs of both phases, and the seconds of wall time of their chunks.
 
     **Attributes:**
 
-    - `planned`, `trained`: runs; `trials`, `finals`: those trained, by phase.
+    - `planned`, `trained`: runs; `trials`, `finals`: trained ones by phase.
     - `failed_trials`, `failed_finals`: those of them that diverged.
     """
 
@@ -32,6 +32,22 @@ class Totals:
     train_seconds: float
     eval_seconds: float
     compile_seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class PerformanceProfiles:
+    """Performance profiles over the workloads for which every arm has final runs.
+
+    **Attributes:**
+
+    - `workloads`: their names, two or more.
+    - `error`: by the mean error rate, which is one minus the score.
+    - `steps`: by the median number of steps to each target on each workload; `None` without targets.
+    """
+
+    workloads: Sequence[str]
+    error: Profile
+    steps: Profile | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +64,7 @@ class Analysis:
 
     @property
     def complete(self) -> bool:
-        """Whether everything that was planned is there."""
+        """Whether all planned runs have been trained."""
         return not any(workload.missing for workload in self.workloads)
 
 
@@ -56,16 +72,32 @@ def analyse(study: Study) -> Analysis:
     """Returns the figures of the study, as far as it has been trained."""
     workloads = [workload_figures(workload, study) for workload in study.workloads]
     score = "test_accuracy" if study.design.score_test else "val_accuracy"
-    return Analysis(score, workloads, across(workloads, study.design.arms), _totals(study))
+    return Analysis(score, workloads, _profiles(workloads, study.design.arms), _totals(study))
+
+
+def _profiles(workloads: Sequence[WorkloadFigures], arms: Sequence[str]) -> PerformanceProfiles | None:
+    """The profiles; `None` unless every arm has final runs on two workloads or more."""
+    workloads = [workload for workload in workloads if len(workload.arms) == len(arms)]
+    if len(workloads) < 2:
+        return None
+    # The lower bound: beside an accuracy of 1 every other error rate would be infinitely worse.
+    errors = {arm: [max(1 - workload.arm(arm).mean.value, 1e-9) for workload in workloads] for arm in arms}
+    reached = [found for workload in workloads for target in workload.targets for found in target.arms]
+    steps = {arm: [found.steps.median for found in reached if found.arm == arm] for arm in arms}
+    return PerformanceProfiles(
+        [workload.name for workload in workloads],
+        performance_profile(errors),
+        performance_profile(steps) if reached else None,
+    )
 
 
 def _totals(study: Study) -> Totals:
-    cells = [cell for workload in study.workloads for cell in workload.arms]
-    trials = [member.diverged for cell in cells for member in cell.trials]
-    finals = [member.diverged for cell in cells for member in cell.finals]
+    arms = [arm for workload in study.workloads for arm in workload.arms]
+    trials = [run.diverged for arm in arms for run in arm.trials]
+    finals = [run.diverged for arm in arms for run in arm.finals]
     chunks = study.chunks.values()
     return Totals(
-        planned=sum(cell.planned_trials + cell.planned_finals for cell in cells),
+        planned=sum(arm.planned_trials + arm.planned_finals for arm in arms),
         trained=len(trials) + len(finals),
         trials=len(trials),
         finals=len(finals),
@@ -78,7 +110,7 @@ def _totals(study: Study) -> Totals:
 
 
 def to_jsonable(value: Any) -> Any:
-    """Returns figures as what JSON knows: dicts, lists, strings and numbers, those that are not finite among them."""
+    """Returns figures as dicts, lists, strings and numbers, which may be NaN or infinite."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -88,42 +120,3 @@ def to_jsonable(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return [to_jsonable(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-@dataclasses.dataclass(frozen=True)
-class PerformanceProfiles:
-    """Profiles over the workloads of which every arm has final runs.
-
-    **Attributes:**
-
-    - `workloads`: their names, two or more.
-    - `error`: by the mean error rate, which is one minus the score.
-    - `steps`: by the median number of steps to each target on each of the workloads; `None` without targets.
-    """
-
-    workloads: Sequence[str]
-    error: Profile
-    steps: Profile | None
-
-
-def across(workloads: Sequence[WorkloadFigures], arms: Sequence[str]) -> PerformanceProfiles | None:
-    """Returns the profiles, `None` where there are not two workloads of which every arm has final runs."""
-    whole = [workload for workload in workloads if len(workload.arms) == len(arms)]
-    if len(whole) < 2:
-        return None
-    return PerformanceProfiles([workload.name for workload in whole], _error(whole, arms), _steps(whole, arms))
-
-
-def _error(workloads: Sequence[WorkloadFigures], arms: Sequence[str]) -> Profile:
-    # An accuracy of 1 would make any other infinitely worse.
-    return performance_profile({a: [max(1 - w.arm(a).mean.value, 1e-9) for w in workloads] for a in arms})
-
-
-def _steps(workloads: Sequence[WorkloadFigures], arms: Sequence[str]) -> Profile | None:
-    costs = {
-        arm: [
-            found.steps.median for w in workloads for target in w.targets for found in target.arms if found.arm == arm
-        ]
-        for arm in arms
-    }
-    return performance_profile(costs) if any(costs.values()) else None

@@ -1,13 +1,13 @@
-"""The figures of each arm of a workload: the centre of its scores over seeds, failures, losses, time."""
+"""The figures of each arm of a workload: its final runs over seeds, and the trials that tuned it."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from fmnist_jax.compare.analysis.study import ArmRuns, Design, Study
+from fmnist_jax.compare.analysis.study import ArmRuns, Study
 from fmnist_jax.compare.analysis.times import Cost
 from fmnist_jax.compare.records import SearchRange, TrainedRun, winner
 from fmnist_jax.compare.statistics import estimates
@@ -21,6 +21,8 @@ from fmnist_jax.compare.statistics.tuning import (
     learning_rate_sensitivity,
 )
 
+RATE = "learning_rate"
+
 
 @dataclasses.dataclass(frozen=True)
 class ArmFigures:
@@ -28,15 +30,14 @@ class ArmFigures:
 
     **Attributes:**
 
-    - `seeds`, `scores`: of each run, in the same order; the score of one that diverged is that of chance.
+    - `seeds`, `scores`: of each run, in the same order; a diverged run has the score of chance.
     - `failures`: how many diverged; `failed_seeds`: which.
-    - `mean`, `median`, `iqm`: of the scores; `mean` is without an interval where a run failed, since none would hold.
+    - `mean`, `median`, `iqm`: of the scores; `mean` has no interval where a run failed, since none would be valid.
     - `deviation`: sample standard deviation of the scores, NaN for one run.
-    - `validation`: mean of the validation accuracies, as `mean` of the scores.
-    - `sampling`: the mean with the uncertainty that comes from the images it is scored on, not from the seeds; `None`
-      where it is not on record how many these are.
+    - `validation`: mean of the validation accuracies, like `mean`.
+    - `sampling`: the mean with the uncertainty from the finite set of images, not from the seeds; `None` where their
+      number is not on record.
     - `train_loss`: mean over the runs that did not diverge, NaN where there is none.
-    - `hyperparameters`: those of its runs.
     """
 
     arm: str
@@ -54,33 +55,31 @@ class ArmFigures:
     hyperparameters: Mapping[str, float]
     cost: Cost
 
-
-def score_of(design: Design) -> Callable[[TrainedRun], float]:
-    """Returns the function from a final run to its score: test accuracy where the study scores it, else validation."""
-    if design.score_test:
-        return lambda member: member.final_test_accuracy
-    return lambda member: member.final_val_accuracy
+    @property
+    def scores_by_seed(self) -> dict[int, float]:
+        return dict(zip(self.seeds, self.scores, strict=True))
 
 
-def arm_figures(cell: ArmRuns, study: Study, cost: Cost) -> ArmFigures:
+def arm_figures(arm: ArmRuns, study: Study, cost: Cost) -> ArmFigures:
     """Returns the figures of an arm that has final runs."""
-    level, members, examples = study.design.confidence, cell.finals, study.scored_examples
-    scores = [score_of(study.design)(member) for member in members]
-    kept = [member for member in members if not member.diverged]
+    level, runs, examples = study.design.confidence, arm.finals, study.scored_examples
+    scores = [run.final_test_accuracy if study.design.score_test else run.final_val_accuracy for run in runs]
+    losses = [run.last.train_loss for run in runs if not run.diverged]
+    failed = [run.seed for run in runs if run.diverged]
     return ArmFigures(
-        arm=cell.arm,
-        seeds=[member.seed for member in members],
+        arm=arm.arm,
+        seeds=[run.seed for run in runs],
         scores=scores,
-        failures=len(members) - len(kept),
-        failed_seeds=[member.seed for member in members if member.diverged],
-        mean=_mean(scores, level, failed=len(kept) < len(members)),
+        failures=len(failed),
+        failed_seeds=failed,
+        mean=_mean(scores, level, bool(failed)),
         median=estimates.median(scores, level),
         iqm=estimates.iqm(scores, level),
         deviation=statistics.stdev(scores) if len(scores) > 1 else math.nan,
-        validation=_mean([m.final_val_accuracy for m in members], level, failed=len(kept) < len(members)),
+        validation=_mean([run.final_val_accuracy for run in runs], level, bool(failed)),
         sampling=sampling_uncertainty(statistics.fmean(scores), examples, level) if examples else None,
-        train_loss=_mean_or_nan([member.last.train_loss for member in kept]),
-        hyperparameters=members[0].hyperparameters,
+        train_loss=statistics.fmean(losses) if losses else math.nan,
+        hyperparameters=runs[0].hyperparameters,
         cost=cost,
     )
 
@@ -91,23 +90,16 @@ def _mean(scores: Sequence[float], level: float, failed: bool) -> Estimate:
     return estimates.mean(scores, level)
 
 
-def _mean_or_nan(values: Sequence[float]) -> float:
-    return statistics.fmean(values) if values else math.nan
-
-
-RATE = "learning_rate"
-
-
 @dataclasses.dataclass(frozen=True)
 class TuningFigures:
-    """The trials of an arm, each scored by its validation accuracy, that of chance where it diverged.
+    """The trials of an arm, each scored by its validation accuracy; a diverged trial has that of chance.
 
     **Attributes:**
 
     - `trials`, `failures`: how many there are, and how many of them diverged.
-    - `defaults`: the score of trial 0, `None` where it is not there yet.
-    - `best_trial`, `best`: number and score of the best trial; `hyperparameters` are its.
-    - `edges`: those of them near the bound of their range.
+    - `defaults`: the score of trial 0, `None` where it has not been trained yet.
+    - `best_trial`, `best`, `hyperparameters`: number, score and settings of the best trial.
+    - `edges`: those settings that are near a bound of their range.
     - `curve`: the expected best score by number of trials, of which the first is trial 0.
     - `sensitivity`: to the learning rate, `None` where it was not searched.
     """
@@ -124,36 +116,29 @@ class TuningFigures:
     sensitivity: Sensitivity | None
 
 
-def tuning_figures(cell: ArmRuns, ranges: Mapping[str, SearchRange], level: float) -> TuningFigures:
-    """Returns the figures of a cell that has trials."""
-    best = winner(cell.trials)
-    defaults = next((member.final_val_accuracy for member in cell.trials if member.trial == 0), None)
+def tuning_figures(arm: ArmRuns, ranges: Mapping[str, SearchRange], level: float) -> TuningFigures:
+    """Returns the figures of an arm that has trials."""
+    best, scores = winner(arm.trials), {run.trial: run.final_val_accuracy for run in arm.trials}
+    searched = [score for trial, score in scores.items() if trial != 0]
     return TuningFigures(
-        arm=cell.arm,
-        trials=len(cell.trials),
-        failures=sum(member.diverged for member in cell.trials),
-        defaults=defaults,
+        arm=arm.arm,
+        trials=len(arm.trials),
+        failures=sum(run.diverged for run in arm.trials),
+        defaults=scores.get(0),
         best_trial=best.trial,
         best=best.final_val_accuracy,
         hyperparameters=best.hyperparameters,
         edges=() if best.diverged else at_edges(best.hyperparameters, ranges),
-        curve=_curve(cell.trials, defaults, level),
-        sensitivity=_sensitivity(cell.trials, ranges.get(RATE)),
+        curve=expected_best(searched or list(scores.values()), scores.get(0) if searched else None, level),
+        sensitivity=_sensitivity(arm.trials, ranges.get(RATE)),
     )
 
 
-def _curve(trials: Sequence[TrainedRun], defaults: float | None, level: float) -> TuningCurve:
-    searched = [member.final_val_accuracy for member in trials if member.trial != 0 or defaults is None]
-    if not searched:
-        return expected_best([member.final_val_accuracy for member in trials], level=level)
-    return expected_best(searched, defaults, level)
-
-
-def _sensitivity(trials: Sequence[TrainedRun], range_: SearchRange | None) -> Sensitivity | None:
-    rates = [member.hyperparameters.get(RATE, 0.0) for member in trials]
+def _sensitivity(trials: Sequence[TrainedRun], searched: SearchRange | None) -> Sensitivity | None:
+    rates = [run.hyperparameters.get(RATE, 0.0) for run in trials]
     if min(rates) <= 0 or min(rates) == max(rates):
         return None
-    # The defaults, which are a trial too, may lie outside what is searched.
-    low = min(*rates, range_.low) if range_ else min(rates)
-    high = max(*rates, range_.high) if range_ else max(rates)
-    return learning_rate_sensitivity(rates, [member.final_val_accuracy for member in trials], low, high)
+    # The defaults, which are a trial too, may lie outside the search range.
+    low = min(*rates, searched.low) if searched else min(rates)
+    high = max(*rates, searched.high) if searched else max(rates)
+    return learning_rate_sensitivity(rates, [run.final_val_accuracy for run in trials], low, high)

@@ -1,4 +1,4 @@
-"""Everything that the report says of one workload."""
+"""The figures of one workload: its arms, their comparison and its power, tuning, and times to the targets."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ from fmnist_jax.compare.statistics.comparison import (
 from fmnist_jax.compare.statistics.estimates import Estimate, without_interval
 from fmnist_jax.compare.statistics.hypothesis_tests import seeds_needed, smallest_p
 
+_EFFECTS = (0.001, 0.002)  # differences of accuracy, 0.1 and 0.2 points, for which the seeds needed are shown
+
 
 @dataclasses.dataclass(frozen=True)
 class Missing:
-    """Final runs and tuning trials of an arm that were planned and are not there yet."""
+    """How many planned final runs and trials of an arm have not been trained yet."""
 
     arm: str
     finals: int
@@ -39,9 +41,9 @@ class Missing:
 
 @dataclasses.dataclass(frozen=True)
 class Lead:
-    """That each arm of `group` beats the arm `loser`, and by how much the mean of their scores lies above its.
+    """Each arm of `group` beats the arm `loser`, by `difference`: of the mean of their scores, seed by seed.
 
-    The difference is seed by seed, without an interval where one of the runs failed.
+    The difference has no interval where one of the runs failed.
     """
 
     group: Sequence[str]
@@ -50,18 +52,36 @@ class Lead:
 
 
 @dataclasses.dataclass(frozen=True)
+class Power:
+    """What the test can detect, at the significance level that it has after adjustment for all pairs.
+
+    **Attributes:**
+
+    - `deviation`: the standard deviation of the differences over seeds, of the pair for which it is the median.
+    - `minimum_detectable_effect`: the true difference of such a pair that is detected with 80 % power.
+    - `seeds_for`: for a difference, the number of seeds with which it would be detected with 80 % power.
+    - `smallest_p`: the smallest p-value that the test can give for a single pair.
+    """
+
+    deviation: float
+    minimum_detectable_effect: Estimate
+    seeds_for: Mapping[float, int]
+    smallest_p: float
+
+
+@dataclasses.dataclass(frozen=True)
 class WorkloadFigures:
     """The figures of a workload.
 
     **Attributes:**
 
-    - `arms`: those with final runs, of the highest mean first.
-    - `chunk_size`: of the chunks on which their seconds are measured; `None` where they share none, so that seconds are
-      not compared.
-    - `comparison`: of all pairs of them, and `power`, what it can find; `None` where there is nothing to compare. The
-      difference to an arm of which a run diverged has no interval.
-    - `leads`: over each arm that is beaten, those of the best arms that beat it; where none does, whichever arms do.
-    - `missing`: the arms of which something is not there yet.
+    - `arms`: those with final runs, by their mean, best first.
+    - `chunk_size`: of the chunks on which their seconds are measured; `None` where the arms share none, so that seconds
+      are not compared.
+    - `comparison`: of all pairs of arms, and its `power`; `None` where there is nothing to compare. The difference to
+      an arm with a diverged run has no interval.
+    - `leads`: for each arm that is beaten, the best arms that beat it; where none of the best does, all that do.
+    - `missing`: the arms of which not all runs have been trained.
     - `tuning`: in tuned mode, of the arms with trials, in the order of the config.
     - `targets`: ascending.
     """
@@ -87,11 +107,10 @@ class WorkloadFigures:
 def workload_figures(workload: WorkloadRuns, study: Study) -> WorkloadFigures:
     """Returns the figures of a workload, as far as it has been trained."""
     design, level = study.design, study.design.confidence
-    trained = [cell for cell in workload.arms if cell.finals]
-    # Of equal means in the order of the config, as in the comparison.
+    trained = [arm for arm in workload.arms if arm.finals]
     seconds = comparable_seconds(trained, study.chunks) if trained else ComparableSeconds(None, {})
-    costs = {cell.arm: arm_cost(cell, seconds.runs[cell.arm], study.chunks) for cell in trained}
-    arms = sorted((arm_figures(cell, study, costs[cell.arm]) for cell in trained), key=lambda found: -found.mean.value)
+    arms = [arm_figures(arm, study, arm_cost(arm, seconds.runs[arm.arm], study.chunks)) for arm in trained]
+    arms.sort(key=lambda figures: -figures.mean.value)  # equal means stay in the order of the config
     comparison = _comparison(arms, level)
     return WorkloadFigures(
         name=workload.name,
@@ -104,13 +123,13 @@ def workload_figures(workload: WorkloadRuns, study: Study) -> WorkloadFigures:
         power=power(comparison) if comparison else None,
         leads=_leads(arms, comparison) if comparison else [],
         missing=_missing(workload.arms),
-        tuning=[tuning_figures(c, study.spaces.get(c.arm, {}), level) for c in workload.arms if c.trials],
+        tuning=[tuning_figures(a, study.spaces.get(a.arm, {}), level) for a in workload.arms if a.trials],
         targets=[target_figures(trained, seconds, workload.epochs, t, level) for t in design.targets if trained],
     )
 
 
 def _comparison(arms: Sequence[ArmFigures], level: float) -> Comparison | None:
-    scores = {figures.arm: dict(zip(figures.seeds, figures.scores, strict=True)) for figures in arms}
+    scores = {figures.arm: figures.scores_by_seed for figures in arms}
     if len(scores) < 2 or not set.intersection(*map(set, scores.values())):
         return None
     comparison = compare_arms(scores, level)
@@ -120,20 +139,20 @@ def _comparison(arms: Sequence[ArmFigures], level: float) -> Comparison | None:
 
 
 def _without_interval(pair: PairedComparison) -> PairedComparison:
-    """Of means that a failed run took with it, no interval holds; the test does."""
-    nothing = without_interval(math.inf, pair.minimum_detectable_effect.level)
+    """No interval of a mean with a failed run is valid; the permutation test is."""
+    effect = without_interval(math.inf, pair.minimum_detectable_effect.level)
     mean = without_interval(pair.difference.value, pair.difference.level)
-    return pair._replace(difference=mean, minimum_detectable_effect=nothing)
+    return pair._replace(difference=mean, minimum_detectable_effect=effect)
 
 
 def _leads(arms: Sequence[ArmFigures], comparison: Comparison) -> list[Lead]:
-    rows = aligned({figures.arm: dict(zip(figures.seeds, figures.scores, strict=True)) for figures in arms})
+    rows = aligned({figures.arm: figures.scores_by_seed for figures in arms})
     failed = {figures.arm for figures in arms if figures.failures}
     leads = []
     for arm in comparison.arms:
         beating = [other for other in comparison.arms if arm in comparison.ordering.beats[other]]
         best = [other for other in comparison.ordering.best if other in beating] or beating
-        # Of an arm of which a run failed, the mean is no guide to how far ahead the others are.
+        # The mean of an arm with a failed run does not tell how far ahead the others are.
         if group := [other for other in best if other not in failed] or best:
             mean = np.mean([rows[other] for other in group], axis=0)
             difference = paired_difference(mean, rows[arm], comparison.pairs[0].difference.level)
@@ -143,45 +162,22 @@ def _leads(arms: Sequence[ArmFigures], comparison: Comparison) -> list[Lead]:
     return leads
 
 
-def _missing(cells: Sequence[ArmRuns]) -> list[Missing]:
-    found = [Missing(c.arm, c.planned_finals - len(c.finals), c.planned_trials - len(c.trials)) for c in cells]
+def _missing(arms: Sequence[ArmRuns]) -> list[Missing]:
+    found = [Missing(a.arm, a.planned_finals - len(a.finals), a.planned_trials - len(a.trials)) for a in arms]
     return [missing for missing in found if missing.finals or missing.trials]
 
 
-SMALL, LARGE = 0.001, 0.002  # a tenth and two tenths of a point of accuracy
-
-
-@dataclasses.dataclass(frozen=True)
-class Power:
-    """What the test can find at the level of the verdict, which is over all pairs.
-
-    **Attributes:**
-
-    - `deviation`: the standard deviation of the differences over seeds, of the pair for which it is the median.
-    - `minimum_detectable_effect`: the true difference of such a pair that is found four times of five.
-    - `seeds_for`: a difference -> the seeds with which it would be found as often.
-    - `smallest_p`: the smallest p-value that the test can give for a single pair.
-    """
-
-    deviation: float
-    minimum_detectable_effect: Estimate
-    seeds_for: Mapping[float, int]
-    smallest_p: float
-
-
 def power(comparison: Comparison) -> Power | None:
-    """Returns what the seeds of the comparison can find, `None` for a single seed, which tells nothing of scatter."""
+    """Returns what the seeds of the comparison can detect; `None` for a single seed, which has no deviation."""
     if len(comparison.seeds) < 2:
         return None
-    # A pair with a run that failed, whose detectable difference is infinite, comes last.
-    by_deviation = sorted(
-        comparison.pairs, key=lambda pair: (pair.minimum_detectable_effect.value == math.inf, pair.deviation)
-    )
+    # Pairs with a failed run, whose minimum detectable effect is infinite, come last.
+    by_deviation = sorted(comparison.pairs, key=lambda p: (p.minimum_detectable_effect.value == math.inf, p.deviation))
     typical = by_deviation[(len(by_deviation) - 1) // 2]
     alpha = comparison.alpha / len(comparison.pairs)
     return Power(
         typical.deviation,
         typical.minimum_detectable_effect,
-        {size: seeds_needed(typical.deviation, size, alpha) for size in (SMALL, LARGE)},
+        {effect: seeds_needed(typical.deviation, effect, alpha) for effect in _EFFECTS},
         smallest_p(len(comparison.seeds)),
     )
