@@ -16,7 +16,7 @@ import toy
 from fmnist_jax import data, optim
 from fmnist_jax.errors import DataError, UserError, WorkdirError
 from fmnist_jax.report import write_run_report
-from fmnist_jax.train import loop
+from fmnist_jax.train import loop, writers
 from fmnist_jax.train.evaluation import load_trained
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.loop import train
@@ -319,14 +319,14 @@ def test_throughput_is_of_training_alone(tmp_path, toy_data, monkeypatch):
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_with_a_checkpoint_whenever_it_comes(tmp_path, toy_data, monkeypatch, number, exit_code):
     """Here it comes when the epoch's checkpoint, which was not due, was passed over already."""
-    write = loop.Events.write
+    write = writers.Events.write
 
     def interrupted(events, record):
         write(events, record)
         if record["epoch"] == 1:
             os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(loop.Events, "write", interrupted)
+    monkeypatch.setattr(writers.Events, "write", interrupted)
     config = toy.toy_config(toy_data, train__epochs=5, checkpoint__every=4)
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with pytest.raises(Interrupted) as stop:
@@ -346,7 +346,7 @@ def test_a_run_stopped_after_its_last_epoch_is_scored_by_the_next_call(tmp_path,
 
 def _crash_after(epoch: int, config, workdir: Path) -> None:
     """Trains until epoch `epoch` is recorded, and fails there as a program killed would."""
-    write = loop.Events.write
+    write = writers.Events.write
 
     def crashing(events, record):
         write(events, record)
@@ -354,7 +354,7 @@ def _crash_after(epoch: int, config, workdir: Path) -> None:
             raise MemoryError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop.Events, "write", crashing)
+        patch.setattr(writers.Events, "write", crashing)
         with pytest.raises(MemoryError):
             train(config, workdir)
 
