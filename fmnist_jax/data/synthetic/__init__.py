@@ -14,8 +14,8 @@ from collections.abc import Callable
 import numpy as np
 
 from fmnist_jax.data.dataset import IMAGE_SIZE, NUM_CLASSES, Split
-from fmnist_jax.data.synthetic.drawing import Drawing, Parameters, Ranges, garment_coordinates, sample, shade
 from fmnist_jax.data.synthetic.footwear import BOOT, SANDAL, SNEAKER, draw_closed_shoe, draw_sandal
+from fmnist_jax.data.synthetic.garment import Drawing, Parameters, Ranges, garment_coordinates, sample, shade
 from fmnist_jax.data.synthetic.tops import COAT, DRESS, PULLOVER, SHIRT, T_SHIRT, draw_top
 from fmnist_jax.data.synthetic.trousers_and_bags import BAG, TROUSERS, draw_bag, draw_trousers
 
@@ -37,23 +37,15 @@ _CLASSES: tuple[tuple[Draw, Ranges], ...] = (
 
 # Images drawn together: few enough for their arrays to stay in the processor's cache.
 _CHUNK = 128
-_TRAIN, _TEST = 0, 1
 
 
 def generate(seed: int = 0, train_examples: int = 12_000, test_examples: int = 2_000) -> tuple[Split, Split]:
     """Draws the training and the test split of the built-in clothing set.
 
-    Classes are balanced within one example, the order is shuffled, the background is 0. Each split has its own random
-    stream, so neither depends on the size of the other.
-
-    **Arguments:**
-
-    - `seed`: fixes every byte.
-    - `train_examples`, `test_examples`: the sizes of the splits.
-
-    **Returns:** the training and the test split.
+    Classes are balanced within one example, the order is shuffled, the background is 0. `seed` fixes every byte. Each
+    split has its own random stream, so neither depends on the size of the other.
     """
-    return _split(seed, _TRAIN, train_examples), _split(seed, _TEST, test_examples)
+    return _split(seed, 0, train_examples), _split(seed, 1, test_examples)
 
 
 def _split(seed: int, which: int, examples: int) -> Split:
@@ -69,18 +61,15 @@ def _split(seed: int, which: int, examples: int) -> Split:
 def _garments(label: int, count: int, stream: np.random.SeedSequence) -> np.ndarray:
     """`uint8[count, 28, 28]` of one class. Shape and grain have their own random streams: chunk size has no effect."""
     shape_stream, grain_stream = (np.random.default_rng(child) for child in stream.spawn(2))
-    parameters = sample(_CLASSES[label][1], count, shape_stream)
+    draw, ranges = _CLASSES[label]
+    parameters = sample(ranges, count, shape_stream)
     images = np.empty((count, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
     for start in range(0, count, _CHUNK):
         part = slice(start, start + _CHUNK)
         chunk = {name: values[part] for name, values in parameters.items()}
         grain = 2.0 * grain_stream.random(images[part].shape, dtype=np.float32) - 1.0
-        images[part] = _draw(label, chunk, grain)
+        u, v = garment_coordinates(chunk)
+        cover, tone = draw(u, v, chunk)
+        value = cover * shade(u - chunk["axis"], v, tone, grain, chunk)
+        images[part] = (255.0 * value + 0.5).astype(np.uint8)
     return images
-
-
-def _draw(label: int, p: Parameters, grain: np.ndarray) -> np.ndarray:
-    u, v = garment_coordinates(p)
-    cover, tone = _CLASSES[label][0](u, v, p)
-    value = cover * shade(u - p["axis"], v, tone, grain, p)
-    return (255.0 * value + 0.5).astype(np.uint8)

@@ -4,49 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from fmnist_jax.data.synthetic.drawing import (
-    CLOTH,
-    POSE,
-    Drawing,
-    Parameters,
-    Ranges,
-    coverage,
-    ellipse,
-    if_present,
-    intersection,
-    line,
-    maybe,
-    mixture,
-    profile,
-    smooth_union,
-    strip,
-    uniform,
-    union,
-)
+from fmnist_jax.data.synthetic import shapes
+from fmnist_jax.data.synthetic.garment import GARMENT, Drawing, Parameters, Ranges, maybe, mixture, uniform
 
-FOOTWEAR: Ranges = (
-    POSE
-    | CLOTH
-    | {
-        "brightness": mixture((0.7, 0.62, 0.95), (0.3, 0.35, 0.62)),
-        "pinstripes": uniform(0.0, 0.0),
-        "stripes": maybe(0.05, 0.05, 0.15),
-        "speckle": maybe(0.08, 0.1, 0.3),
-        "block": uniform(0.0, 0.0),
-        "axis": uniform(14.0, 14.0),
-        "turn": uniform(-0.03, 0.03),
-        "scale_x": uniform(0.96, 1.02),
-        "scale_y": uniform(0.94, 1.06),
-        "lift": uniform(-0.8, 1.2),
-        "sole": uniform(1.2, 3.0),
-        "heel_lift": uniform(0.0, 0.8),
-        "heel_width": uniform(6.0, 9.0),
-        "wedge": uniform(1.0, 1.0),
-        "toe_spring": uniform(0.0, 1.2),
-        "sole_tone": mixture((0.5, -0.4, -0.1), (0.5, 0.05, 0.35)),
-        "welt": uniform(0.0, 0.5),
-    }
-)
+FOOTWEAR: Ranges = GARMENT | {
+    "brightness": mixture((0.7, 0.62, 0.95), (0.3, 0.35, 0.62)),
+    "pinstripes": uniform(0.0, 0.0),
+    "stripes": maybe(0.05, 0.05, 0.15),
+    "speckle": maybe(0.08, 0.1, 0.3),
+    "block": uniform(0.0, 0.0),
+    "axis": uniform(14.0, 14.0),
+    "turn": uniform(-0.03, 0.03),
+    "scale_x": uniform(0.96, 1.02),
+    "scale_y": uniform(0.94, 1.06),
+    "lift": uniform(-0.8, 1.2),
+    "sole": uniform(1.2, 3.0),
+    "heel_lift": uniform(0.0, 0.8),
+    "heel_width": uniform(6.0, 9.0),
+    "wedge": uniform(1.0, 1.0),
+    "toe_spring": uniform(0.0, 1.2),
+    "sole_tone": mixture((0.5, -0.4, -0.1), (0.5, 0.05, 0.35)),
+    "welt": uniform(0.0, 0.5),
+}
 
 CLOSED_SHOE: Ranges = FOOTWEAR | {
     "toe": uniform(2.2, 4.0),
@@ -121,20 +100,23 @@ def draw_closed_shoe(u: np.ndarray, v: np.ndarray, p: Parameters) -> Drawing:
     top = p["sole"] + p["heel_lift"] + p["collar"] + p["shaft"]
     height = _height(v, top, p)
     bed = _footbed(u, p)
-    sole, upper, shaft = _sole(u, height, bed, p), _upper(u, height - bed, p), _shaft(u, height, bed, p)
-    mouth = ellipse(u - 27.0 + p["shaft_width"], height - top, p["shaft_width"] - 0.5, p["mouth"])
-    panel = intersection(upper, _stripe(u, height - bed, p))
-    laces = ellipse(u - p["throat_at"] + 2.0, height - bed - p["vamp"], 3.2, 1.4)
-    tone = p["stripe"] * coverage(panel) + p["laces"] * coverage(laces) - p["mouth_shade"] * coverage(mouth)
-    return coverage(union(sole, smooth_union(upper, shaft, 5.0))), tone + _sole_tone(height - bed, p)
+    above = height - bed
+    upper = _upper(u, above, p)
+    stripe = np.abs(u - p["stripe_at"] - p["stripe_slant"] * above) - p["stripe_width"]
+    laces = shapes.ellipse(u - p["throat_at"] + 2.0, above - p["vamp"], 3.2, 1.4)
+    mouth = shapes.ellipse(u - 27.0 + p["shaft_width"], height - top, p["shaft_width"] - 0.5, p["mouth"])
+    tone = p["stripe"] * shapes.coverage(np.maximum(upper, stripe)) + p["laces"] * shapes.coverage(laces)
+    tone -= p["mouth_shade"] * shapes.coverage(mouth)
+    shoe = shapes.union(_sole(u, height, bed, p), shapes.smooth_union(upper, _shaft(u, height, bed, p), 5.0))
+    return shapes.coverage(shoe), tone + _sole_tone(above, p)
 
 
 def draw_sandal(u: np.ndarray, v: np.ndarray, p: Parameters) -> Drawing:
     """Draws sandals; the same coordinates and results as `draw_closed_shoe`."""
     height = _height(v, p["sole"] + p["heel_lift"] + p["ankle_height"] + 2.0, p)
     bed = _footbed(u, p)
-    straps = union(_toe_strap(u, height - bed, p), _ankle_straps(u, height, p))
-    return coverage(union(_sole(u, height, bed, p), straps)), _sole_tone(height - bed, p)
+    straps = shapes.union(_toe_strap(u, height - bed, p), _ankle_straps(u, height, p))
+    return shapes.coverage(shapes.union(_sole(u, height, bed, p), straps)), _sole_tone(height - bed, p)
 
 
 def _height(v: np.ndarray, top: np.ndarray, p: Parameters) -> np.ndarray:
@@ -143,51 +125,48 @@ def _height(v: np.ndarray, top: np.ndarray, p: Parameters) -> np.ndarray:
 
 
 def _footbed(u: np.ndarray, p: Parameters) -> np.ndarray:
-    return p["sole"] + p["heel_lift"] * profile(u, (9.0, 14.0, 22.0), (0.0, 0.25, 1.0))
+    return p["sole"] + p["heel_lift"] * shapes.profile(u, (9.0, 14.0, 22.0), (0.0, 0.25, 1.0))
 
 
 def _sole(u: np.ndarray, height: np.ndarray, bed: np.ndarray, p: Parameters) -> np.ndarray:
     underside = (1.0 - p["wedge"]) * (bed - p["sole"]) + p["toe_spring"] * np.maximum(6.0 - u, 0.0) / 6.0
-    plate = intersection(underside - height, height - bed, 0.3 - u, u - 27.5)
+    plate = shapes.intersection(underside - height, height - bed, 0.3 - u, u - 27.5)
     heel_width = p["heel_width"] * (0.6 + 0.4 * height / (p["heel_lift"] + 1.0))
-    heel = intersection(27.3 - heel_width - u, u - 27.3, -height, height - bed)
-    return union(plate, heel)
+    heel = shapes.intersection(27.3 - heel_width - u, u - 27.3, -height, height - bed)
+    return shapes.union(plate, heel)
 
 
 def _sole_tone(above: np.ndarray, p: Parameters) -> np.ndarray:
-    return p["sole_tone"] * coverage(above) - p["welt"] * line(above, 0.5)
+    return p["sole_tone"] * shapes.coverage(above) - p["welt"] * shapes.line(above, 0.5)
 
 
 def _upper(u: np.ndarray, above: np.ndarray, p: Parameters) -> np.ndarray:
     knots = (0.3, 2.2, 9.0, p["throat_at"], p["mouth_at"], 27.0)
     tops = (p["toe"] * 0.5, p["toe"], p["vamp"], p["tongue"], p["collar"], p["counter"])
-    return intersection((above - profile(u, knots, tops)) * 0.85, -1.0 - above, 0.3 - u, u - 27.5)
+    return shapes.intersection((above - shapes.profile(u, knots, tops)) * 0.85, -1.0 - above, 0.3 - u, u - 27.5)
 
 
 def _shaft(u: np.ndarray, height: np.ndarray, bed: np.ndarray, p: Parameters) -> np.ndarray:
     width, reach = p["shaft_width"], p["shaft"] + p["collar"]
     above = height - p["heel_lift"] - p["sole"]
-    leg = strip(u - 27.0 + width, above, p["shaft_lean"], reach, width, p["shaft_top"] * width)
-    return if_present(p["shaft"] > 0.0, np.maximum(leg, bed - 1.0 - height))
-
-
-def _stripe(u: np.ndarray, above: np.ndarray, p: Parameters) -> np.ndarray:
-    return np.abs(u - p["stripe_at"] - p["stripe_slant"] * above) - p["stripe_width"]
+    leg = shapes.strip(u - 27.0 + width, above, p["shaft_lean"], reach, width, p["shaft_top"] * width)
+    return shapes.if_present(p["shaft"] > 0.0, np.maximum(leg, bed - 1.0 - height))
 
 
 def _toe_strap(u: np.ndarray, above: np.ndarray, p: Parameters) -> np.ndarray:
-    arch = ellipse(u - p["arch_at"], above, p["arch_width"], p["arch_height"])
-    cross = strip(u - p["arch_at"], above, p["cross_lean"], p["arch_height"] + 1.0, p["strap_width"], p["strap_width"])
-    band = union(np.abs(arch) - p["strap_width"], if_present(p["cross"] > 0.5, cross))
+    from_arch, width = u - p["arch_at"], p["strap_width"]
+    arch = shapes.ellipse(from_arch, above, p["arch_width"], p["arch_height"])
+    cross = shapes.strip(from_arch, above, p["cross_lean"], p["arch_height"] + 1.0, width, width)
+    band = shapes.union(np.abs(arch) - width, shapes.if_present(p["cross"] > 0.5, cross))
     return np.maximum(np.where(p["arch_filled"] > 0.5, arch, band), -above)
 
 
 def _ankle_straps(u: np.ndarray, height: np.ndarray, p: Parameters) -> np.ndarray:
     """A strap up from the heel, the loop around the ankle, and a sling from the loop to the forefoot."""
     up, reach, width = height - p["sole"] - p["heel_lift"], p["ankle_height"], p["strap_width"]
-    back = strip(u - 26.0, up, p["back_lean"], reach, p["counter_width"], width)
+    back = shapes.strip(u - 26.0, up, p["back_lean"], reach, p["counter_width"], width)
     middle = 26.0 + p["back_lean"] * reach - p["ankle_width"]
-    loop = np.abs(ellipse(u - middle, up - reach, p["ankle_width"], p["loop_height"])) - width
-    sling = strip(u - middle + 0.8 * p["ankle_width"], reach - up, -p["sling_lean"], 28.0, width, width)
+    loop = np.abs(shapes.ellipse(u - middle, up - reach, p["ankle_width"], p["loop_height"])) - width
+    sling = shapes.strip(u - middle + 0.8 * p["ankle_width"], reach - up, -p["sling_lean"], 28.0, width, width)
     sling = np.maximum(sling, 0.3 * p["heel_lift"] + p["sole"] - height)
-    return if_present(reach > 0.0, union(back, loop, if_present(p["sling"] > 0.5, sling)))
+    return shapes.if_present(reach > 0.0, shapes.union(back, loop, shapes.if_present(p["sling"] > 0.5, sling)))
