@@ -12,7 +12,7 @@ import toy
 from fmnist_jax import optim
 from fmnist_jax.data import Split, device
 from fmnist_jax.errors import ConfigError
-from fmnist_jax.train import run as core
+from fmnist_jax.train import batches
 from fmnist_jax.train.run import Member, make_run, member_of
 
 TRAIN, TEST = toy.split(toy.TRAIN), toy.split(toy.TEST, seed=1)
@@ -51,10 +51,10 @@ def _equal(a, b) -> bool:
 @pytest.mark.parametrize(("examples", "batch"), [(1, 1), (16, 16), (50, 16), (31, 7)])
 def test_batches_hold_each_example_once_and_pad_with_real_ones(examples, batch):
     for rows, valid in (
-        core.shuffled_batches(jax.random.key(0), examples, batch),
-        core.ordered_batches(examples, batch),
+        batches.shuffled(jax.random.key(0), examples, batch),
+        batches.in_order(examples, batch),
     ):
-        assert rows.shape == valid.shape == (core.num_batches(examples, batch), batch)
+        assert rows.shape == valid.shape == (batches.num_batches(examples, batch), batch)
         assert sorted(rows[valid].tolist()) == list(range(examples))
         assert valid.sum() == examples
         assert ((rows >= 0) & (rows < examples)).all()
@@ -98,10 +98,10 @@ def test_dropout_differs_between_steps_and_seeds():
 def test_padding_has_no_influence(monkeypatch):
     def trained(padding: int):
         def in_order(key, examples, size):
-            rows, valid = core.ordered_batches(examples, size)
+            rows, valid = batches.in_order(examples, size)
             return jnp.where(valid, rows, padding), valid
 
-        monkeypatch.setattr(core, "shuffled_batches", in_order)
+        monkeypatch.setattr(batches, "shuffled", in_order)
         started = _Started(model__name="linear")
         return started.epoch(), _host(started.state)
 

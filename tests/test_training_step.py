@@ -18,7 +18,7 @@ from fmnist_jax import models, optim
 from fmnist_jax.data import device
 from fmnist_jax.data.dataset import Split
 from fmnist_jax.models.keras_cnn import KerasCNN
-from fmnist_jax.train import run as core
+from fmnist_jax.train import batches
 from fmnist_jax.train.run import TrainState, make_run, member_of
 
 BATCH = 4
@@ -53,7 +53,7 @@ def _recording(*, compute, rngs):
 @pytest.fixture
 def in_order(monkeypatch):
     """Epochs go through the images in order, so that the reference knows what is in which batch."""
-    monkeypatch.setattr(core, "shuffled_batches", lambda key, examples, size: core.ordered_batches(examples, size))
+    monkeypatch.setattr(batches, "shuffled", lambda key, examples, size: batches.in_order(examples, size))
 
 
 def _garments(examples: int) -> Split:

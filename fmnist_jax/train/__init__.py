@@ -1,1 +1,1 @@
-"""Training: the pure heart (`run`), and around it the host loop, checkpoints, records and workdirs."""
+"""Training: the core API (`run`), the loop that drives epochs, executors, checkpoints and workdirs."""

@@ -16,9 +16,9 @@ from fmnist_jax.files.atomic import finite
 if TYPE_CHECKING:
     import numpy as np
 
+    from fmnist_jax.train.batches import MetricSums
     from fmnist_jax.train.executor import MemberBatch
     from fmnist_jax.train.interrupts import Interrupts
-    from fmnist_jax.train.metrics import MetricSums
 
 EpochRecord = dict[str, Any]
 History = list[EpochRecord]
@@ -48,13 +48,21 @@ class Training:
     def epochs(self) -> Iterator[int]:
         """Trains until all epochs are done or all members have diverged; yields each epoch once it is recorded."""
         while not self.finished:
-            epoch = self._epochs_done + 1
+            epoch = self.epochs_done + 1
             self._train(epoch)
             yield epoch
 
     @property
+    def num_epochs(self) -> int:
+        return int(self.learning_rates.shape[1])
+
+    @property
+    def epochs_done(self) -> int:
+        return max(map(len, self.histories))
+
+    @property
     def finished(self) -> bool:
-        return self._epochs_done >= self.learning_rates.shape[1] or not self._alive
+        return self.epochs_done >= self.num_epochs or not self._alive
 
     def score_test(self) -> None:
         """Adds test metrics to the last records; those of members that diverged are `None`."""
@@ -65,10 +73,6 @@ class Training:
         for index, history in enumerate(self.histories):
             means = sums[index].means() if index in alive else {"loss": None, "accuracy": None}
             history[-1].update({f"test_{name}": value for name, value in means.items()})
-
-    @property
-    def _epochs_done(self) -> int:
-        return max(map(len, self.histories))
 
     @property
     def _alive(self) -> list[int]:

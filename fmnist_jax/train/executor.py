@@ -16,7 +16,7 @@ from fmnist_jax.data import Dataset
 from fmnist_jax.data.device import DeviceDataset, DeviceSplit, on_device
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.runtime import compiler, memory
-from fmnist_jax.train.metrics import MetricSums
+from fmnist_jax.train.batches import MetricSums
 from fmnist_jax.train.run import Member, Run, TrainState
 
 

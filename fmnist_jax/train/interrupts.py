@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks to stop after the running epoch, the second stops at once."""
+"""SIGINT (Ctrl-C) and SIGTERM: the first stops training after the current epoch, the second immediately."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import jax
 
 
 class Interrupted(Exception):
-    """Training was stopped by a signal; what the exit code is, and what to tell the user.
+    """Training was stopped by a signal; its message is for the user.
 
     **Attributes:**
 
-    - `signal_number`, and `exit_code`, 128 more.
-    - `immediate`: whether a computation may still be running, which an ordinary exit would wait for.
+    - `signal_number`; `exit_code`: 128 + `signal_number`.
+    - `immediate`: whether a computation may still be running, for which an ordinary exit would wait.
     """
 
     def __init__(self, signal_number: int, message: str, *, immediate: bool = False):
@@ -29,11 +29,11 @@ class Interrupted(Exception):
 
 
 class Interrupts:
-    """While entered, holds SIGINT and SIGTERM back until the loop asks. Does nothing outside the main thread.
+    """While entered, keeps SIGINT and SIGTERM until the loop checks for them. Does nothing outside the main thread.
 
     **Arguments:**
 
-    - `finish_epoch`: let the first one wait for the end of the epoch, and only a second one stop at once.
+    - `finish_epoch`: the first signal waits for the end of the epoch, only a second one stops immediately.
     """
 
     def __init__(self, *, finish_epoch: bool = True) -> None:
@@ -44,10 +44,10 @@ class Interrupts:
         self._wakeup_fd = -1
 
     def __enter__(self) -> Interrupts:
-        if threading.current_thread() is not threading.main_thread():  # whose owner handles signals
+        if threading.current_thread() is not threading.main_thread():  # Python delivers signals to that one only
             return self
-        # Whoever listens there, as the scripts do, might get to it only when this is over, and stop once more. The
-        # order is such that each signal finds a handler.
+        # A listener on the wakeup file descriptor, as the scripts have, might read the signal only after this exits and
+        # stop a second time. In this order a handler is installed at every moment.
         self._wakeup_fd = signal.set_wakeup_fd(-1)
         for number in (signal.SIGINT, signal.SIGTERM):
             self._previous[number] = signal.signal(number, self._handle)
@@ -60,12 +60,12 @@ class Interrupts:
             signal.set_wakeup_fd(self._wakeup_fd)
 
     def check(self) -> None:
-        """Raises `Interrupted` where a signal has come."""
+        """Raises `Interrupted` if a signal was received."""
         if self.received is not None:
             raise Interrupted(self.received, "stopped")
 
     def wait(self, arrays: Any, *, poll: float = 0.002) -> None:
-        """Waits until `arrays` are computed, not blocking signals; raises `Interrupted` at one that stops at once."""
+        """Waits until `arrays` are computed, not blocking signals; raises `Interrupted` at one that ends the wait."""
         leaves = jax.tree.leaves(arrays)
         while not all(leaf.is_ready() for leaf in leaves):
             if self._count > self._finish_epoch and self.received is not None:

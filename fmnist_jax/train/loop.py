@@ -109,8 +109,8 @@ class _Session:
         interrupts, (history,) = training.interrupts, training.histories
         with (
             interrupts,
-            EpochProgress(self.config.train.epochs, len(history)) as progress,
-            writers.Events(self.folder / "tensorboard", len(history) * training.steps_per_epoch) as events,
+            EpochProgress(training.num_epochs, training.epochs_done) as progress,
+            writers.Events(self.folder / "tensorboard", training.epochs_done * training.steps_per_epoch) as events,
         ):
             for epoch in training.epochs():
                 stop = interrupts.received  # read once: a later signal stops the next epoch

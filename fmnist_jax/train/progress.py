@@ -1,4 +1,4 @@
-"""What a person sees of a run: a line per epoch, and on a terminal a bar with the time left."""
+"""Progress of a run: a line per epoch, and on a terminal a bar with the time left."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class EpochProgress:
 
     **Arguments:**
 
-    - `epochs`: how many there are; `done`: how many of them an earlier process did.
+    - `epochs`: the number of epochs; `done`: how many of them an earlier process has trained.
     """
 
     def __init__(self, epochs: int, done: int = 0):
@@ -40,7 +40,7 @@ class EpochProgress:
         self._bar.stop()
 
     def report(self, record: dict[str, Any]) -> None:
-        """Prints the line of an epoch's record and moves the bar on."""
+        """Prints the line of an epoch's record and advances the bar."""
         left = self._seconds_left(record["epoch"])
         self._console.print(describe(record, self._epochs, left), markup=False)
         self._bar.update(self._task, completed=record["epoch"])
@@ -51,7 +51,7 @@ class EpochProgress:
 
 
 def describe(record: dict[str, Any], epochs: int, seconds_left: float) -> str:
-    """Returns an epoch's line: losses, accuracies in per cent, training throughput, and the time left."""
+    """Returns an epoch's line: losses, accuracies in percent, training throughput and the time left."""
     eta = datetime.timedelta(seconds=round(seconds_left))
     return (
         f"epoch {record['epoch']:>{len(str(epochs))}}/{epochs}"

@@ -24,7 +24,8 @@ from fmnist_jax.data.device import DeviceSplit, normalise
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.optim import schedules
 from fmnist_jax.runtime import batch_sharding
-from fmnist_jax.train.metrics import MetricSums, batch_metrics, merge
+from fmnist_jax.train import batches
+from fmnist_jax.train.batches import MetricSums, batch_metrics, merge
 
 # The purpose of a key, folded into the run's key first.
 _INITIALISE, _SHUFFLE, _DROPOUT = range(3)
@@ -115,7 +116,7 @@ def make_run(config: ConfigDict, train_examples: int) -> Run:
         raise ConfigError(
             f"config.train.batch_size must be at most {train_examples}, the number of training images, not {batch_size}"
         )
-    steps_per_epoch = num_batches(train_examples, batch_size)
+    steps_per_epoch = batches.num_batches(train_examples, batch_size)
     total_steps = steps_per_epoch * config.train.epochs
     schedule = schedules.make(**config.schedule, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
     network = _Network.of(config, schedule)
@@ -126,7 +127,7 @@ def make_run(config: ConfigDict, train_examples: int) -> Run:
             return network.step(state, member, normalise(train.images[rows]), train.labels[rows], valid)
 
         key = jax.random.fold_in(_key(state, _SHUFFLE), state.step)
-        state, sums = lax.scan(step, state, shuffled_batches(key, train.labels.shape[0], batch_size))
+        state, sums = lax.scan(step, state, batches.shuffled(key, train.labels.shape[0], batch_size))
         return state, merge(sums)
 
     def evaluate(state: TrainState, split: DeviceSplit) -> MetricSums:
@@ -220,34 +221,10 @@ class _Network:
         return optim.build(self.optimizer, member.hyperparameters, self.schedule)
 
 
-def shuffled_batches(key: jax.Array, examples: int, batch_size: int) -> tuple[jax.Array, jax.Array]:
-    """Returns `(indices int32[steps, batch], valid bool[steps, batch])`: every example once, in random order."""
-    return _batches(jax.random.permutation(key, examples), batch_size)
-
-
-def ordered_batches(examples: int, batch_size: int) -> tuple[jax.Array, jax.Array]:
-    """Returns `(indices int32[steps, batch], valid bool[steps, batch])`: every example once, in order."""
-    return _batches(jnp.arange(examples), batch_size)
-
-
-def num_batches(examples: int, batch_size: int) -> int:
-    """Returns the number of batches, the last perhaps partly filled."""
-    return -(-examples // batch_size)
-
-
-def _batches(order: jax.Array, batch_size: int) -> tuple[jax.Array, jax.Array]:
-    examples = order.shape[0]
-    shape = (num_batches(examples, batch_size), batch_size)
-    # The padding repeats real examples, so that nothing computed from it can be infinite or undefined.
-    padded = jnp.resize(order, shape)
-    valid = np.arange(shape[0] * shape[1]).reshape(shape) < examples
-    return padded.astype(jnp.int32), jnp.asarray(valid)
-
-
 def _eval_batches(examples: int, batch_size: int) -> tuple[jax.Array, jax.Array]:
     # Rounded up to a multiple of the devices; the rows beyond the last example are masked like any padding.
     shards = batch_sharding.num_shards()
-    return ordered_batches(examples, num_batches(min(batch_size, examples), shards) * shards)
+    return batches.in_order(examples, batches.num_batches(min(batch_size, examples), shards) * shards)
 
 
 def _arrays(model: nnx.Module) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -15,8 +15,8 @@ from ml_collections import ConfigDict
 from fmnist_jax.data import Dataset, Split, device
 from fmnist_jax.data.device import DeviceDataset, DeviceSplit, on_device
 from fmnist_jax.runtime import batch_sharding
+from fmnist_jax.train.batches import MetricSums
 from fmnist_jax.train.executor import Executor, MemberBatch, PendingMetrics, Programs, with_sharding
-from fmnist_jax.train.metrics import MetricSums
 from fmnist_jax.train.run import Member, Run, TrainState, make_run, member_of
 
 _MEMBERS = "member"

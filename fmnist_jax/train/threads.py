@@ -12,8 +12,8 @@ from jax.stages import Compiled
 from fmnist_jax.data import Dataset
 from fmnist_jax.data.device import DeviceDataset
 from fmnist_jax.runtime.devices import cores
+from fmnist_jax.train.batches import MetricSums
 from fmnist_jax.train.executor import Executor, MemberBatch, PendingMetrics, Programs
-from fmnist_jax.train.metrics import MetricSums
 from fmnist_jax.train.run import Member, Run, TrainState
 
 

@@ -1,0 +1,80 @@
+"""The batches of an epoch, and the metrics summed over them, which add up exactly over batches of any size."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from fmnist_jax.data import NUM_CLASSES
+
+
+def shuffled(key: jax.Array, examples: int, batch_size: int) -> tuple[jax.Array, jax.Array]:
+    """Returns `(indices int32[steps, batch], valid bool[steps, batch])`: every example once, in random order."""
+    return _batches(jax.random.permutation(key, examples), batch_size)
+
+
+def in_order(examples: int, batch_size: int) -> tuple[jax.Array, jax.Array]:
+    """Returns `(indices int32[steps, batch], valid bool[steps, batch])`: every example once, in order."""
+    return _batches(jnp.arange(examples), batch_size)
+
+
+def num_batches(examples: int, batch_size: int) -> int:
+    """Returns the number of batches, the last perhaps partly filled."""
+    return -(-examples // batch_size)
+
+
+def _batches(order: jax.Array, batch_size: int) -> tuple[jax.Array, jax.Array]:
+    examples = order.shape[0]
+    shape = (num_batches(examples, batch_size), batch_size)
+    # The padding repeats real examples, so that nothing computed from it can be infinite or undefined.
+    padded = jnp.resize(order, shape)
+    valid = np.arange(shape[0] * shape[1]).reshape(shape) < examples
+    return padded.astype(jnp.int32), jnp.asarray(valid)
+
+
+class MetricSums(NamedTuple):
+    """Sums over examples.
+
+    **Attributes:**
+
+    - `loss`: `float32[]`, summed cross-entropy in nats.
+    - `correct`, `examples`: `int32[]`.
+    - `confusion`: `int32[10, 10]`, rows are true classes, columns predictions.
+    """
+
+    loss: jax.Array
+    correct: jax.Array
+    examples: jax.Array
+    confusion: jax.Array
+
+    def means(self) -> dict[str, float]:
+        """Returns the mean `loss` and the `accuracy` in [0, 1], as Python numbers."""
+        examples = int(self.examples)
+        return {"loss": float(self.loss) / examples, "accuracy": int(self.correct) / examples}
+
+
+def batch_metrics(logits: jax.Array, labels: jax.Array, valid: jax.Array) -> MetricSums:
+    """Sums the metrics of a batch.
+
+    **Arguments:**
+
+    - `logits`: `[batch, 10]`; `labels`: `int32[batch]`; `valid`: `bool[batch]`, false for padding.
+    """
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    predictions = jnp.argmax(logits, axis=-1)
+    cells = jnp.zeros((NUM_CLASSES, NUM_CLASSES), jnp.int32)
+    return MetricSums(
+        loss=jnp.sum(jnp.where(valid, losses, 0.0)),
+        correct=jnp.sum((predictions == labels) & valid, dtype=jnp.int32),
+        examples=jnp.sum(valid, dtype=jnp.int32),
+        confusion=cells.at[labels, predictions].add(valid.astype(jnp.int32)),
+    )
+
+
+def merge(sums: MetricSums) -> MetricSums:
+    """Adds up sums that are stacked along their first axis."""
+    return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0, dtype=leaf.dtype), sums)
