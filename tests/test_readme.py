@@ -1,4 +1,4 @@
-"""What the README tells a user to type works."""
+"""What the README and the pages in docs/ tell a user to type works."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from fmnist_jax.config import schema as config_schema
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def _blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def _blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def _commands() -> list[list[str]]:
-    text = "\n".join(_blocks("bash")).replace("\\\n", " ")
+    text = "\n".join(block for page in PAGES for block in _blocks("bash", page.read_text())).replace("\\\n", " ")
     return [shlex.split(line, comments=True) for line in text.splitlines() if line.startswith("python ")]
 
 
@@ -56,9 +57,17 @@ def test_scripts_configs_flags_and_keys_of_a_command_exist(command):
             assert re.search(rf'DEFINE_\w+\(\s*"{name}"', source), f"{script.name} has no flag --{name}"
 
 
-def test_shell_scripts_and_linked_files_exist():
-    for path in re.findall(r"\]\((?!http)([^)#]+)\)", README) + re.findall(r"^(scripts/\w+\.sh)", README, re.MULTILINE):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_shell_scripts_and_linked_files_exist(page):
+    text = page.read_text()
+    for path in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+        assert (page.parent / path).exists(), path
+    for path in re.findall(r"^(scripts/\w+\.sh)", text, re.MULTILINE):
         assert (ROOT / path).is_file(), path
+
+
+def test_readme_is_short():
+    assert len(README.splitlines()) <= 130
 
 
 def test_train_evaluate_and_predict_work_one_after_the_other(tmp_path):
@@ -83,10 +92,20 @@ def test_train_evaluate_and_predict_work_one_after_the_other(tmp_path):
 
 
 def test_library_example_runs(capsys):
-    (code,) = _blocks("python")
-    exec(compile(code, "README.md", "exec"), {})
+    (code,) = _blocks("python", (ROOT / "docs/library.md").read_text())
+    exec(compile(code, "library.md", "exec"), {})
     printed = capsys.readouterr().out
     assert "accuracy" in printed
+
+
+def test_network_of_ones_own_trains(tmp_path):
+    code, _ = _blocks("python", (ROOT / "docs/bring_your_own.md").read_text())
+    (tmp_path / "my_network.py").write_text(code)
+    flags = ["--config.data.name=synthetic", "--config.train.epochs=1", "--workdir=run", "--config=my_network.py"]
+    command = [sys.executable, str(ROOT / "scripts/train.py"), *flags]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "run/summary.json").read_text())["model"] == "my_network"
 
 
 def test_reference_table_is_the_committed_one():
