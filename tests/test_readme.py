@@ -43,7 +43,7 @@ def test_readme_has_the_commands_of_each_script():
 @pytest.mark.parametrize("command", _commands(), ids=" ".join)
 def test_scripts_configs_flags_and_keys_of_a_command_exist(command):
     script = ROOT / command[1]
-    source = script.read_text()
+    source = script.read_text() + (ROOT / "fmnist_jax/cli/flags.py").read_text()
     for argument in command[2:]:
         name, _, value = argument.removeprefix("--").partition("=")
         if not argument.startswith("--") or name in ("help", "workdir"):
