@@ -9,11 +9,9 @@ import contextlib
 import dataclasses
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import tensorflow_datasets as tfds
 from absl import logging
@@ -46,7 +44,7 @@ class Remote:
 def registered() -> dict[str, Remote]:
     """Returns Fashion-MNIST's files as TFDS has registered them, by name without `.gz`."""
     infos = tfds.builder_cls(_NAME).url_infos
-    return {Path(_file_name(url)).stem: Remote(url, int(info.size), info.checksum) for url, info in infos.items()}
+    return {Path(url).stem: Remote(url, int(info.size), info.checksum) for url, info in infos.items()}
 
 
 def fetch(cache: Path, remotes: Mapping[str, Remote] | None = None, limits: Limits | None = None) -> dict[str, Path]:
@@ -63,23 +61,16 @@ def fetch(cache: Path, remotes: Mapping[str, Remote] | None = None, limits: Limi
     **Raises:** `DataError`, within seconds, where the network, the server, a checksum or the cache is at fault.
     """
     remotes = registered() if remotes is None else remotes
+    infos = {
+        remote.url: checksums.UrlInfo(tfds.core.utils.Size(remote.size), remote.sha256, Path(remote.url).name)
+        for remote in remotes.values()
+    }
     try:
         with _progress(cache, sum(remote.size for remote in remotes.values())) as advance:
-            return _download(remotes, cache, limits or Limits(), advance)
+            manager = _Manager(_Transport(infos, limits or Limits(), advance), infos, cache)
+            paths = manager.download({name: remote.url for name, remote in remotes.items()})
     except (OSError, ValueError) as error:  # TFDS raises ValueError where its metadata beside a file are damaged
         raise DataError(f"the download cache {cache} cannot be used: {error}") from None
-
-
-def _download(
-    remotes: Mapping[str, Remote], cache: Path, limits: Limits, advance: Callable[[int], None]
-) -> dict[str, Path]:
-    transport = _Transport(remotes.values(), limits, advance)
-    try:
-        with _quiet():
-            manager = _Manager(transport, remotes.values(), cache)
-            paths = manager.download({name: remote.url for name, remote in remotes.items()})
-    finally:
-        transport.clean_up()
     return {name: Path(path) for name, path in paths.items()}
 
 
@@ -89,8 +80,7 @@ class _Manager(tfds.download.DownloadManager):
     TFDS's own transport has no timeout, retries a dead server for minutes, and leaves partial files behind.
     """
 
-    def __init__(self, transport: _Transport, remotes: Iterable[Remote], cache: Path):
-        infos = {remote.url: _url_info(remote) for remote in remotes}
+    def __init__(self, transport: _Transport, infos: Mapping[str, checksums.UrlInfo], cache: Path):
         super().__init__(download_dir=cache, url_infos=infos, dataset_name=_NAME, force_checksums_validation=True)
         self._transport = transport
 
@@ -102,14 +92,23 @@ class _Manager(tfds.download.DownloadManager):
 class _Transport:
     """The downloader interface that TFDS's `DownloadManager` calls: one file at a time, in the calling thread."""
 
-    def __init__(self, remotes: Iterable[Remote], limits: Limits, advance: Callable[[int], None]):
-        self._by_url = {remote.url: remote for remote in remotes}
+    def __init__(self, infos: Mapping[str, checksums.UrlInfo], limits: Limits, advance: Callable[[int], None]):
+        self._infos = infos
         self._limits = limits
         self._advance = advance
         self._folders: list[Path] = []
 
-    def tqdm(self) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext()
+    @contextlib.contextmanager
+    def tqdm(self) -> Iterator[None]:
+        """Wraps all downloads: silences TFDS's log message per file, removes the temporary folders of failed ones."""
+        verbosity = logging.get_verbosity()
+        logging.set_verbosity(logging.ERROR)
+        try:
+            yield
+        finally:
+            logging.set_verbosity(verbosity)
+            for folder in self._folders:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def increase_tqdm(self, url_info: checksums.UrlInfo) -> None:
         self._advance(int(url_info.size))
@@ -117,61 +116,34 @@ class _Transport:
     def download(self, url: str, destination_path: Any, verify: bool = True) -> Promise:
         """Downloads `url` into the folder `destination_path`; the manager then moves it into the cache."""
         self._folders.append(Path(destination_path))
-        remote, path = self._by_url[url], destination_path / _file_name(url)
-        sha256 = self._save(remote, Path(path))
-        if sha256 != remote.sha256:
-            raise DataError(f"{url} is not the registered file: its SHA-256 is {sha256}, expected {remote.sha256}")
-        return Promise.resolve(downloader.DownloadResult(path, _url_info(remote)))
-
-    def clean_up(self) -> None:
-        """Removes the temporary folders of failed downloads; those of the others are gone."""
-        for folder in self._folders:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def _save(self, remote: Remote, path: Path) -> str:
-        sha256 = hashlib.sha256()
-        with path.open("wb") as file:
-            for chunk in self._receive(remote):
+        info, digest = self._infos[url], hashlib.sha256()
+        path = destination_path / info.filename
+        with Path(path).open("wb") as file:
+            for chunk in self._receive(url, int(info.size)):
                 file.write(chunk)
-                sha256.update(chunk)
+                digest.update(chunk)
                 self._advance(len(chunk))
-        return sha256.hexdigest()
+        sha256 = digest.hexdigest()
+        if sha256 != info.checksum:
+            raise DataError(f"{url} is not the registered file: its SHA-256 is {sha256}, expected {info.checksum}")
+        return Promise.resolve(downloader.DownloadResult(path, info))
 
-    def _receive(self, remote: Remote) -> Iterator[bytes]:
-        size = 0
+    def _receive(self, url: str, size: int) -> Iterator[bytes]:
+        received = 0
         try:
-            for chunk in chunks(remote.url, self._limits):
-                size += len(chunk)
-                if size > remote.size:
+            for chunk in chunks(url, self._limits):
+                received += len(chunk)
+                if received > size:
                     break
                 yield chunk
         except OSError as error:
-            raise DataError(f"{remote.url} cannot be downloaded: {error}") from None
-        if size != remote.size:
-            found = f"only {size:,}" if size < remote.size else "more"
-            raise DataError(f"{remote.url} cannot be downloaded: {found} of its {remote.size:,} bytes came")
+            raise DataError(f"{url} cannot be downloaded: {error}") from None
+        if received != size:
+            found = f"only {received:,}" if received < size else "more"
+            raise DataError(f"{url} cannot be downloaded: {found} of its {size:,} bytes came")
 
 
-def _file_name(url: str) -> str:
-    return Path(urlparse(url).path).name
-
-
-def _url_info(remote: Remote) -> checksums.UrlInfo:
-    return checksums.UrlInfo(tfds.core.utils.Size(remote.size), remote.sha256, _file_name(remote.url))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences TFDS's log messages about each file, which absl shows in a program started by absl."""
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-
-
-@contextmanager
+@contextlib.contextmanager
 def _progress(cache: Path, size: int) -> Iterator[Callable[[int], None]]:
     """Prints a line on stderr when the first bytes arrive, and on a terminal shows a progress bar.
 

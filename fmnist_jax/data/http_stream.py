@@ -15,8 +15,6 @@ from collections.abc import Iterator
 _CHUNK = 2**14
 _QUEUE_SIZE = 64  # chunks read ahead
 
-_ChunkQueue = queue.Queue[bytes | Exception]
-
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
@@ -40,25 +38,24 @@ def chunks(url: str, limits: Limits) -> Iterator[bytes]:
     """
     # A socket's timeout covers neither DNS look-up nor a server that sends byte by byte, and starts again for each
     # address of the host: hence a thread, which may outlive this call.
-    received: _ChunkQueue = queue.Queue(_QUEUE_SIZE)
+    received: queue.Queue[bytes | Exception] = queue.Queue(_QUEUE_SIZE)
     threading.Thread(target=_pump, args=(url, limits.timeout, received), daemon=True).start()
-    while chunk := _next(received, 2 * limits.timeout):
+    seconds = 2 * limits.timeout
+    while True:
+        try:
+            chunk = received.get(timeout=seconds)
+        except queue.Empty:
+            raise TimeoutError(f"no answer within {seconds:g} seconds") from None
+        if isinstance(chunk, Exception):
+            raise OSError(_reason(chunk)) from chunk
+        if not chunk:
+            return
         if time.monotonic() > limits.deadline:
             raise TimeoutError("it is too slow")
         yield chunk
 
 
-def _next(received: _ChunkQueue, seconds: float) -> bytes:
-    try:
-        item = received.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError(f"no answer within {seconds:g} seconds") from None
-    if isinstance(item, Exception):
-        raise OSError(_reason(item)) from item
-    return item
-
-
-def _pump(url: str, timeout: float, received: _ChunkQueue) -> None:
+def _pump(url: str, timeout: float, received: queue.Queue[bytes | Exception]) -> None:
     """Puts the chunks of `url` into `received`, then `b""` or the error; stops when nobody reads them any more."""
     with contextlib.suppress(queue.Full):
         try:
