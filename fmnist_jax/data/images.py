@@ -28,6 +28,7 @@ _KNOWN_FORMATS = "PNG, JPEG, GIF, BMP, TIFF, WebP, AVIF, PPM, .npy or IDX"
 _ARRAYS = "28x28, n x 28x28, or one picture as height x width, with x3 (RGB) or x4 (RGBA) where it has colour"
 _NPY_MAGIC = b"\x93NUMPY"
 _MAX_PIXELS = 2**26  # decoding 8192x8192 pixels takes 256 MiB
+_TOO_LARGE = f"is too large: a picture may have {_MAX_PIXELS:,} pixels; scale it down"
 _SQUARE = (IMAGE_SIZE, IMAGE_SIZE)
 _THUMBNAIL = (8 * IMAGE_SIZE, 8 * IMAGE_SIZE)
 _TOLERANCE = round(0.05 * 255)  # of the background, per channel, from the colour of the corners
@@ -53,13 +54,11 @@ def read_images(path: str | os.PathLike[str]) -> np.ndarray:
             head = stream.read(len(_NPY_MAGIC))
         if head == _NPY_MAGIC:
             return _read_npy(path)
-        return _read_idx(path) if head.startswith(IDX_MAGIC) else _read_picture(path, head)
+        if not head.startswith(IDX_MAGIC):
+            return _read_picture(path, head)
+        images = read_idx(path)
     except DataError as error:
         raise ImageError(str(error)) from None
-
-
-def _read_idx(path: str | os.PathLike[str]) -> np.ndarray:
-    images = read_idx(path)
     if images.shape[1:] != _SQUARE:
         raise ImageError(f"{path} holds an array of shape {images.shape}, not images of 28x28")
     return _not_empty(images, path)
@@ -100,7 +99,7 @@ def _decoding(path: str | os.PathLike[str]) -> Iterator[None]:
     except UnidentifiedImageError:
         raise ImageError(f"{path} is not an image of a known kind: {_KNOWN_FORMATS}") from None
     except Image.DecompressionBombError:
-        raise ImageError(_too_large(path)) from None
+        raise ImageError(f"{path} {_TOO_LARGE}") from None
     # On damaged bytes, Pillow's and numpy's decoders raise almost any exception.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -109,11 +108,7 @@ def _decoding(path: str | os.PathLike[str]) -> Iterator[None]:
 
 def _check_pixels(pixels: int, path: str | os.PathLike[str]) -> None:
     if pixels > _MAX_PIXELS:
-        raise ImageError(_too_large(path))
-
-
-def _too_large(path: str | os.PathLike[str]) -> str:
-    return f"{path} is too large: a picture may have {_MAX_PIXELS:,} pixels; scale it down"
+        raise ImageError(f"{path} {_TOO_LARGE}")
 
 
 def _not_empty(array: np.ndarray, path: str | os.PathLike[str]) -> np.ndarray:
@@ -157,7 +152,17 @@ def _preprocess(image: Image.Image) -> np.ndarray:
     image.thumbnail(_THUMBNAIL, Image.Resampling.BOX)
     grey = image.convert("L")
     background = float(_background(np.asarray(grey)))
-    return _centre(_contrast(_sharpen(_scale(grey.crop(_garment(image)))), background))
+    garment = grey.crop(_garment(image))
+    longest = max(garment.size)
+    width, height = (max(1, round(side * IMAGE_SIZE / longest)) for side in garment.size)
+    # Of the averaging filters, the one as crisp as skipping rows and columns.
+    pixels = _sharpen(garment.resize((width, height), Image.Resampling.BOX))
+    # The distance from the background, scaled to reach 255: negation on white, the identity on black.
+    bright = np.abs(pixels - background) * (255 / max(background, 255 - background))
+    canvas = np.zeros(_SQUARE, np.uint8)
+    top, left = (IMAGE_SIZE - height) // 2, (IMAGE_SIZE - width) // 2
+    canvas[top : top + height, left : left + width] = np.rint(bright)
+    return canvas
 
 
 def _on_dark(images: np.ndarray) -> np.ndarray:
@@ -176,19 +181,8 @@ def _garment(image: Image.Image) -> tuple[int, int, int, int]:
     corners = np.asarray(image)[[0, 0, -1, -1], [0, -1, 0, -1]]
     red, green, blue = np.median(corners, axis=0).astype(int).tolist()
     difference = ImageChops.difference(image, Image.new("RGB", image.size, (red, green, blue)))
-    return difference.point([255 * (value > _TOLERANCE) for value in range(256)] * 3).getbbox() or (
-        0,
-        0,
-        *image.size,
-    )
-
-
-def _scale(image: Image.Image) -> Image.Image:
-    """Scales the longer side to 28 pixels and keeps the aspect ratio."""
-    longest = max(image.size)
-    width, height = (max(1, round(side * IMAGE_SIZE / longest)) for side in image.size)
-    # Of the averaging filters, the one as crisp as skipping rows and columns.
-    return image.resize((width, height), Image.Resampling.BOX)
+    differs = difference.point([255 * (value > _TOLERANCE) for value in range(256)] * 3)
+    return differs.getbbox() or (0, 0, *image.size)
 
 
 def _sharpen(image: Image.Image) -> np.ndarray:
@@ -200,17 +194,3 @@ def _sharpen(image: Image.Image) -> np.ndarray:
     pixels = np.asarray(image, np.float32)
     blurred = ndimage.gaussian_filter(pixels, sigma=1.0, radius=1, mode="nearest")
     return (pixels + 0.83 * (pixels - blurred)).clip(0, 255)
-
-
-def _contrast(pixels: np.ndarray, background: float) -> np.ndarray:
-    """The distance from the background, scaled to reach 255: negation on white, the identity on black."""
-    return np.abs(pixels - background) * (255 / max(background, 255 - background))
-
-
-def _centre(pixels: np.ndarray) -> np.ndarray:
-    """Centres `float[h, w]` on a black square: `uint8[28, 28]`."""
-    canvas = np.zeros(_SQUARE, np.uint8)
-    height, width = pixels.shape
-    top, left = (IMAGE_SIZE - height) // 2, (IMAGE_SIZE - width) // 2
-    canvas[top : top + height, left : left + width] = np.rint(pixels)
-    return canvas

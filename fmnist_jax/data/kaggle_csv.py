@@ -31,7 +31,16 @@ def read(path: str | os.PathLike[str]) -> tuple[Split, str]:
     """
     sha = hashlib.sha256()
     with open_unpacked(path) as file:
-        values = _parse(_rows(file, path, sha), path)
+        rows = _rows(file, path, sha)
+        first = next(rows, None)
+        if first is None:
+            raise DataError(f"{path} holds no images: there is no row below the header")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # numpy only warns about an integer that is written as 1.0
+                values = np.loadtxt(itertools.chain([first], rows), np.uint8, comments=None, delimiter=",", ndmin=2)
+        except ValueError as error:
+            raise DataError(_first_bad_value(path) or f"{path} is no table of integers ({error})") from None
     labels = values[:, 0].copy()
     if labels.max() >= NUM_CLASSES:
         raise DataError(_first_bad_value(path))
@@ -42,32 +51,15 @@ def _rows(file: BinaryIO, path: str | os.PathLike[str], sha: hashlib._Hash) -> I
     """Yields the lines below the header, checked for their number of columns, and adds every line to `sha`."""
     for number, line in enumerate(iter(lambda: file.readline(_MAX_LINE), b""), start=1):
         sha.update(line)
-        columns = line.count(b",") + 1
         if number == 1:
-            _check_header(line, path)
-        elif columns == len(_COLUMNS):
+            header = line.removeprefix(b"\xef\xbb\xbf").strip()
+            if header != _HEADER:
+                start = _shown(header[:30] + b"..." * (len(header) > 30))
+                raise DataError(f"{path}, line 1: the header is {start}, expected label,pixel1,...,{_COLUMNS[-1]}")
+        elif (columns := line.count(b",") + 1) == len(_COLUMNS):
             yield line
         elif line.strip():
             raise DataError(f"{path}, line {number}: {columns} columns, expected {len(_COLUMNS)}")
-
-
-def _check_header(line: bytes, path: str | os.PathLike[str]) -> None:
-    found = line.removeprefix(b"\xef\xbb\xbf").strip()
-    if found != _HEADER:
-        start = _shown(found[:30] + b"..." * (len(found) > 30))
-        raise DataError(f"{path}, line 1: the header is {start}, expected label,pixel1,...,{_COLUMNS[-1]}")
-
-
-def _parse(rows: Iterator[bytes], path: str | os.PathLike[str]) -> np.ndarray:
-    first = next(rows, None)
-    if first is None:
-        raise DataError(f"{path} holds no images: there is no row below the header")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # numpy only warns about an integer that is written as 1.0
-            return np.loadtxt(itertools.chain([first], rows), np.uint8, comments=None, delimiter=",", ndmin=2)
-    except ValueError as error:
-        raise DataError(_first_bad_value(path) or f"{path} is no table of integers ({error})") from None
 
 
 def _first_bad_value(path: str | os.PathLike[str]) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
-import io
 import math
 import os
 import struct
@@ -41,7 +40,11 @@ def find(folder: Path, names: Iterable[str]) -> dict[str, Path]:
 
     **Raises:** `DataError` naming the missing ones, and what the folder holds.
     """
-    listing, names = _names_in(folder), tuple(names)
+    names = tuple(names)
+    try:
+        listing = sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        raise DataError(f"the data folder {folder} cannot be read: {error.strerror or error}") from None
     found = {name: folder / file for name in names for file in (f"{name}.gz", name) if file in listing}
     missing = [f"{name}[.gz]" for name in names if name not in found]
     if missing:
@@ -62,23 +65,12 @@ def open_unpacked(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         if Path(path).exists() and not Path(path).is_file():
             raise DataError(f"{path} is not a file")
         with Path(path).open("rb") as file:
-            yield _unpacked(file)
+            compressed = file.peek(2)[:2] == _GZIP_MAGIC
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=file) if compressed else file)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path} is damaged: its gzip data cannot be unpacked ({error})") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
-
-
-def _unpacked(file: io.BufferedReader) -> BinaryIO:
-    compressed = file.peek(2)[:2] == _GZIP_MAGIC
-    return cast(BinaryIO, gzip.GzipFile(fileobj=file) if compressed else file)
-
-
-def _names_in(folder: Path) -> list[str]:
-    try:
-        return sorted(entry.name for entry in folder.iterdir())
-    except OSError as error:
-        raise DataError(f"the data folder {folder} cannot be read: {error.strerror or error}") from None
 
 
 def read_idx(path: str | os.PathLike[str]) -> np.ndarray:

@@ -48,24 +48,19 @@ def load(config: ConfigDict) -> Dataset:
 
 
 def _fashion_mnist(folder: Path | None) -> Dataset:
+    synthetic = "or take --config.data.name=synthetic"
     if folder is not None:
-        return _original_files(folder)
-    with _with_hint(f"{_SET_DIR}, or take --config.data.name=synthetic"):
+        with _with_hint(f"{_SET_DIR}, or unset both to download them, {synthetic}"):
+            return _read(raw_files.find(folder, fashion_mnist.SHA256), str(folder))
+    with _with_hint(f"{_SET_DIR}, {synthetic}"):
         paths = _cached_or_downloaded(Limits())
     return _from_cache(paths)
 
 
-def _original_files(folder: Path) -> Dataset:
-    with _with_hint(f"{_SET_DIR}, or unset both to download them, or take --config.data.name=synthetic"):
-        return _read(raw_files.find(folder, fashion_mnist.SHA256), str(folder))
-
-
 def _cached_or_downloaded(limits: Limits) -> Mapping[str, Path]:
     cache = fashion_mnist.cache_folder()
-    return fashion_mnist.cached(cache) or _download(cache, limits)
-
-
-def _download(cache: Path, limits: Limits) -> Mapping[str, Path]:
+    if paths := fashion_mnist.cached(cache):
+        return paths
     try:
         from fmnist_jax.data import download
     except (ImportError, AttributeError) as error:  # where TFDS's own import fails, names are missing from it
@@ -98,20 +93,17 @@ def _synthetic(folder: Path | None) -> Dataset:
     from fmnist_jax.data.synthetic import generate  # only this source needs its modules
 
     train, test = generate()
-    arrays = {
-        "train-images": train.images,
-        "train-labels": train.labels,
-        "test-images": test.images,
-        "test-labels": test.labels,
-    }
-    digests = {name: raw_files.idx_digest(array) for name, array in arrays.items()}
+    digests = {}
+    for name, split in (("train", train), ("test", test)):
+        digests[f"{name}-images"] = raw_files.idx_digest(split.images)
+        digests[f"{name}-labels"] = raw_files.idx_digest(split.labels)
     return Dataset("synthetic", train, test, test, "built in", digests)
 
 
 def _auto(folder: Path | None) -> Dataset:
     if folder is not None:  # the user named it: never replace it by other data, whatever is wrong with it
         only_csv = any(folder.glob("*.csv*")) and not any(folder.glob("*-ubyte*"))
-        return _csv(folder) if only_csv else _original_files(folder)
+        return _csv(folder) if only_csv else _fashion_mnist(folder)
     try:
         paths = _cached_or_downloaded(Limits(deadline=time.monotonic() + _AUTO_SECONDS))
     except DataError as error:
