@@ -86,7 +86,7 @@ def test_the_page_tells_the_whole_story(tuned):
         "Seconds per run are the chunk's training time divided by its number of runs",
         "lion, final run, seed 2",
         "study.trials",
-        "in tuned mode: runs to tune each arm by",
+        "in tuned mode: tuning runs of each arm",
         "To reproduce the study, check out the commit below",
         "python scripts/compare.py --config=configs/compare_quick.py",
         "3f2b8c1d9e0a47566b7f2d1c8e9a0b3c4d5e6f70",
