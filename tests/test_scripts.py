@@ -71,7 +71,7 @@ def end(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
 
 def test_a_run_leaves_what_is_promised(trained: Path):
     files = {"config.json", "manifest.json", "metrics.jsonl", "summary.json", "confusion_matrix.csv", "predictions.npz"}
-    assert names(trained) == files | {"checkpoints", "tensorboard", "plots", "report.html", ".lock"}
+    assert names(trained) == files | {"checkpoints", "tensorboard", "plots", "report.html", "report.md", ".lock"}
     assert {str(EPOCHS - 1), str(EPOCHS)} <= names(trained / "checkpoints")
     assert [record["epoch"] for record in records(trained)] == [1, 2, 3, 4]
     assert [record["step"] for record in records(trained)] == [7, 14, 21, 28]
@@ -199,7 +199,14 @@ def test_evaluating_a_split(split: str, trained: Path):
     assert (ended.code, ended.err) == (0, "")
     folder = trained / "evaluations" / split
     summary = json.loads((folder / "summary.json").read_text())
-    assert names(folder) == {"summary.json", "confusion_matrix.csv", "predictions.npz", "plots", "report.html"}
+    assert names(folder) == {
+        "summary.json",
+        "confusion_matrix.csv",
+        "predictions.npz",
+        "plots",
+        "report.html",
+        "report.md",
+    }
     assert summary["examples"] == {"train": 400, "val": 100, "test": 120}[split]
     assert summary["checkpoint_epoch"] == EPOCHS
     assert ended.out == (
