@@ -17,8 +17,8 @@ from fmnist_jax.calibration import coverage
 from fmnist_jax.calibration.coverage import bootstrap
 from fmnist_jax.calibration.record import cells, markdown
 from fmnist_jax.calibration.simulation import FAILING, HEAVY, NOISES, NORMAL, SKEWED, Cell, measure, time_of
-from fmnist_jax.compare.statistics.estimates import iqm_of
 from fmnist_jax.compare.statistics.hypothesis_tests import smallest_p
+from fmnist_jax.compare.statistics.intervals import iqm_of
 from fmnist_jax.compare.statistics.probability_of_improvement import wins
 
 DOCS = Path(__file__).parent.parent / "docs" / "statistics"

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from scipy import stats
 
-from fmnist_jax.compare.statistics.estimates import iqm, iqm_of, mean, median, sampling_uncertainty
+from fmnist_jax.compare.statistics.estimates import iqm, mean, median, sampling_uncertainty
 from fmnist_jax.compare.statistics.intervals import (
+    iqm_of,
     min_runs_for_order_statistics,
     order_statistics,
     price_bonett,

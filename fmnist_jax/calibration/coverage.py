@@ -26,7 +26,7 @@ from fmnist_jax.calibration.simulation import (
     time_of,
 )
 from fmnist_jax.compare.statistics import intervals
-from fmnist_jax.compare.statistics.estimates import Estimate, iqm_of
+from fmnist_jax.compare.statistics.estimates import Estimate
 from fmnist_jax.compare.statistics.hypothesis_tests import detectable_effect_size, minimum_detectable_effect
 from fmnist_jax.compare.statistics.intervals import Interval
 from fmnist_jax.compare.statistics.probability_of_improvement import newcombe, wins
@@ -120,7 +120,7 @@ def _centers(noise: Noise, n: int) -> Iterator[Cell]:
     for quantity, draw, truth, statistic, methods in (
         ("mean", scores, noise.mean, np.mean, {"t": intervals.student_t}),
         ("median", scores, noise.median, np.median, between),
-        ("IQM", scores, noise.iqm, iqm_of, {"trimmed-t": intervals.trimmed_t}),
+        ("IQM", scores, noise.iqm, intervals.iqm_of, {"trimmed-t": intervals.trimmed_t}),
         ("paired difference", differences, 0.0, np.mean, {"t": intervals.student_t}),
     ):
         for method, interval in methods.items():

@@ -9,14 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fmnist_jax.compare.statistics import hypothesis_tests
 from fmnist_jax.compare.statistics.estimates import LEVEL, Estimate, as_pairs, as_sample, check_fraction, mean
-from fmnist_jax.compare.statistics.hypothesis_tests import (
-    holm,
-    min_pairs,
-    minimum_detectable_effect,
-    permutation_test,
-    smallest_p,
-)
 from fmnist_jax.compare.statistics.probability_of_improvement import probability_of_improvement
 
 
@@ -102,24 +96,40 @@ def compare_arms(scores: Mapping[str, Mapping[int, float]], level: float = LEVEL
     if len(scores) < 2:
         raise ValueError(f"a comparison needs two or more arms, not {len(scores)}")
     check_fraction("level", level)
-    seeds, samples = common_seeds(scores), aligned(scores)
-    arms = sorted(samples, key=lambda arm: -samples[arm].mean())
-    couples = list(itertools.combinations(arms, 2))
-    alpha = _alpha(level)
-    p_values = [permutation_test(samples[a] - samples[b]) for a, b in couples]
-    pairs = tuple(
-        _pair(a, b, samples, (p, adjusted), level, len(couples))
-        for (a, b), p, adjusted in zip(couples, p_values, holm(p_values).tolist(), strict=True)
-    )
+    alpha = round(1 - level, 12)  # without its rounding error: 1 - 0.95 is above 0.05
+    samples = dict(sorted(aligned(scores).items(), key=lambda item: -item[1].mean()))
+    arms, seeds, pairs = tuple(samples), common_seeds(scores), _compare_pairs(samples, alpha, level)
     return Comparison(
-        tuple(arms),
+        arms,
         seeds,
         pairs,
         significant_ordering(arms, {(pair.a, pair.b) for pair in pairs if pair.significant}),
         alpha,
-        min(1.0, len(couples) * smallest_p(len(seeds))),
-        min_pairs(alpha / len(couples)),
+        min(1.0, len(pairs) * hypothesis_tests.smallest_p(len(seeds))),
+        hypothesis_tests.min_pairs(alpha / len(pairs)),
     )
+
+
+def _compare_pairs(samples: Mapping[str, np.ndarray], alpha: float, level: float) -> tuple[PairedComparison, ...]:
+    couples = list(itertools.combinations(samples.items(), 2))
+    p_values = [hypothesis_tests.permutation_test(first - second) for (_, first), (_, second) in couples]
+    adjusted_ps = hypothesis_tests.holm(p_values).tolist()
+    pairs = []
+    for ((a, first), (b, second)), p_value, adjusted_p in zip(couples, p_values, adjusted_ps, strict=True):
+        differences = first - second
+        pair = PairedComparison(
+            a,
+            b,
+            mean(differences, level),
+            probability_of_improvement(first, second, level),
+            p_value,
+            adjusted_p,
+            adjusted_p <= alpha,
+            float(differences.std(ddof=1)) if len(differences) > 1 else math.nan,
+            hypothesis_tests.minimum_detectable_effect(differences, alpha=alpha / len(couples), level=level),
+        )
+        pairs.append(pair)
+    return tuple(pairs)
 
 
 def paired_difference(a: Iterable[float], b: Iterable[float], level: float = LEVEL) -> Estimate:
@@ -172,30 +182,6 @@ def significant_ordering(arms: Sequence[str], beats: Collection[tuple[str, str]]
         tuple(tuple(arms[place] for place in group) for group in groups),
         {arm: tuple(other for other in arms if (arm, other) in beats) for arm in arms},
     )
-
-
-def _pair(
-    a: str, b: str, samples: Mapping[str, np.ndarray], p_values: tuple[float, float], level: float, pairs: int
-) -> PairedComparison:
-    first, second = samples[a], samples[b]
-    differences, alpha = first - second, _alpha(level)
-    p_value, adjusted = p_values
-    return PairedComparison(
-        a,
-        b,
-        paired_difference(first, second, level),
-        probability_of_improvement(first, second, level),
-        p_value,
-        adjusted,
-        adjusted <= alpha,
-        float(differences.std(ddof=1)) if len(differences) > 1 else math.nan,
-        minimum_detectable_effect(differences, alpha=alpha / pairs, level=level),
-    )
-
-
-def _alpha(level: float) -> float:
-    """1 - level without its rounding error: 1 - 0.95 is above 0.05."""
-    return round(1 - level, 12)
 
 
 def _cliques(

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from fmnist_jax.compare.statistics import intervals
-from fmnist_jax.compare.statistics.intervals import Interval, wilson
 
 LEVEL = 0.95
 
@@ -32,7 +31,7 @@ class Estimate(NamedTuple):
     method: str
 
 
-def estimate_of(value: float, interval: Interval, level: float, method: str) -> Estimate:
+def estimate_of(value: float, interval: intervals.Interval, level: float, method: str) -> Estimate:
     """Returns the estimate, its numbers converted to Python floats."""
     return Estimate(float(value), float(interval.low), float(interval.high), level, method)
 
@@ -73,17 +72,7 @@ def iqm(values: Iterable[float], level: float = LEVEL) -> Estimate:
 
     **Raises:** `ValueError` for no value or one that is not finite.
     """
-    return _estimate(values, iqm_of, intervals.trimmed_t, level, "trimmed-t")
-
-
-def iqm_of(values: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Returns the mean over the axis without the `n // 4` lowest and highest values, as `scipy.stats.trim_mean`.
-
-    It adds in sorted order, so that reordered values give the same bits.
-    """
-    ordered = np.sort(np.moveaxis(values, axis, -1), axis=-1)
-    cut = intervals.trimmed_count(ordered.shape[-1])
-    return ordered[..., cut : ordered.shape[-1] - cut].mean(-1)
+    return _estimate(values, intervals.iqm_of, intervals.trimmed_t, level, "trimmed-t")
 
 
 def sampling_uncertainty(accuracy: float, examples: int, level: float = LEVEL) -> Estimate:
@@ -99,7 +88,7 @@ def sampling_uncertainty(accuracy: float, examples: int, level: float = LEVEL) -
             f"an accuracy lies between 0 and 1, of one or more examples, not {accuracy} of {examples} examples"
         )
     check_fraction("level", level)
-    return estimate_of(accuracy, wilson(accuracy, examples, level), level, "wilson")
+    return estimate_of(accuracy, intervals.wilson(accuracy, examples, level), level, "wilson")
 
 
 def as_sample(values: Iterable[float]) -> np.ndarray:
@@ -110,10 +99,8 @@ def as_sample(values: Iterable[float]) -> np.ndarray:
     sample = np.asarray(values if isinstance(values, np.ndarray) else list(values), dtype=np.float64)
     if sample.ndim != 1 or not sample.size:
         raise ValueError(f"a sample must be a 1-d array of one or more numbers, not of shape {sample.shape}")
-    if not np.isfinite(sample).all():
-        raise ValueError(
-            f"a sample must hold finite numbers; {np.count_nonzero(~np.isfinite(sample))} of these are not"
-        )
+    if infinite := np.count_nonzero(~np.isfinite(sample)):
+        raise ValueError(f"a sample must hold finite numbers; {infinite} of these are not")
     return sample
 
 
@@ -137,7 +124,7 @@ def check_fraction(name: str, value: float) -> None:
 def _estimate(
     values: Iterable[float],
     statistic: Callable[[np.ndarray], np.ndarray | float],
-    interval: Callable[[np.ndarray, float], Interval],
+    interval: Callable[[np.ndarray, float], intervals.Interval],
     level: float,
     method: str,
 ) -> Estimate:

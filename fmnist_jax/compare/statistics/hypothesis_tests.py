@@ -15,7 +15,6 @@ POWER = 0.8
 # Up to so many pairs the test is exact, over all 2^n signs; beyond, it draws so many at random.
 EXACT_PAIRS = 30
 RESAMPLES = 2**16 - 1
-_SEED = 0
 # Sums that differ by less than this share are equal up to rounding.
 _ROUNDING = 1e-10
 
@@ -30,7 +29,17 @@ def permutation_test(differences: Iterable[float]) -> float:
     **Raises:** `ValueError` for no difference or one that is not finite.
     """
     sample = as_sample(differences)
-    return _exact(sample) if len(sample) <= EXACT_PAIRS else _monte_carlo(sample)
+    if len(sample) <= EXACT_PAIRS:
+        return _exact(sample)
+    test = stats.permutation_test(
+        (sample,),
+        np.mean,
+        permutation_type="samples",
+        n_resamples=RESAMPLES,
+        batch=2**12,
+        rng=np.random.default_rng(0),
+    )
+    return float(test.pvalue)
 
 
 def smallest_p(n: int) -> float:
@@ -62,18 +71,6 @@ def _signed_sums(differences: np.ndarray) -> np.ndarray:
     for difference in differences:
         sums = np.concatenate([sums + difference, sums - difference])
     return sums
-
-
-def _monte_carlo(differences: np.ndarray) -> float:
-    test = stats.permutation_test(
-        (differences,),
-        np.mean,
-        permutation_type="samples",
-        n_resamples=RESAMPLES,
-        batch=2**12,
-        rng=np.random.default_rng(_SEED),
-    )
-    return float(test.pvalue)
 
 
 def holm(p_values: Iterable[float]) -> np.ndarray:

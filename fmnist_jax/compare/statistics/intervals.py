@@ -29,9 +29,14 @@ def student_t(values: np.ndarray, level: float) -> Interval:
     return t_interval(values.mean(-1), stats.sem(values, axis=-1), level, values.shape[-1] - 1)
 
 
-def trimmed_count(n: int) -> int:
-    """Returns how many of n sorted values the interquartile mean cuts at each end, as `scipy.stats.trim_mean`."""
-    return n // 4
+def iqm_of(values: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Returns the mean over the axis without the `n // 4` lowest and highest values, as `scipy.stats.trim_mean`.
+
+    It adds in sorted order, so that reordered values give the same bits.
+    """
+    ordered = np.sort(np.moveaxis(values, axis, -1), axis=-1)
+    n = ordered.shape[-1]
+    return ordered[..., n // 4 : n - n // 4].mean(-1)
 
 
 def trimmed_t(values: np.ndarray, level: float) -> Interval:
@@ -40,12 +45,12 @@ def trimmed_t(values: np.ndarray, level: float) -> Interval:
     Below 4 values nothing is trimmed, and it equals `student_t`.
     """
     n = values.shape[-1]
-    cut = trimmed_count(n)
+    cut = n // 4
     kept = n - 2 * cut
     ordered = np.sort(values, axis=-1)
     winsorised = np.clip(ordered, ordered[..., [cut]], ordered[..., [n - 1 - cut]])
     error = np.sqrt(winsorised.var(-1) * n / (kept * (kept - 1)))
-    return t_interval(ordered[..., cut : n - cut].mean(-1), error, level, kept - 1)
+    return t_interval(iqm_of(ordered), error, level, kept - 1)
 
 
 def min_runs_for_order_statistics(level: float) -> int:

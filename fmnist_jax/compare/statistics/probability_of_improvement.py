@@ -45,17 +45,14 @@ def newcombe(proportion: np.ndarray, n_a: int, n_b: int, level: float) -> Interv
     proportion = np.asarray(proportion, dtype=np.float64)
 
     def excess(probability: np.ndarray, proportion: np.ndarray) -> np.ndarray:
-        return (proportion - probability) ** 2 - z**2 * _variance(probability, n_a, n_b)
+        # The variance of the proportion for two exponential distributions that give this probability.
+        others = (n_a + n_b) / 2 - 1
+        terms = 1 + others * (1 - probability) / (2 - probability) + others * probability / (1 + probability)
+        variance = probability * (1 - probability) * terms / (n_a * n_b)
+        return (proportion - probability) ** 2 - z**2 * variance
 
     # Negative between the limits and positive beyond; 0 at a proportion of 0 or 1, which is itself a limit.
     inside = np.clip(proportion, _INSIDE, 1 - _INSIDE)
     low = elementwise.find_root(excess, (np.zeros_like(proportion), inside), args=(proportion,)).x
     high = elementwise.find_root(excess, (inside, np.ones_like(proportion)), args=(proportion,)).x
     return Interval(np.where(proportion > 0, low, 0.0), np.where(proportion < 1, high, 1.0))
-
-
-def _variance(probability: np.ndarray, n_a: int, n_b: int) -> np.ndarray:
-    """The variance of the proportion for two exponential distributions that give this probability."""
-    others = (n_a + n_b) / 2 - 1
-    terms = 1 + others * (1 - probability) / (2 - probability) + others * probability / (1 + probability)
-    return probability * (1 - probability) * terms / (n_a * n_b)

@@ -30,8 +30,9 @@ def performance_profile(costs: Mapping[str, Sequence[float]]) -> Profile:
 
     **Raises:** `ValueError` for no arm, no workload, rows of different lengths, or a cost that is not positive.
     """
-    table = np.array([np.asarray(row, dtype=np.float64) for row in costs.values()]) if _is_table(costs) else None
-    if table is None or not (table > 0).all():
+    lengths = {len(row) for row in costs.values()}
+    table = np.array(list(costs.values()), dtype=np.float64) if len(lengths) == 1 else np.empty(0)
+    if not table.size or not (table > 0).all():
         raise ValueError("costs must be positive numbers, as many for each arm as there are workloads")
     best = table.min(axis=0)
     ratios = np.divide(table, best, out=np.full_like(table, np.inf), where=np.isfinite(best))
@@ -43,8 +44,3 @@ def performance_profile(costs: Mapping[str, Sequence[float]]) -> Profile:
 def share_within(ratios: np.ndarray, factors: Iterable[float]) -> np.ndarray:
     """Returns the share of workloads, the last axis, on which the ratio is at most each factor: `(..., factors)`."""
     return (ratios[..., None, :] <= np.asarray(list(factors))[:, None]).mean(-1)
-
-
-def _is_table(costs: Mapping[str, Sequence[float]]) -> bool:
-    lengths = {len(row) for row in costs.values()}
-    return len(lengths) == 1 and lengths != {0}

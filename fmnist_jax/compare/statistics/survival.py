@@ -9,14 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from fmnist_jax.compare.statistics.estimates import (
-    LEVEL,
-    Estimate,
-    as_sample,
-    check_fraction,
-    estimate_of,
-    without_interval,
-)
+from fmnist_jax.compare.statistics import estimates
+from fmnist_jax.compare.statistics.estimates import LEVEL, Estimate
 from fmnist_jax.compare.statistics.intervals import t_interval, wilson
 
 # A share is a product of quotients: rounding may leave it slightly too small.
@@ -57,7 +51,7 @@ def as_times(times: Iterable[float], reached: Iterable[bool]) -> Times:
 
     **Raises:** `ValueError` for no time, one that is not finite and positive, or different numbers of the two.
     """
-    sample, flags = as_sample(times), np.asarray(list(reached), dtype=bool)
+    sample, flags = estimates.as_sample(times), np.asarray(list(reached), dtype=bool)
     if len(sample) != len(flags) or sample.min() <= 0:
         raise ValueError(f"times must be positive and as many as the runs, not {sample} for {len(flags)} runs")
     return Times(sample, flags)
@@ -83,9 +77,14 @@ def kaplan_meier(runs: Times, level: float = LEVEL) -> ReachedCurve:
     The band is Wilson's for the effective number of runs by Greenwood's variance (Rothman 1978): without censoring
     before the time, it is Wilson's interval itself.
     """
-    check_fraction("level", level)
+    estimates.check_fraction("level", level)
     times, missing, at_risk, events = _life_table(runs)
-    low, high = wilson(1 - missing, _effective_runs(missing, at_risk, events), level)
+    # The number of uncensored runs that would have this variance; where it is 0, the runs not censored before.
+    terms = np.cumsum(_greenwood(at_risk, events))
+    uncensored = at_risk + np.cumsum(events) - events
+    known = (missing > 0) & (terms > 0)
+    effective = np.where(known, (1 - missing) / np.where(known, missing * terms, 1.0), uncensored)
+    low, high = wilson(1 - missing, effective, level)
     return ReachedCurve(times, 1 - missing, low, high, level)
 
 
@@ -106,7 +105,7 @@ def restricted_mean(runs: Times, horizon: float, level: float = LEVEL) -> Estima
 
     **Raises:** `ValueError` unless the horizon is positive and, where a run is censored, not beyond the last time.
     """
-    check_fraction("level", level)
+    estimates.check_fraction("level", level)
     times, missing, at_risk, events = _life_table(runs)
     if horizon <= 0 or (horizon > times[-1] and missing[-1] > 0):
         raise ValueError(f"the horizon must be positive and not beyond the last time, {times[-1]:g}, not {horizon:g}")
@@ -115,23 +114,15 @@ def restricted_mean(runs: Times, horizon: float, level: float = LEVEL) -> Estima
     areas = np.diff(edges) * np.concatenate([[1.0], missing[inside]])
     value, n = areas.sum(), len(runs.times)
     if n == 1 or not events[inside].any():
-        return without_interval(value, level)
+        return estimates.without_interval(value, level)
     left = value - np.cumsum(areas)[:-1]
     variance = np.sum(left**2 * _greenwood(at_risk, events)[inside]) * n / (n - 1)
-    return estimate_of(value, t_interval(value, np.sqrt(variance), level, n - 1), level, "greenwood-t")
+    return estimates.estimate_of(value, t_interval(value, np.sqrt(variance), level, n - 1), level, "greenwood-t")
 
 
 def _greenwood(at_risk: np.ndarray, events: np.ndarray) -> np.ndarray:
     """The terms of Greenwood's sum; 0 where all runs at risk reach the target, which ends the estimate."""
     return np.where(at_risk > events, events / (at_risk * np.maximum(at_risk - events, 1)), 0.0)
-
-
-def _effective_runs(missing: np.ndarray, at_risk: np.ndarray, events: np.ndarray) -> np.ndarray:
-    """The number of uncensored runs that would have this variance; where it is 0, the runs not censored before."""
-    terms = np.cumsum(_greenwood(at_risk, events))
-    uncensored = at_risk + np.cumsum(events) - events
-    known = (missing > 0) & (terms > 0)
-    return np.where(known, (1 - missing) / np.where(known, missing * terms, 1.0), uncensored)
 
 
 def _life_table(runs: Times) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from scipy import special
 
 from fmnist_jax.compare.statistics.estimates import LEVEL, as_pairs, as_sample, check_fraction
 from fmnist_jax.compare.statistics.intervals import Interval, t_interval
+
+if TYPE_CHECKING:
+    from fmnist_jax.compare.records import SearchRange
 
 EDGE_SHARE = 0.05
 TOLERANCE = 0.005  # half a point of accuracy
@@ -32,17 +35,6 @@ class TuningCurve(NamedTuple):
     high: np.ndarray
     level: float
     supported: int
-
-
-class Space(Protocol):
-    """A hyperparameter's search range and its scale, as in `fmnist_jax.optim.Hyperparameter`."""
-
-    @property
-    def low(self) -> float: ...
-    @property
-    def high(self) -> float: ...
-    @property
-    def scale(self) -> Literal["log", "log1m", "linear"]: ...
 
 
 class AtEdge(NamedTuple):
@@ -134,23 +126,24 @@ def _log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
     return special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(np.maximum(n - k, 0) + 1)
 
 
-def at_edges(best: Mapping[str, float], spaces: Mapping[str, Space], share: float = EDGE_SHARE) -> tuple[AtEdge, ...]:
+def at_edges(
+    best: Mapping[str, float], spaces: Mapping[str, SearchRange], share: float = EDGE_SHARE
+) -> tuple[AtEdge, ...]:
     """Returns the hyperparameters of the best trial within `share` of their range's width from one of its bounds.
 
     Those that were not searched (equal bounds, or not in `spaces`) are left out. A random value is that near a bound
     with probability `2 * share`: the finding calls for a wider range, and does not prove that it is needed.
     """
-    searched = {name: space for name, space in spaces.items() if name in best and space.low < space.high}
-    found = (_nearest_bound(name, best[name], space) for name, space in searched.items())
+    found = []
+    for name, space in spaces.items():
+        if name in best and space.low < space.high:
+            low, high, value = (_on_scale(x, space.scale) for x in (space.low, space.high, best[name]))
+            from_low = (value - low) / (high - low)
+            if from_low <= 0.5:
+                found.append(AtEdge(name, best[name], "low", space.low, from_low))
+            else:
+                found.append(AtEdge(name, best[name], "high", space.high, 1 - from_low))
     return tuple(edge for edge in found if edge.distance <= share)
-
-
-def _nearest_bound(name: str, value: float, space: Space) -> AtEdge:
-    low, high, scaled = (_on_scale(x, space.scale) for x in (space.low, space.high, value))
-    from_low = (scaled - low) / (high - low)
-    if from_low <= 0.5:
-        return AtEdge(name, value, "low", space.low, from_low)
-    return AtEdge(name, value, "high", space.high, 1 - from_low)
 
 
 def _on_scale(value: float, scale: str) -> float:
@@ -175,19 +168,14 @@ def learning_rate_sensitivity(
     tried, found = as_pairs(rates, scores)
     if not (0 < low < high and tried.min() >= low and tried.max() <= high):
         raise ValueError(f"learning rates must lie within the searched range, {low} to {high}, and it above 0")
-    points = _best_of_bins(np.log10(tried), found, math.log10(low), math.log10(high))
-    log_rates, best = np.log10(tried[points]), found[points]
-    grid = np.linspace(math.log10(low), math.log10(high), _GRID_POINTS)
-    curve = np.interp(grid, log_rates, best, left=-np.inf, right=-np.inf)
+    log_rates, start, end = np.log10(tried), math.log10(low), math.log10(high)
+    count = max(math.ceil(len(tried) / 3), 5)
+    bins = np.minimum((count * (log_rates - start) / (end - start)).astype(int), count - 1)
+    # Sorted by bin, then by score: the last of each bin is its best.
+    order = np.lexsort((found, bins))
+    points = order[np.append(bins[order][1:] != bins[order][:-1], True)]
+    best = found[points]
+    grid = np.linspace(start, end, _GRID_POINTS)
+    curve = np.interp(grid, log_rates[points], best, left=-np.inf, right=-np.inf)
     share = float(np.mean(curve >= best.max() - tolerance))
     return Sensitivity(tried[points], best, float(tried[found.argmax()]), float(share * (grid[-1] - grid[0])), share)
-
-
-def _best_of_bins(log_rates: np.ndarray, scores: np.ndarray, low: float, high: float) -> np.ndarray:
-    """The index of the best trial of each bin that has one, ascending in the rate."""
-    count = max(math.ceil(len(log_rates) / 3), 5)
-    bins = np.minimum((count * (log_rates - low) / (high - low)).astype(int), count - 1)
-    # Sorted by bin, then by score: the last of each bin is its best.
-    order = np.lexsort((scores, bins))
-    last = np.append(bins[order][1:] != bins[order][:-1], True)
-    return order[last]
