@@ -20,8 +20,6 @@ from fmnist_jax.report.format import (
     probability,
     setting,
 )
-from fmnist_jax.report.html import Markup, element, join, render_html, void
-from fmnist_jax.report.markdown import render_markdown
 from fmnist_jax.report.model import (
     BulletList,
     Callout,
@@ -37,6 +35,7 @@ from fmnist_jax.report.model import (
     Verdict,
     pictures,
 )
+from fmnist_jax.report.render import Markup, element, join, render_html, render_markdown, void
 
 SPACE = "\N{NO-BREAK SPACE}"
 

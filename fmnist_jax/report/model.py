@@ -1,6 +1,6 @@
 """What a report consists of, apart from how it is rendered: a tree of typed items.
 
-`html.py` and `markdown.py` render it; both escape every text.
+`render.py` renders it as HTML and as Markdown and escapes every text.
 """
 
 from __future__ import annotations

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from fmnist_jax.config.schema import SCHEMA
-from fmnist_jax.report.files import write_report
 from fmnist_jax.report.format import count, decimal, duration, percent
 from fmnist_jax.report.model import BulletList, Callout, Columns, Picture, Report, Section, Stat, Stats, Table
 from fmnist_jax.report.plot_style import Subject
 from fmnist_jax.report.provenance import config_table, data_callouts, reproducibility_section
+from fmnist_jax.report.render import write_report
 from fmnist_jax.report.run import plots
 from fmnist_jax.report.run.sections import (
     EvaluatedSplit,

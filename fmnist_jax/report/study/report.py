@@ -10,10 +10,10 @@ from fmnist_jax.compare.analysis.analyse import analyse, to_jsonable
 from fmnist_jax.compare.analysis.study import read_study
 from fmnist_jax.compare.config import SCHEMA
 from fmnist_jax.files.atomic import write_atomically, write_json
-from fmnist_jax.report.files import write_report
 from fmnist_jax.report.model import Report, Section
 from fmnist_jax.report.plot_style import Subject
 from fmnist_jax.report.provenance import config_table, reproducibility_section
+from fmnist_jax.report.render import write_report
 from fmnist_jax.report.study.context import Context
 from fmnist_jax.report.study.sections import callouts, headline_stats, sections, verdicts
 from fmnist_jax.report.study.tables import study_csv
