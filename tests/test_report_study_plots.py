@@ -11,8 +11,8 @@ from study_files import Simulated, write_study
 from fmnist_jax.compare.analysis.analyse import analyse
 from fmnist_jax.compare.analysis.study import read_study
 from fmnist_jax.report.model import Picture, pictures
-from fmnist_jax.report.study.arm_style import accuracy_axis, arm_styles, legend_rows
-from fmnist_jax.report.study.context import Context
+from fmnist_jax.report.plot_style import accuracy_axis
+from fmnist_jax.report.study.context import Context, arm_styles, legend_rows
 from fmnist_jax.report.study.report import study_report
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,22 +11,33 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from fmnist_jax.compare.analysis.study import ArmRuns, WorkloadRuns
+from fmnist_jax.compare.analysis.study import WorkloadRuns
 from fmnist_jax.compare.analysis.workload import WorkloadFigures
 from fmnist_jax.compare.records import TrainedRun
 from fmnist_jax.compare.statistics.comparison import Comparison
 from fmnist_jax.report.format import listed, points
 from fmnist_jax.report.model import Picture
-from fmnist_jax.report.plot_style import HEAD, INK, MUTED, new_figure, plot_style, share_axis, to_png
-from fmnist_jax.report.study.arm_style import ArmStyle
-from fmnist_jax.report.study.context import Context
+from fmnist_jax.report.plot_style import (
+    HEAD,
+    INK,
+    KEY,
+    MUTED,
+    key_below_title,
+    new_figure,
+    plot_style,
+    share_axis,
+    spread_ticks,
+    to_png,
+)
+from fmnist_jax.report.study.context import ArmStyle, Context
 
-_ROW, _KEY, _BAR = 0.42, 0.3, 0.3  # inches: a row of the differences, their key, a bar of the failures
+_ROW, _BAR = 0.42, 0.3  # inches: a row of the differences, a bar of the failures
 _WIDE = 8.0  # ratio of the farthest to the nearest arm above which the axis is not linear
 _SMALL = 0.1  # points, below which differences are not magnified further
 _TICKS = (0.1, 1, 10, 0.5, 5, 50, 0.2, 2, 20, 0.05)  # the first that fit are taken
 
 
+@plot_style()
 def paired_differences(context: Context, workload: WorkloadFigures, comparison: Comparison) -> Picture:
     """Draws each arm's differences to the best arm in points: a dot per seed, and the mean with its interval.
 
@@ -34,66 +45,37 @@ def paired_differences(context: Context, workload: WorkloadFigures, comparison: 
     no mean; the number of such runs is written instead.
     """
     best, *others = comparison.arms
+    subject, styles = context.subject(workload), context.styles
+    named = dataclasses.replace(subject, text=f"to {styles[best].label}; {subject.text}")
+    height = HEAD + KEY + 0.75 + _ROW * len(others)
+    figure = new_figure(height, "Differences to the highest mean", named, head=HEAD + KEY)
+    axes = figure.subplots()
     rows = [_differences(workload, comparison, best, arm) for arm in others]
-    height = HEAD + _KEY + 0.75 + _ROW * len(others)
-    subject = context.subject(workload)
-    with plot_style():
-        named = dataclasses.replace(subject, text=f"to {context.styles[best].label}; {subject.text}")
-        figure = new_figure(height, "Differences to the highest mean", named, head=HEAD + _KEY)
-        axes = figure.subplots()
-        for place, (arm, row) in enumerate(zip(others, rows, strict=True)):
-            _draw_row(axes, place, row, context.styles[arm])
-            _draw_mean(axes, place, comparison, best, arm, context.styles[arm])
-        axes.axvline(0, color=INK, linewidth=1)
-        axes.set_yticks(range(len(others)), [context.styles[arm].label for arm in others])
-        axes.set_ylim(len(others) - 0.5, -0.5)
-        axes.tick_params(axis="y", length=0)
-        axes.set_xlabel(f"difference in {context.images} accuracy on the same seed, points")
-        _points_axis(axes, rows)
-        place_of_key = (0.0, 1 - (HEAD - 0.08) / height)
-        figure.legend(handles=_key(), loc="upper left", bbox_to_anchor=place_of_key, ncols=3, columnspacing=1.4)
-        png = to_png(figure, many_colours=True)
+    for place, (arm, row) in enumerate(zip(others, rows, strict=True)):
+        _draw_row(axes, place, row, styles[arm])
+        _draw_mean(axes, place, comparison, best, arm, styles[arm])
+    axes.axvline(0, color=INK, linewidth=1)
+    axes.set_yticks(range(len(others)), [styles[arm].label for arm in others])
+    axes.tick_params(axis="y", length=0)
+    xlabel = f"difference in {context.images} accuracy on the same seed, points"
+    axes.set(ylim=(len(others) - 0.5, -0.5), xlabel=xlabel)
+    _points_axis(axes, rows)
+    mean: dict[str, Any] = {"color": MUTED, "marker": "D", "markersize": 6.5, "markeredgewidth": 1.5, "linewidth": 2.4}
+    marks = [
+        Line2D([], [], linestyle="", marker=".", color=MUTED, label="one seed"),
+        Line2D([], [], **mean, label="mean and CI, significant"),
+        Line2D([], [], **mean, label="not significant", markerfacecolor="white"),
+    ]
+    key_below_title(figure, marks)
     means = listed([f"{arm} {points(-comparison.pair(best, arm).difference.value)}" for arm in others])
     return Picture(
         f"{context.prefix(workload)}paired_differences",
-        png,
+        to_png(figure, many_colours=True),
         f"Mean difference to {best} in points of accuracy: {means}.",
         f"Dots are seeds: the arm's accuracy minus that of {best} with the same initialisation and data order. Bars "
         f"are {context.level} CIs of the mean, not adjusted for multiple comparisons. Filled markers are significant "
         "after Holm adjustment for all pairs.",
     )
-
-
-def failures(context: Context, workload: WorkloadRuns) -> Picture:
-    """Draws for each arm the share of its trials, where there are any, and of its final runs that diverged."""
-    phases = {"tuning trials": "trials", "final runs": "finals"}
-    shown = {
-        title: [arm for arm in workload.arms if getattr(arm, name)]
-        for title, name in phases.items()
-        if any(getattr(arm, name) for arm in workload.arms)
-    }
-    with plot_style():
-        height = HEAD + 0.75 + _BAR * max(map(len, shown.values()))
-        figure = new_figure(height, "Runs that diverged", context.subject(workload))
-        same_arms = len({len(arms) for arms in shown.values()}) == 1
-        panels = figure.subplots(1, len(shown), sharey=same_arms, squeeze=False)
-        for axes, (title, arms) in zip(panels[0], shown.items(), strict=True):
-            _draw_bars(axes, [getattr(arm, phases[title]) for arm in arms], [context.styles[arm.arm] for arm in arms])
-            axes.set_title(title, fontsize=9.5, loc="left", pad=4)
-        png = to_png(figure)
-    lost = {arm.arm: _diverged(arm) for arm in workload.arms}
-    who = listed([f"{arm} {number}" for arm, number in lost.items() if number])
-    return Picture(
-        f"{context.prefix(workload)}failures",
-        png,
-        f"Share of runs that diverged, by arm: {who}.",
-        "A run diverges when its training or validation loss becomes non-finite. It is counted, never dropped.",
-    )
-
-
-def any_diverged(workload: WorkloadRuns) -> bool:
-    """Returns whether a run of the workload diverged."""
-    return any(map(_diverged, workload.arms))
 
 
 def _differences(workload: WorkloadFigures, comparison: Comparison, best: str, arm: str) -> np.ndarray:
@@ -107,18 +89,17 @@ def _differences(workload: WorkloadFigures, comparison: Comparison, best: str, a
 
 
 def _draw_row(axes: Axes, place: int, row: np.ndarray, style: ArmStyle) -> None:
-    lost = int(np.isnan(row).sum())
     kept = row[~np.isnan(row)]
     # Offset in the order of the seeds, so that equal differences do not overlap.
     axes.plot(kept, place + np.linspace(0.1, 0.32, len(kept)), ".", color=style.colour, alpha=0.7, markersize=6)
-    if lost:
+    if lost := len(row) - len(kept):
         text = f"{lost} of {len(row)} seeds diverged"
         axes.text(0.01, place - 0.2, text, transform=axes.get_yaxis_transform(), fontsize=8.5, color=MUTED, va="center")
 
 
 def _draw_mean(axes: Axes, place: int, comparison: Comparison, best: str, arm: str, style: ArmStyle) -> None:
     pair = comparison.pair(best, arm)
-    mean, low, high = (-100 * value for value in (pair.difference.value, pair.difference.low, pair.difference.high))
+    mean, low, high = (-100 * value for value in pair.difference[:3])
     if np.isnan(low) and len(comparison.seeds) > 1:
         return
     axes.plot([low, high], [place - 0.12] * 2, color=style.colour, linewidth=2.4, solid_capstyle="butt")
@@ -129,53 +110,54 @@ def _draw_mean(axes: Axes, place: int, comparison: Comparison, best: str, arm: s
 def _points_axis(axes: Axes, rows: Sequence[np.ndarray]) -> None:
     """Scales the x axis: linear, or inverse hyperbolic sine where some rows are much farther from 0 than others."""
     sizes = [float(np.nanmedian(np.abs(row))) for row in rows if np.isfinite(row).any()]
-    if not sizes or max(sizes) <= _WIDE * max(min(sizes), _SMALL):
+    unit = max(min(sizes, default=0.0), _SMALL)
+    if max(sizes, default=0.0) <= _WIDE * unit:
         axes.margins(x=0.06)
     else:
-        scale = max(min(sizes), _SMALL)
         # The limits of all that is drawn; the interval of the mean may reach beyond the dots.
-        low, high = np.arcsinh(np.array([axes.dataLim.x0, axes.dataLim.x1]) / scale)
+        low, high = np.arcsinh(np.array([axes.dataLim.x0, axes.dataLim.x1]) / unit)
         margin = 0.05 * (high - low)
-        axes.set_xscale("function", functions=(lambda x: np.arcsinh(x / scale), lambda x: scale * np.sinh(x)))
-        axes.set_xlim(*(scale * np.sinh([low - margin, high + margin])))
-        axes.xaxis.set_major_locator(FixedLocator(_ticks(low - margin, high + margin, scale)))
+        low, high = low - margin, high + margin
+        axes.set_xscale("function", functions=(lambda x: np.arcsinh(x / unit), lambda x: unit * np.sinh(x)))
+        axes.set_xlim(*(unit * np.sinh([low, high])))
+        ticks = [0.0, *(tick for size in _TICKS for tick in (-size, size))]
+        axes.xaxis.set_major_locator(FixedLocator(spread_ticks(ticks, lambda x: np.arcsinh(x / unit), low, high, 0.09)))
         axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:+g}".replace("-", "\N{MINUS SIGN}") if x else "0")
 
 
-def _ticks(low: float, high: float, scale: float) -> list[float]:
-    """Returns round numbers between the limits, given on the axis's scale, that do not overlap."""
-    kept = [0.0]
-    for size in _TICKS:
-        for tick in (-size, size):
-            places = np.arcsinh(np.array([tick, *kept]) / scale)
-            if low <= places[0] <= high and np.abs(places[1:] - places[0]).min() > 0.09 * (high - low):
-                kept.append(tick)
-    return kept
+@plot_style()
+def failures(context: Context, workload: WorkloadRuns) -> Picture:
+    """Draws for each arm the share of its trials, where there are any, and of its final runs that diverged."""
+    trials = {arm.arm: arm.trials for arm in workload.arms if arm.trials}
+    finals = {arm.arm: arm.finals for arm in workload.arms if arm.finals}
+    shown = {title: runs for title, runs in (("tuning trials", trials), ("final runs", finals)) if runs}
+    height = HEAD + 0.75 + _BAR * max(map(len, shown.values()))
+    figure = new_figure(height, "Runs that diverged", context.subject(workload))
+    same_arms = len(set(map(len, shown.values()))) == 1
+    panels = figure.subplots(1, len(shown), sharey=same_arms, squeeze=False)
+    for axes, (title, runs) in zip(panels[0], shown.items(), strict=True):
+        _draw_bars(context, axes, runs)
+        axes.set_title(title, fontsize=9.5, loc="left", pad=4)
+    lost = {arm.arm: sum(run.diverged for run in (*arm.trials, *arm.finals)) for arm in workload.arms}
+    who = listed([f"{arm} {number}" for arm, number in lost.items() if number])
+    return Picture(
+        f"{context.prefix(workload)}failures",
+        to_png(figure),
+        f"Share of runs that diverged, by arm: {who}.",
+        "A run diverges when its training or validation loss becomes non-finite. It is counted, never dropped.",
+    )
 
 
-def _key() -> list[Line2D]:
-    mean: dict[str, Any] = {"color": MUTED, "marker": "D", "markersize": 6.5, "markeredgewidth": 1.5, "linewidth": 2.4}
-    return [
-        Line2D([], [], linestyle="", marker=".", color=MUTED, label="one seed"),
-        Line2D([], [], **mean, label="mean and CI, significant"),
-        Line2D([], [], **mean | {"markerfacecolor": "white"}, label="not significant"),
-    ]
-
-
-def _diverged(arm: ArmRuns) -> int:
-    return sum(run.diverged for run in (*arm.trials, *arm.finals))
-
-
-def _draw_bars(axes: Axes, runs: Sequence[Sequence[TrainedRun]], styles: Sequence[ArmStyle]) -> None:
-    lost = [sum(run.diverged for run in found) for found in runs]
-    shares = [number / len(found) for number, found in zip(lost, runs, strict=True)]
+def _draw_bars(context: Context, axes: Axes, runs: Mapping[str, Sequence[TrainedRun]]) -> None:
+    styles, shares = [context.styles[arm] for arm in runs], []
+    for place, found in enumerate(runs.values()):
+        lost = sum(run.diverged for run in found)
+        shares.append(lost / len(found))
+        axes.text(shares[-1] + 0.015, place, f"{lost} of {len(found)}", va="center", fontsize=8.5)
     axes.barh(range(len(runs)), shares, height=0.62, color=[style.colour for style in styles])
-    for place, (share, number, found) in enumerate(zip(shares, lost, runs, strict=True)):
-        axes.text(share + 0.015, place, f"{number} of {len(found)}", va="center", fontsize=8.5)
     axes.set_yticks(range(len(runs)), [style.label for style in styles])
-    axes.set_ylim(len(runs) - 0.4, -0.6)
-    axes.set_xlim(0, max(0.25, *shares) * 1.3)
+    axes.set(ylim=(len(runs) - 0.4, -0.6), xlim=(0, max(0.25, *shares) * 1.3))
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     share_axis(axes.xaxis)

@@ -17,7 +17,7 @@ from fmnist_jax.report.provenance import data_callouts
 from fmnist_jax.report.study import tables
 from fmnist_jax.report.study.context import Context
 from fmnist_jax.report.study.curves import learning_curves, performance_profile, time_to_target
-from fmnist_jax.report.study.differences import any_diverged, failures, paired_differences
+from fmnist_jax.report.study.differences import failures, paired_differences
 from fmnist_jax.report.study.notes import limitations, method
 from fmnist_jax.report.study.tuning import rate_sensitivity, searches_learning_rate, tuning_curves
 from fmnist_jax.report.study.verdict import verdict
@@ -129,9 +129,9 @@ def _workload_sections(context: Context, workload: WorkloadRuns, figures: Worklo
         yield Section("Time to target" if timed else "Steps to target", [Columns([[picture], by_target])])
     if figures.tuning:
         yield Section("Tuning", list(_tuning(context, workload, figures)))
-    if any_diverged(workload):
-        columns = Columns([[failures(context, workload)], [tables.failures_table(workload)]])
-        yield Section("Failures", [columns])
+    diverged = tables.failures_table(workload)
+    if diverged.rows:
+        yield Section("Failures", [Columns([[failures(context, workload)], [diverged]])])
 
 
 def _target_section(context: Context, target: TargetFigures) -> Section:

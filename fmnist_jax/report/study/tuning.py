@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
@@ -17,35 +16,41 @@ from fmnist_jax.compare.analysis.workload import WorkloadFigures
 from fmnist_jax.compare.records import CHANCE, TrainedRun, winner
 from fmnist_jax.report.format import listed, percent
 from fmnist_jax.report.model import Picture
-from fmnist_jax.report.plot_style import HEAD, INK, MUTED, new_figure, plot_style, to_png
-from fmnist_jax.report.study.arm_style import ArmStyle, accuracy_axis, arm_legend, legend_rows
-from fmnist_jax.report.study.context import Context
+from fmnist_jax.report.plot_style import (
+    HEAD,
+    INK,
+    KEY,
+    MUTED,
+    accuracy_axis,
+    key_below_title,
+    new_figure,
+    plot_style,
+    to_png,
+)
+from fmnist_jax.report.study.context import ArmStyle, Context, arm_legend, legend_rows
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_KEY = 0.3  # inches
 
 
+@plot_style()
 def tuning_curves(context: Context, workload: WorkloadFigures) -> Picture:
     """Draws the expected best score of each arm against the number of trials, of which the first is its defaults."""
     tuning = sorted(workload.tuning, key=lambda figures: -figures.best)
     styles = [context.styles[figures.arm] for figures in tuning]
-    with plot_style():
-        height = 4.3 + 0.2 * legend_rows(styles)
-        figure = new_figure(height, "Expected best score by number of trials", context.subject(workload))
-        axes = figure.subplots()
-        accuracy_axis(axes, np.concatenate([figures.curve.value for figures in tuning]))
-        for figures, style in zip(tuning, styles, strict=True):
-            marker = style.marker if len(figures.curve.trials) <= 3 else ""
-            axes.plot(figures.curve.trials, figures.curve.value, marker=marker, **style.of_line())
-        axes.set_ylabel("validation accuracy")
-        axes.set_xlabel("tuning trials")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        arm_legend(axes, styles)
-        png = to_png(figure, many_colours=True)
+    height = 4.3 + 0.2 * legend_rows(styles)
+    figure = new_figure(height, "Expected best score by number of trials", context.subject(workload))
+    axes = figure.subplots()
+    accuracy_axis(axes, np.concatenate([figures.curve.value for figures in tuning]))
+    for figures, style in zip(tuning, styles, strict=True):
+        marker = style.marker if len(figures.curve.trials) <= 3 else ""
+        axes.plot(figures.curve.trials, figures.curve.value, marker=marker, **style.of_line())
+    axes.set(ylabel="validation accuracy", xlabel="tuning trials")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    arm_legend(axes, styles)
     best = listed([f"{figures.arm} {percent(figures.best)}" for figures in workload.tuning])
     return Picture(
         f"{context.prefix(workload)}tuning_curves",
-        png,
+        to_png(figure, many_colours=True),
         f"Expected best validation accuracy against the number of trials. Best trial: {best}.",
         "The expected best validation accuracy after a number of trials, averaged over the orders of the trials; the "
         "first trial is the defaults (Sivaprasad et al. 2020).",
@@ -57,6 +62,7 @@ def searches_learning_rate(arm: ArmRuns) -> bool:
     return len({trial.hyperparameters.get(RATE) for trial in arm.trials}) > 1
 
 
+@plot_style()
 def rate_sensitivity(context: Context, workload: WorkloadRuns, figures: WorkloadFigures) -> Picture:
     """Draws the final validation accuracy of each trial against its learning rate, one panel per arm.
 
@@ -64,38 +70,34 @@ def rate_sensitivity(context: Context, workload: WorkloadRuns, figures: Workload
     is the sensitivity. Leaves out arms whose trials all have the same learning rate; one has to remain.
     """
     arms = [arm for arm in workload.arms if searches_learning_rate(arm)]
+    trials = [trial for arm in arms for trial in arm.trials]
     columns = 2 if len(arms) <= 4 else 3
     rows = math.ceil(len(arms) / columns)
-    height = HEAD + _KEY + 0.5 + (3.6 / columns) * rows
-    with plot_style():
-        figure = new_figure(height, "Learning-rate sensitivity", context.subject(workload), head=HEAD + _KEY)
-        panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        kept = [trial for arm in arms for trial in arm.trials if not trial.diverged]
-        accuracy_axis(panels[0, 0], np.array([trial.final_val_accuracy for trial in kept]), spacing=0.13)
-        for axes, arm in zip(panels.flat, arms, strict=False):
-            found = next(found for found in figures.tuning if found.arm == arm.arm)
-            _draw_panel(axes, arm, found, context.styles[arm.arm])
-        for place in range(len(arms), panels.size):
-            panels.flat[place].set_axis_off()
-            # The axes above it are then the lowest of their column.
-            panels.flat[max(0, place - columns)].tick_params(labelbottom=True)
-        _rate_axis(panels[0, 0])
-        figure.supxlabel("learning rate", fontsize=10)
-        figure.supylabel("validation accuracy", fontsize=10)
-        _key(figure, any(trial.diverged for arm in arms for trial in arm.trials))
-        png = to_png(figure, many_colours=True)
+    height = HEAD + KEY + 0.5 + (3.6 / columns) * rows
+    figure = new_figure(height, "Learning-rate sensitivity", context.subject(workload), head=HEAD + KEY)
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    kept = np.array([trial.final_val_accuracy for trial in trials if not trial.diverged])
+    accuracy_axis(panels[0, 0], kept, spacing=0.13)
+    tuning = {found.arm: found for found in figures.tuning}
+    for axes, arm in zip(panels.flat, arms, strict=False):
+        _draw_panel(axes, arm, tuning[arm.arm], context.styles[arm.arm])
+    for place in range(len(arms), panels.size):
+        panels.flat[place].set_axis_off()
+        # The axes above it are then the lowest of their column.
+        panels.flat[max(0, place - columns)].tick_params(labelbottom=True)
+    panels[0, 0].set_xscale("log")
+    xaxis = panels[0, 0].xaxis
+    xaxis.set_major_formatter(lambda rate, _: f"10{str(round(math.log10(rate))).translate(_SUPERSCRIPT)}")
+    xaxis.set_minor_locator(NullLocator())
+    figure.supxlabel("learning rate", fontsize=10)
+    figure.supylabel("validation accuracy", fontsize=10)
+    key_below_title(figure, _marks(any(trial.diverged for trial in trials)), handletextpad=0.2)
     return Picture(
         f"{context.prefix(workload)}rate_sensitivity",
-        png,
+        to_png(figure, many_colours=True),
         f"Validation accuracy of each tuning trial against its learning rate, for {listed([arm.arm for arm in arms])}.",
         "Dots are trials; their other hyperparameters differ too. The line connects the best of neighbouring trials.",
     )
-
-
-def _rate_axis(axes: Axes) -> None:
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(lambda rate, _: f"10{str(round(math.log10(rate))).translate(_SUPERSCRIPT)}")
-    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _draw_panel(axes: Axes, arm: ArmRuns, figures: TuningFigures, style: ArmStyle) -> None:
@@ -104,32 +106,28 @@ def _draw_panel(axes: Axes, arm: ArmRuns, figures: TuningFigures, style: ArmStyl
         scores = np.where(figures.sensitivity.scores > CHANCE, figures.sensitivity.scores, np.nan)
         axes.plot(figures.sensitivity.rates, scores, color=style.colour, alpha=0.35, linewidth=1.4)
     axes.set_title(style.label, fontsize=9.5, loc="left", color=INK, pad=4)
-    kept = [member for member in arm.trials if not member.diverged]
-    lost = [member for member in arm.trials if member.diverged]
-    axes.plot(_rates(kept), [m.final_val_accuracy for m in kept], "o", color=style.colour, alpha=0.75, markersize=4.5)
+    kept = [trial for trial in arm.trials if not trial.diverged]
+    lost = [trial for trial in arm.trials if trial.diverged]
+    axes.plot(*_places(kept), "o", color=style.colour, alpha=0.75, markersize=4.5)
     if lost:
         # At the foot of the axes, whatever the scale.
-        axes.plot(_rates(lost), [0.04] * len(lost), "x", color=MUTED, transform=axes.get_xaxis_transform())
-    for member in kept:
-        if member.trial == 0:
-            axes.plot(_rates([member]), [member.final_val_accuracy], "D", mfc="white", mec=style.colour, mew=1.5)
+        axes.plot(_places(lost)[0], [0.04] * len(lost), "x", color=MUTED, transform=axes.get_xaxis_transform())
+    if defaults := [trial for trial in kept if trial.trial == 0]:
+        axes.plot(*_places(defaults), "D", mfc="white", mec=style.colour, mew=1.5)
     best = winner(arm.trials)
     if not best.diverged:
-        place = _rates([best]), [best.final_val_accuracy]
-        axes.plot(*place, "o", markersize=10, mfc="none", mec=INK, mew=1.4, clip_on=False)
+        axes.plot(*_places([best]), "o", markersize=10, mfc="none", mec=INK, mew=1.4, clip_on=False)
 
 
-def _rates(members: Sequence[TrainedRun]) -> list[float]:
-    return [member.hyperparameters[RATE] for member in members]
+def _places(trials: Sequence[TrainedRun]) -> tuple[list[float], list[float]]:
+    return [trial.hyperparameters[RATE] for trial in trials], [trial.final_val_accuracy for trial in trials]
 
 
-def _key(figure: Figure, lost: bool) -> None:
+def _marks(lost: bool) -> list[Line2D]:
     marks = [
         Line2D([], [], linestyle="", marker="o", color=MUTED, markersize=4.5, label="trial"),
         Line2D([], [], linestyle="", marker="D", mfc="white", mec=MUTED, mew=1.5, label="defaults"),
         Line2D([], [], linestyle="", marker="o", markersize=10, mfc="none", mec=INK, mew=1.4, label="best"),
+        Line2D([], [], linestyle="", marker="x", color=MUTED, label="diverged"),
     ]
-    if lost:
-        marks.append(Line2D([], [], linestyle="", marker="x", color=MUTED, label="diverged"))
-    place = (0.0, 1 - (HEAD - 0.08) / figure.get_figheight())
-    figure.legend(handles=marks, loc="upper left", bbox_to_anchor=place, ncols=4, columnspacing=1.4, handletextpad=0.2)
+    return marks if lost else marks[:3]
