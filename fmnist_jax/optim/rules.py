@@ -48,13 +48,8 @@ def scale_by_keras_adam(b1: ArrayLike, b2: ArrayLike, eps: ArrayLike) -> Gradien
 
 def _muon_axes(params: Any) -> Any:
     """Muon orthogonalises a kernel `[..., out]` as a matrix `[product of the rest, out]`; Nadam updates the biases."""
-
-    def axes(leaf: jax.Array) -> optax.contrib.MuonDimensionNumbers | None:
-        if leaf.ndim < 2:
-            return None
-        return optax.contrib.MuonDimensionNumbers(tuple(range(leaf.ndim - 1)), leaf.ndim - 1)
-
-    return jax.tree.map(axes, params)
+    axes = optax.contrib.MuonDimensionNumbers
+    return jax.tree.map(lambda w: axes(tuple(range(w.ndim - 1)), w.ndim - 1) if w.ndim > 1 else None, params)
 
 
 def _muon(

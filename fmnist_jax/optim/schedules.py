@@ -15,14 +15,6 @@ _ONE_CYCLE_WARMUP = 0.3
 _DURATION = re.compile(r"(?P<number>\d+(\.\d+)?) ?(?P<unit>steps?|epochs?|%)")
 
 
-def _constant(progress: jax.Array) -> jax.Array:
-    return jnp.ones_like(progress)
-
-
-def _linear(progress: jax.Array) -> jax.Array:
-    return 1.0 - progress
-
-
 def _cosine(progress: jax.Array) -> jax.Array:
     """Half a cosine (Loshchilov & Hutter 2017, SGDR, eq. 5, without restarts)."""
     return 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
@@ -30,7 +22,12 @@ def _cosine(progress: jax.Array) -> jax.Array:
 
 # Each maps the progress of the decay, 0 to 1, to a factor that falls from 1 to 0 (or stays 1).
 # "one-cycle" (Smith & Topin 2017) is a long linear warm-up, then a cosine decay.
-_DECAYS = {"constant": _constant, "linear": _linear, "cosine": _cosine, "one-cycle": _cosine}
+_DECAYS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "constant": jnp.ones_like,
+    "linear": lambda progress: 1.0 - progress,
+    "cosine": _cosine,
+    "one-cycle": _cosine,
+}
 
 
 def names() -> tuple[str, ...]:
@@ -69,12 +66,8 @@ def make(name: str, *, warmup: str, final_scale: float, total_steps: int, steps_
         raise ConfigError(f"config.schedule.warmup: {error}") from None
     if name == "one-cycle" and warmup_steps == 0:
         warmup_steps = round(_ONE_CYCLE_WARMUP * total_steps)
-    return _with_warmup(_DECAYS[name], warmup_steps, total_steps, final_scale)
+    decay = _DECAYS[name]
 
-
-def _with_warmup(
-    decay: Callable[[jax.Array], jax.Array], warmup_steps: int, total_steps: int, final_scale: float
-) -> optax.Schedule:
     def schedule(step: jax.Array) -> jax.Array:
         rising = (step + 1) / max(warmup_steps, 1)
         progress = (step - warmup_steps) / max(total_steps - warmup_steps, 1)
