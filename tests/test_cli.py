@@ -7,6 +7,9 @@ import json
 import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -153,7 +156,7 @@ STUDY = "--config=configs/compare_quick.py"
         (
             "compare",
             [STUDY, "--config.study.mode=tuned", "--config.data.val_examples=0"],
-            "config.data.val_examples must be above 0 where config.study.mode is tuned: .*",
+            "config.data.val_examples must be above 0 where config.study.mode is tuned, since .*",
         ),
     ],
 )
@@ -407,3 +410,28 @@ def test_reproducing_with_flags_that_cannot_be(tmp_path: Path):
         found = message(run_script("reproduce", f"--workdir={tmp_path / 'runs'}", flag))
         assert re.fullmatch(expected, found), found
     assert names(tmp_path) == []
+
+
+SIGNALLED = """
+import os, signal, time
+from fmnist_jax.cli.app import exit_on_signals
+exit_on_signals()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "then",
+    [
+        "os.kill(os.getpid(), {0}); time.sleep(60)",
+        # Whoever takes over is not asked, as it came before.
+        "os.kill(os.getpid(), {0}); signal.signal({0}, lambda number, frame: None); time.sleep(60)",
+        # Blocked in the main thread, as while something is compiled, a signal comes to another thread.
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [{0}]); os.kill(os.getpid(), {0}); time.sleep(60)",
+    ],
+)
+def test_a_signal_ends_the_process_with_one_line(number, then):
+    code = SIGNALLED + then.format(int(number))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (128 + number, "")
+    assert done.stderr == f"{number.name}: stopped; run the same command again\n"

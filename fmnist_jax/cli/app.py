@@ -1,4 +1,4 @@
-"""Runs a script's `main` and turns how it ended into an exit code.
+"""Runs a script's `main` and turns how it ended into an exit code, also at SIGINT or SIGTERM.
 
 0: done. 2: the user's error, one line on stderr. 130, 143: stopped by SIGINT, SIGTERM. 141: the reader of the output
 has gone.
@@ -9,17 +9,19 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import NoReturn
 
 from absl import app, logging
 from absl import flags as absl_flags
 
 from fmnist_jax.cli import flags
-from fmnist_jax.cli.signals import exit_on_signals
 from fmnist_jax.errors import UserError
 
 USER_ERROR = 2
+_ending = threading.Lock()
 
 
 def run(main: Callable[[Sequence[str]], None]) -> NoReturn:
@@ -45,7 +47,9 @@ def _call(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> No
     from fmnist_jax.train.interrupts import Interrupted
 
     if not absl_flags.FLAGS["verbosity"].present:
-        _quiet()
+        logging.set_verbosity(logging.WARNING)
+        # Orbax, which logs through absl, also logs the tracebacks of errors that it raises.
+        logging.get_absl_logger().setLevel("CRITICAL")
     compiler.enable_cache()
     use_all_cores()
     try:
@@ -58,30 +62,45 @@ def _call(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> No
             raise
         _fail(f"out of memory ({error}); compute less at once, as with a smaller --config.train.batch_size")
     except Interrupted as stop:
-        print(f"{stop}; run the same command again to resume", file=sys.stderr)
-        _stop(stop.exit_code, immediate=stop.immediate)
+        print(f"{stop}; run the same command again to resume", file=sys.stderr, flush=True)
+        if stop.immediate:
+            sys.stdout.flush()
+            os._exit(stop.exit_code)  # an ordinary exit waits for the computation that is still running
+        sys.exit(stop.exit_code)
     except BrokenPipeError:
         # The reader of the output, such as `head`, has ended: print nothing more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
 
 
-def _quiet() -> None:
-    """Silences the libraries' own log messages."""
-    logging.set_verbosity(logging.WARNING)
-    # Orbax, which logs through absl, also logs the tracebacks of errors that it raises.
-    logging.get_absl_logger().setLevel("CRITICAL")
-
-
-def _stop(exit_code: int, *, immediate: bool) -> NoReturn:
-    if immediate:
-        # An ordinary exit waits for the computation that is still running.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(exit_code)
-    sys.exit(exit_code)
-
-
 def _fail(message: str) -> NoReturn:
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(USER_ERROR)
+
+
+def exit_on_signals() -> None:
+    """Makes SIGINT and SIGTERM end this process with exit code 130 or 143 and a line on stderr.
+
+    There is no clean-up: files are written atomically. Code that has more to lose installs its own handlers meanwhile.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
+    # Python runs handlers between two bytecode instructions, so not during a compilation or a computation; and a
+    # library may swallow an exception raised by a handler. Hence a thread that listens.
+    receiver, sender = os.pipe()
+    os.set_blocking(sender, False)
+    signal.set_wakeup_fd(sender, warn_on_full_buffer=False)
+    threading.Thread(target=_listen, args=(receiver,), daemon=True).start()
+
+
+def _listen(receiver: int) -> None:
+    while numbers := os.read(receiver, 1):
+        if signal.getsignal(numbers[0]) is _end:
+            _end(numbers[0], None)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    del frame
+    if _ending.acquire(blocking=False):  # the main thread and the listening one may both get here: print once
+        os.write(2, f"{signal.Signals(number).name}: stopped; run the same command again\n".encode())
+        os._exit(128 + number)

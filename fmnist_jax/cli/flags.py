@@ -33,8 +33,14 @@ def define_config(example: str = "configs/model3.py", schema: Schema = SCHEMA) -
     """
     config_flags.register_flag_parser_for_type(tuple, _TupleParser())
     holder = config_flags.DEFINE_config_file("config", None, f"The config file, e.g. {example}.")
-    FLAGS["config"].parser = _ConfigFileParser(example, schema)
-    flags.register_validator("config", _check_config)
+    FLAGS["config"].parser = parser = _ConfigFileParser(example, schema)
+
+    def check(config: ConfigDict | None) -> bool:
+        if config is None:
+            raise ConfigError(parser.missing)
+        return True
+
+    flags.register_validator("config", check)
     return holder
 
 
@@ -45,25 +51,27 @@ def config_file() -> Path:
 
 def define_workdir(help: str) -> flags.FlagHolder[str]:
     """Defines the required `--workdir`."""
-    holder: flags.FlagHolder[str] = flags.DEFINE_string("workdir", "", help)
-    flags.register_validator("workdir", _check_workdir)
+
+    def check(workdir: str) -> bool:
+        if not workdir:
+            raise ConfigError("--workdir must be given: the folder of the run")
+        return True
+
+    holder = flags.DEFINE_string("workdir", "", help)
+    flags.register_validator("workdir", check)
     return holder
 
 
 def define_checkpoint() -> flags.FlagHolder[str]:
     """Defines `--checkpoint`, of a script that reads a trained run."""
-    holder: flags.FlagHolder[str] = flags.DEFINE_string(
-        "checkpoint", "last", "last, best (the highest validation accuracy) or an epoch."
-    )
-    return holder
+    return flags.DEFINE_string("checkpoint", "last", "last, best (the highest validation accuracy) or an epoch.")
 
 
 def define_registrations() -> flags.FlagHolder[str | None]:
     """Defines the optional `--config` of a script that reads a trained run: only its registrations are used."""
-    holder: flags.FlagHolder[str | None] = flags.DEFINE_string(
+    return flags.DEFINE_string(
         "config", None, "File that registers the run's network or optimizer; by default the run's own config file."
     )
-    return holder
 
 
 def check_no_arguments(arguments: Sequence[str]) -> None:
@@ -121,19 +129,6 @@ def _describe_illegal_value(message: str) -> str:
     flag = FLAGS[match["name"]]
     expected = TYPE_NAMES[bool] if flag.boolean else re.sub("^integer", TYPE_NAMES[int], flag.parser.syntactic_help)
     return f"--{match['name']} must be {expected or flag.flag_type()}, not {match['value']!r}"
-
-
-def _check_config(config: ConfigDict | None) -> bool:
-    parser = _config_parser()
-    if config is None and parser:
-        raise ConfigError(parser.missing)
-    return True
-
-
-def _check_workdir(workdir: str) -> bool:
-    if not workdir:
-        raise ConfigError("--workdir must be given: the folder of the run")
-    return True
 
 
 class _ConfigFileParser(flags.ArgumentParser):

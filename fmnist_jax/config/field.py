@@ -1,4 +1,4 @@
-"""One key of a config: its default, its meaning and the values that it takes."""
+"""The description of a config key: its default, its meaning and the values that it takes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PLURALS = {str: "strings", int: "integers", float: "numbers"}
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """One key of the config.
+    """One key of a config.
 
     **Attributes:**
 
@@ -71,21 +71,19 @@ class Field:
         if not isinstance(values, tuple) or len(values) < self.min_items:
             return f"must be {self._expected()}, not {values!r}"
         for i, value in enumerate(values):
-            problem = self._problem_of_one(value, self.items or str)
-            if problem:
+            if problem := self._problem_of_one(value, self.items):
                 return f"holds {value!r}; each {problem}"
             if value in values[:i]:
                 return f"holds {value!r} twice"
         return None
 
     def _problem_of_one(self, value: Any, kind: Any) -> str | None:
-        if not _is_a(value, kind):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (is_number if kind is float else type(value) is kind):
             return f"must be {TYPE_NAMES[kind]}, not {value!r}"
         if self.choices and value not in self.choices:
             return f"must be one of {', '.join(self.choices)}, not {value!r}{did_you_mean(value, self.choices)}"
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return self._range_problem(value)
-        return None
+        return self._range_problem(value) if is_number else None
 
     def _range_problem(self, value: float) -> str | None:
         if not math.isfinite(value):
@@ -115,9 +113,3 @@ def split_items(text: str) -> list[str]:
         elif part:
             items.append(part)
     return items
-
-
-def _is_a(value: Any, kind: type) -> bool:
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return type(value) is kind

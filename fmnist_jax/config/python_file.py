@@ -9,7 +9,6 @@ import textwrap
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -31,7 +30,14 @@ def read_config_file(path: Path, schema: Schema = SCHEMA) -> ConfigDict:
         defined = runpy.run_path(str(path))
         if "get_config" not in defined:
             raise ConfigError("it defines no get_config()")
-        return _checked(defined["get_config"](), schema).lock()
+        config = defined["get_config"]()
+        if not isinstance(config, ConfigDict):
+            raise ConfigError(
+                f"its get_config() returns {type(config).__name__}, not a config; start from "
+                f"{config_schema.purpose_of(schema).factory} and return that"
+            )
+        config_schema.validate(config, schema)
+        return config.lock()
 
 
 def run_registrations(path: Path) -> None:
@@ -42,21 +48,12 @@ def run_registrations(path: Path) -> None:
             defined["get_config"]()  # it may register something, too
 
 
-def _checked(found: Any, schema: Schema) -> ConfigDict:
-    if not isinstance(found, ConfigDict):
-        raise ConfigError(
-            f"its get_config() returns {type(found).__name__}, not a config; start from "
-            f"{config_schema.purpose_of(schema).factory} and return that"
-        )
-    config_schema.validate(found, schema)
-    return found
-
-
 @contextlib.contextmanager
 def _as_config_error(path: Path) -> Iterator[None]:
     """Turns a missing file, or whatever the file's code raises, into a `ConfigError` that says where."""
     if not path.is_file():
-        raise ConfigError(f"{path} {'is not a file' if path.exists() else 'does not exist'}{_alternatives(path)}")
+        problem = "is not a file" if path.exists() else "does not exist"
+        raise ConfigError(f"{path} {problem}{_alternatives(path)}")
     try:
         yield
     except ConfigError as error:

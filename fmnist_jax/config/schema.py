@@ -96,15 +96,17 @@ def settable(schema: Schema) -> list[str]:
 def validate(config: ml_collections.ConfigDict, schema: Schema = SCHEMA) -> None:
     """Raises `ConfigError` for the first key that is unknown, missing, of a wrong type or value."""
     found = dict(flatten(config))
-    _check_purpose(found, schema)
+    purpose = purpose_of(found)
+    # Too few known keys: the config is corrupt, not meant for another script.
+    if purpose is not purpose_of(schema) and SCHEMA.keys() <= found.keys():
+        raise WrongScriptError(f"it is the config of {purpose.name}; run it with {purpose.script}")
     for key in found:
         if key not in schema:
             raise unknown_key(key, schema)
     for key, field in schema.items():
         if key not in found:
             raise ConfigError(f"config.{key} is missing; start from {purpose_of(schema).factory}")
-        problem = field.problem(found[key])
-        if problem:
+        if problem := field.problem(found[key]):
             raise ConfigError(f"config.{key} {problem}")
 
 
@@ -118,13 +120,6 @@ def unknown_key(key: str, schema: Schema, prefix: str = "config.", hint: str = "
 def purpose_of(keys: Iterable[str]) -> Purpose:
     """Returns what a schema, or a config with these keys, is for."""
     return _STUDY if any(key.startswith("study.") for key in keys) else _RUN
-
-
-def _check_purpose(found: Mapping[str, Any], schema: Schema) -> None:
-    purpose = purpose_of(found)
-    # Too few known keys: the config is corrupt, not meant for another script.
-    if purpose is not purpose_of(schema) and SCHEMA.keys() <= found.keys():
-        raise WrongScriptError(f"it is the config of {purpose.name}; run it with {purpose.script}")
 
 
 def flatten(config: ml_collections.ConfigDict) -> Iterator[tuple[str, Any]]:
@@ -163,7 +158,6 @@ def differences(a: ml_collections.ConfigDict, b: ml_collections.ConfigDict) -> l
 
 def describe(schema: Schema = SCHEMA) -> str:
     """Returns the keys of the config as text for `--help`: name, default, meaning."""
-    fields = {key: schema[key] for key in settable(schema)}
     return "\n".join(
-        f"  --config.{key} (default {field.describe_default()}): {field.help}" for key, field in fields.items()
+        f"  --config.{key} (default {schema[key].describe_default()}): {schema[key].help}" for key in settable(schema)
     )

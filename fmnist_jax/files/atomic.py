@@ -95,18 +95,12 @@ def _sync_folder(folder: Path) -> None:
 
 def _remove_leftovers(path: Path) -> None:
     for leftover in path.parent.glob(f".{path.name}.*.tmp"):
-        if not _may_be_running(leftover.suffixes[-2].removeprefix(".")):
+        try:
+            os.kill(int(leftover.suffixes[-2].removeprefix(".")), 0)
+        except ProcessLookupError:
             leftover.unlink(missing_ok=True)
-
-
-def _may_be_running(process: str) -> bool:
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, ValueError, OverflowError):
-        return True  # unknown
-    return True
+        except (OSError, ValueError, OverflowError):
+            pass  # its process may be running
 
 
 @contextlib.contextmanager

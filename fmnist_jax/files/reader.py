@@ -19,6 +19,7 @@ import numpy as np
 from fmnist_jax.errors import TYPE_NAMES, WorkdirError
 
 Record = TypeVar("Record")
+_type_hints = functools.cache(typing.get_type_hints)
 _CONTAINERS: Mapping[Any, str] = {Sequence: "a list", Mapping: "an object without null"}
 
 # Larger than any count or measurement; JSON itself has no limit, and reads `1e999` as infinity.
@@ -99,14 +100,13 @@ class WorkdirReader:
         """
         if not isinstance(values, dict):
             raise self.error(name, f"{where}has {values!r:.40} where an object is expected")
-        hints = _hints(typing.cast(Any, kind))
-        fields = dataclasses.fields(typing.cast(Any, kind))
-        found = {
-            f.name: self._value(f.name, hints[f.name], values[f.name], name, where) for f in fields if f.name in values
-        }
-        missing = [f.name for f in fields if f.name not in values and f.default is dataclasses.MISSING]
-        if missing:
-            raise self.error(name, f"{where}lacks {missing[0]!r}")
+        dataclass: Any = kind
+        hints, found = _type_hints(dataclass), {}
+        for field in dataclasses.fields(dataclass):
+            if field.name in values:
+                found[field.name] = self._value(field.name, hints[field.name], values[field.name], name, where)
+            elif field.default is dataclasses.MISSING:
+                raise self.error(name, f"{where}lacks {field.name!r}")
         return kind(**found)
 
     def _value(self, key: str, hint: Any, value: Any, name: str, where: str) -> Any:
@@ -145,11 +145,6 @@ class WorkdirReader:
         if not isinstance(value, dict):
             raise self.error(name, f"{where}is not a JSON object")
         return value
-
-
-@functools.cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(typing.cast(Any, kind))
 
 
 def _refuse_constant(constant: str) -> None:
