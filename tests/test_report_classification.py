@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from fmnist_jax.report.run.classification import class_scores, confused_pairs, reliability
-from fmnist_jax.report.run.sections import accuracy_stat
+from fmnist_jax.report.run.calibration import reliability
+from fmnist_jax.report.run.confusion import class_scores, confused_pairs
+from fmnist_jax.report.run.report import accuracy_stat
 
 MATRICES = hnp.arrays(np.int64, (10, 10), elements=st.integers(0, 50))
 

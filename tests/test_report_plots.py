@@ -10,11 +10,12 @@ import pytest
 from PIL import Image
 
 from fmnist_jax.report.plot_style import Subject, new_figure
-from fmnist_jax.report.run import plots
-from fmnist_jax.report.run.classification import Predictions, reliability
-from fmnist_jax.report.run.workdir import Epoch
+from fmnist_jax.report.run import calibration, confusion, curves
+from fmnist_jax.report.run.calibration import reliability
+from fmnist_jax.report.run.workdir import Epoch, Predictions
 
 SUBJECT = Subject("model3 with rmsprop, seed 0", synthetic=False)
+IMAGES = "the test set"
 BLUE, VERMILION = (0, 114, 178), (213, 94, 0)
 
 
@@ -55,7 +56,7 @@ def _predictions(mistakes: int) -> Predictions:
     ids=["one epoch", "two", "a gap", "diverged at once", "all lost", "explodes", "zero", "long"],
 )
 def test_convergence_of_any_run(losses):
-    png = plots.convergence(_epochs(losses), "validation", SUBJECT)
+    png = curves.convergence(_epochs(losses), "validation", SUBJECT).png
     assert png.startswith(b"\x89PNG")
     # Both accuracies are finite in every case, so both curves are in the lower half.
     lower = slice(_pixels(png).shape[0] // 2, None)
@@ -64,25 +65,25 @@ def test_convergence_of_any_run(losses):
 
 
 def test_a_lost_value_is_a_gap_in_the_curve():
-    whole = plots.convergence(_epochs([0.3] * 9), "validation", SUBJECT)
-    broken = plots.convergence(_epochs([0.3] * 3 + [math.nan] * 3 + [0.3] * 3), "validation", SUBJECT)
+    whole = curves.convergence(_epochs([0.3] * 9), "validation", SUBJECT).png
+    broken = curves.convergence(_epochs([0.3] * 3 + [math.nan] * 3 + [0.3] * 3), "validation", SUBJECT).png
     assert _has_colour(broken, VERMILION).sum() < 0.9 * _has_colour(whole, VERMILION).sum()
 
 
 def test_confusion_matrix_colours_the_share_of_the_row():
     matrix = np.diag([1000] * 9 + [0])
     matrix[3, 4] = 1
-    darkest = _has_colour(plots.confusion_matrix(matrix, SUBJECT), (8, 48, 107)).sum()
-    few = _has_colour(plots.confusion_matrix(matrix // 100, SUBJECT), (8, 48, 107)).sum()
+    darkest = _has_colour(confusion.confusion_matrix(matrix, IMAGES, SUBJECT).png, (8, 48, 107)).sum()
+    few = _has_colour(confusion.confusion_matrix(matrix // 100, IMAGES, SUBJECT).png, (8, 48, 107)).sum()
     assert darkest > 9_000
     assert few == pytest.approx(darkest, rel=0.1)
 
 
 @pytest.mark.parametrize("mistakes", [1, 4, 5, 6, 25])
 def test_gallery_shows_every_mistake(mistakes):
-    pixels = _pixels(plots.mistakes(_predictions(mistakes), SUBJECT))
+    pixels = _pixels(calibration.mistakes(_predictions(mistakes), IMAGES, SUBJECT).png)
     black = (pixels.max(axis=2) < 8).sum()
-    one = (_pixels(plots.mistakes(_predictions(1), SUBJECT)).max(axis=2) < 8).sum()
+    one = (_pixels(calibration.mistakes(_predictions(1), IMAGES, SUBJECT).png).max(axis=2) < 8).sum()
     assert black == pytest.approx(mistakes * one, rel=0.03)
 
 
@@ -90,7 +91,7 @@ def test_gallery_shows_every_mistake(mistakes):
 def test_reliability_of_predictions_in_a_single_bin(confidence):
     probabilities = np.full((30, 10), (1 - confidence) / 9)
     probabilities[:, 0] = confidence
-    png = plots.reliability_diagram(reliability(np.arange(30) % 2, probabilities), SUBJECT)
+    png = calibration.reliability_diagram(reliability(np.arange(30) % 2, probabilities), IMAGES, SUBJECT).png
     assert _has_colour(png, BLUE).any()
 
 
@@ -98,10 +99,10 @@ def _all_plots(subject: Subject) -> list[bytes]:
     predictions = _predictions(7)
     figures = reliability(predictions.labels, predictions.probabilities)
     return [
-        plots.convergence(_epochs([0.5, 0.4]), "validation", subject),
-        plots.confusion_matrix(np.diag([100] * 10), subject),
-        plots.mistakes(predictions, subject),
-        plots.reliability_diagram(figures, subject),
+        curves.convergence(_epochs([0.5, 0.4]), "validation", subject).png,
+        confusion.confusion_matrix(np.diag([100] * 10), IMAGES, subject).png,
+        calibration.mistakes(predictions, IMAGES, subject).png,
+        calibration.reliability_diagram(figures, IMAGES, subject).png,
     ]
 
 
@@ -131,4 +132,4 @@ def test_synthetic_data_is_said_in_every_title(plain):
 def test_plots_are_small_files(plain):
     noise = np.random.default_rng(0).integers(0, 256, (25, 28, 28), dtype=np.uint8)
     predictions = dataclasses.replace(_predictions(25), mistake_images=noise)
-    assert max(map(len, [*plain, plots.mistakes(predictions, SUBJECT)])) < 150_000
+    assert max(map(len, [*plain, calibration.mistakes(predictions, IMAGES, SUBJECT).png])) < 150_000

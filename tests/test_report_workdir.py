@@ -37,7 +37,7 @@ def test_reads_what_a_run_wrote(workdir):
     run = read_run(workdir)
     assert (run.summary.model, run.summary.epochs, run.summary.validation_is_test) == ("model3", 3, True)
     assert [record.epoch for record in run.epochs] == [1, 2, 3]
-    assert run.files.matrix.sum() == len(run.files.predictions.labels) == 100
+    assert run.matrix.sum() == len(run.predictions.labels) == 100
     assert math.isnan(run.summary.test_loss)
     assert run.config["train"]["batch_size"] == 256
 
@@ -53,8 +53,8 @@ def test_a_file_that_may_be_missing_is_none(workdir, name):
     run = read_run(workdir)
     parts = {
         "manifest.json": run.manifest,
-        "confusion_matrix.csv": run.files.matrix,
-        "predictions.npz": run.files.predictions,
+        "confusion_matrix.csv": run.matrix,
+        "predictions.npz": run.predictions,
     }
     assert [part for part, value in parts.items() if value is None] == [name]
 
@@ -167,7 +167,7 @@ def test_predictions_that_do_not_fit_are_refused(workdir, changes, problem):
 
 def test_predictions_that_are_not_finite_are_read_as_such(workdir):
     _change_arrays(workdir, probabilities=np.full((100, 10), np.nan, np.float32))
-    assert not read_run(workdir).files.predictions.finite
+    assert not read_run(workdir).predictions.finite
 
 
 def test_reads_an_evaluation_with_its_runs_config(workdir):

@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fmnist_jax.compare.statistics.estimates import sampling_uncertainty
 from fmnist_jax.config.schema import SCHEMA
 from fmnist_jax.report.format import count, decimal, duration, percent
-from fmnist_jax.report.model import BulletList, Callout, Columns, Picture, Report, Section, Stat, Stats, Table
+from fmnist_jax.report.model import BulletList, Callout, Report, Section, Stat, Stats
 from fmnist_jax.report.plot_style import Subject
 from fmnist_jax.report.provenance import config_table, data_callouts, reproducibility_section
 from fmnist_jax.report.render import write_report
-from fmnist_jax.report.run import plots
-from fmnist_jax.report.run.sections import (
-    EvaluatedSplit,
-    accuracy_stat,
-    calibration_section,
-    calibration_stats,
-    confusion_section,
-    evaluation_notes,
-    split_name,
-)
+from fmnist_jax.report.run.calibration import Reliability, calibration_section, reliability
+from fmnist_jax.report.run.confusion import confusion_section
+from fmnist_jax.report.run.curves import curves_section
 from fmnist_jax.report.run.workdir import (
+    MATRIX_FILE,
+    PREDICTIONS_FILE,
     Evaluation,
-    EvaluationSummary,
     Run,
-    RunSummary,
+    Summary,
     read_evaluation,
     read_run,
 )
 from fmnist_jax.train.workdir import evaluation_path
 
 _PLOTS = ("convergence", "confusion_matrix", "reliability", "mistakes")
-_EPOCH_HEADER = ["Epoch", "Train loss", "Train accuracy", "Val loss", "Val accuracy"]
 
 
 def write_run_report(workdir: str | os.PathLike[str]) -> Path:
@@ -59,13 +53,19 @@ def write_evaluation_report(workdir: str | os.PathLike[str], split: str, checkpo
 
 def run_report(run: Run) -> Report:
     """Returns the report of a run."""
-    summary = run.summary
-    images = split_name(summary.scored_split, summary.validation_is_test)
-    subject = _subject(summary, summary.scored_examples, images)
-    split = EvaluatedSplit(run.files, images, subject, "Training again in a new workdir writes it.")
-    loss, accuracy = _scored_metrics(summary)
-    diverged = summary.status == "diverged"
+    summary, diverged = run.summary, run.summary.status == "diverged"
+    images, subject = _scored_images(summary, summary.scored_split, summary.scored_examples)
+    tested = summary.scored_split == "test" and not summary.validation_is_test
+    loss, accuracy = (summary.test_loss, summary.test_accuracy) if tested else (summary.val_loss, summary.val_accuracy)
     result = " diverged" if diverged else f": {percent(accuracy)} on {images}"
+    validation = "the test set" if summary.validation_is_test else "the held-out training images"
+    notes = [
+        "Training loss and accuracy are running means over the epoch, in training mode (dropout on, weights changing), "
+        "so early in training they lag behind the validation metrics.",
+        f"Validation loss and accuracy cover every image of {validation}, after the epoch, with dropout off.",
+        "Images per second count training alone, without compilation and evaluation; the headline number is the "
+        "median over the epochs.",
+    ]
     return Report(
         "training run",
         subject.title(f"{summary.model} with {summary.optimizer}{result}"),
@@ -74,13 +74,9 @@ def run_report(run: Run) -> Report:
         [
             *([_diverged_callout(run)] if diverged else []),
             *data_callouts(summary.synthetic, summary.validation_is_test),
-            Stats([accuracy_stat(accuracy, summary.scored_examples, images), *_run_stats(summary, loss, split)]),
-            _curves_section(run),
-            confusion_section(split),
-            calibration_section(split),
-            _hyperparameters_section(run),
-            Section("Method", [BulletList(_training_notes(summary) + evaluation_notes(split, summary.epoch))]),
-            reproducibility_section(run.manifest, "run"),
+            Stats([*_scores(accuracy, loss, summary.scored_examples, images), *_training_stats(run)]),
+            curves_section(run),
+            *_sections(run, images, subject, "Training again in a new workdir writes it.", summary.epoch, notes),
         ],
     )
 
@@ -88,41 +84,31 @@ def run_report(run: Run) -> Report:
 def evaluation_report(evaluation: Evaluation) -> Report:
     """Returns the report of an evaluation."""
     summary = evaluation.summary
-    images = split_name(summary.split, summary.validation_is_test)
-    subject = _subject(summary, summary.examples, images)
-    split = EvaluatedSplit(evaluation.files, images, subject, "Running scripts/evaluate.py again writes it.")
+    images, subject = _scored_images(summary, summary.split, summary.examples)
     stats = [
-        accuracy_stat(summary.accuracy, summary.examples, images),
-        Stat(f"Loss on {images}", decimal(summary.loss), "mean cross-entropy"),
-        *calibration_stats(split),
+        *_scores(summary.accuracy, summary.loss, summary.examples, images),
+        *_calibration_stats(evaluation),
         Stat("Images", count(summary.examples)),
     ]
+    remedy, epoch = "Running scripts/evaluate.py again writes it.", summary.checkpoint_epoch
     return Report(
         "evaluation",
         subject.title(f"{summary.model} with {summary.optimizer}: {percent(summary.accuracy)} on {images}"),
-        f"Data set {summary.data}, seed {summary.seed}, the weights after epoch {summary.checkpoint_epoch}.",
+        f"Data set {summary.data}, seed {summary.seed}, the weights after epoch {epoch}.",
         [
             *data_callouts(summary.synthetic, summary.validation_is_test and summary.split != "train"),
             Stats(stats),
-            confusion_section(split),
-            calibration_section(split),
-            _hyperparameters_section(evaluation),
-            Section("Method", [BulletList(evaluation_notes(split, summary.checkpoint_epoch))]),
-            reproducibility_section(evaluation.manifest, "run"),
+            *_sections(evaluation, images, subject, remedy, epoch, []),
         ],
     )
 
 
-def _subject(summary: RunSummary | EvaluationSummary, examples: int, images: str) -> Subject:
+def _scored_images(summary: Summary, split: str, examples: int) -> tuple[str, Subject]:
+    """Returns the name of the images in a sentence, such as "the test set", and the subtitle of their plots."""
+    names = {"train": "the training set", "val": "the validation set", "test": "the test set"}
+    images = names["test" if split == "val" and summary.validation_is_test else split]
     text = f"{summary.model} with {summary.optimizer}, seed {summary.seed}, {count(examples)} images of {images}"
-    return Subject(text, summary.synthetic)
-
-
-def _scored_metrics(summary: RunSummary) -> tuple[float, float]:
-    """Returns loss and accuracy on the scored split."""
-    if summary.scored_split == "test" and not summary.validation_is_test:
-        return summary.test_loss, summary.test_accuracy
-    return summary.val_loss, summary.val_accuracy
+    return images, Subject(text, summary.synthetic)
 
 
 def _diverged_callout(run: Run) -> Callout:
@@ -135,53 +121,79 @@ def _diverged_callout(run: Run) -> Callout:
     return Callout("error", "DIVERGED.", text)
 
 
-def _run_stats(summary: RunSummary, loss: float, split: EvaluatedSplit) -> Iterator[Stat]:
-    yield Stat(f"Loss on {split.images}", decimal(loss), "mean cross-entropy")
+def _scores(accuracy: float, loss: float, examples: int, images: str) -> list[Stat]:
+    return [accuracy_stat(accuracy, examples, images), Stat(f"Loss on {images}", decimal(loss), "mean cross-entropy")]
+
+
+def accuracy_stat(accuracy: float, examples: int, images: str) -> Stat:
+    """Returns the headline accuracy with its 95 % confidence interval."""
+    label = f"Accuracy on {images}"
+    if not 0 <= accuracy <= 1:
+        return Stat(label, percent(accuracy))
+    interval = sampling_uncertainty(accuracy, examples)
+    return Stat(label, percent(accuracy), f"95 % CI {percent(interval.low)} to {percent(interval.high)}")
+
+
+def _training_stats(run: Run) -> Iterator[Stat]:
+    summary = run.summary
     if summary.scored_split != "val" and not summary.validation_is_test:
         yield Stat("Validation accuracy", percent(summary.val_accuracy), f"loss {decimal(summary.val_loss)}")
     yield Stat("Training accuracy", percent(summary.train_accuracy), f"loss {decimal(summary.train_loss)}")
-    yield from calibration_stats(split)
+    yield from _calibration_stats(run)
     yield Stat("Parameters", count(summary.parameters))
     speed = f"{count(summary.examples_per_second)} images per second; compilation {duration(summary.compile_seconds)}"
     yield Stat("Training time", duration(summary.train_seconds), speed)
 
 
-def _curves_section(run: Run) -> Section:
-    rows = [
-        [str(r.epoch), decimal(r.train_loss), percent(r.train_accuracy), decimal(r.val_loss), percent(r.val_accuracy)]
-        for r in run.epochs
-    ]
-    table = Table("Metrics of each epoch", _EPOCH_HEADER, rows)
-    return Section("Learning curves", [Columns([[_convergence_picture(run)], [table]])])
+def _calibration_stats(run: Run | Evaluation) -> Iterator[Stat]:
+    if (found := _calibration(run)) is not None:
+        note = f"mean confidence {percent(found.mean_confidence)}"
+        yield Stat("Calibration error (ECE)", percent(found.ece), note)
 
 
-def _convergence_picture(run: Run) -> Picture:
-    summary = run.summary
-    validation = "validation (the test set)" if summary.validation_is_test else "validation"
-    who = f"{summary.model} with {summary.optimizer}, seed {summary.seed}"
-    return Picture(
-        "convergence",
-        plots.convergence(run.epochs, validation, Subject(who, summary.synthetic)),
-        f"Loss and accuracy against epochs. After epoch {summary.epoch}: training loss {decimal(summary.train_loss)}, "
-        f"accuracy {percent(summary.train_accuracy)}; validation loss {decimal(summary.val_loss)}, "
-        f"accuracy {percent(summary.val_accuracy)}.",
-        "Training: running means over the epoch, in training mode. Validation: after the epoch, with dropout off. "
-        "Non-finite values are gaps.",
-    )
+def _calibration(run: Run | Evaluation) -> Reliability | None:
+    predictions = run.predictions
+    if predictions is None or not predictions.finite:
+        return None
+    return reliability(predictions.labels, predictions.probabilities)
 
 
-def _hyperparameters_section(source: Run | Evaluation) -> Section:
-    resolved: Any = (source.manifest or {}).get("optimizer")
-    table = config_table(source.config, SCHEMA, resolved if isinstance(resolved, Mapping) else {})
-    return Section("Hyperparameters", [table, "Keys that are unset and that this optimizer does not use are omitted."])
+def _sections(
+    run: Run | Evaluation, images: str, subject: Subject, remedy: str, epoch: int, notes: Sequence[str]
+) -> Iterator[Section]:
+    """Yields the sections that any report has.
+
+    **Arguments:**
+
+    - `images`, `subject`: as `_scored_images` returns them.
+    - `remedy`: the sentence that says how to write a missing file again.
+    - `epoch`: the one whose weights were evaluated; `notes`: on the method, besides those on the evaluation.
+    """
+    if run.matrix is None:
+        missing = f"{MATRIX_FILE} is missing, so there are no scores of each class. {remedy}"
+        yield Section("Confusion matrix", [missing])
+    else:
+        yield confusion_section(run.matrix, images, subject)
+    if run.predictions is None:
+        missing = f"{PREDICTIONS_FILE} is missing, so there is no calibration and no mistake to show. {remedy}"
+        yield Section("Calibration", [missing])
+    else:
+        yield calibration_section(run.predictions, _calibration(run), images, subject)
+    resolved: Any = (run.manifest or {}).get("optimizer")
+    table = config_table(run.config, SCHEMA, resolved if isinstance(resolved, Mapping) else {})
+    yield Section("Hyperparameters", [table, "Keys that are unset and that this optimizer does not use are omitted."])
+    yield Section("Method", [BulletList([*notes, *_evaluation_notes(images, epoch)])])
+    yield reproducibility_section(run.manifest, "run")
 
 
-def _training_notes(summary: RunSummary) -> list[str]:
-    validation = "the test set" if summary.validation_is_test else "the held-out training images"
+def _evaluation_notes(images: str, epoch: int) -> list[str]:
     return [
-        "Training loss and accuracy are running means over the epoch, in training mode (dropout on, weights changing), "
-        "so early in training they lag behind the validation metrics.",
-        f"Validation loss and accuracy cover every image of {validation}, after the epoch, with dropout off.",
-        "Images per second count training alone, without compilation and evaluation; the headline number is the "
-        "median over the epochs.",
+        f"Confusions, scores and confidences cover every image of {images}, with dropout off and the weights "
+        f"after epoch {epoch} (their moving average if train.ema_decay is set).",
+        "Precision: the share of the images predicted as a class that belong to it. Recall: the share of the images "
+        "of a class that are predicted as it. F1: the harmonic mean of the two. Support: images of the class.",
+        "The 95 % CI of the accuracy is Wilson's (1927). It covers the sampling of the images, not the variation "
+        "between training seeds.",
+        "The expected calibration error (ECE; Guo et al. 2017) is the gap between accuracy and mean confidence in 15 "
+        "bins of equal width, averaged over the images.",
     ]

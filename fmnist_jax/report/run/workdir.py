@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import itertools
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from fmnist_jax.data import SPLITS
+import numpy as np
+
+from fmnist_jax.data.dataset import CLASS_NAMES, IMAGE_SIZE, NUM_CLASSES, SPLITS
 from fmnist_jax.errors import WorkdirError, did_you_mean
 from fmnist_jax.files.reader import WorkdirReader
-from fmnist_jax.report.run.classification import EvaluationFiles, read_evaluation_files
 from fmnist_jax.train.workdir import evaluation_path
 
-STATUSES = ("finished", "diverged")
+MATRIX_FILE = "confusion_matrix.csv"
+PREDICTIONS_FILE = "predictions.npz"
+_TOLERANCE = 0.02  # of the sum of a row of probabilities; bfloat16 is that coarse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,35 +37,36 @@ class Epoch:
 
 
 @dataclasses.dataclass(frozen=True)
-class RunSummary:
-    """`summary.json` of a run: the metrics of its last epoch, NaN where they were not finite or not computed."""
+class Summary:
+    """What `summary.json` says of any run or evaluation."""
 
-    status: str
     data: str
     synthetic: bool
     validation_is_test: bool
     model: str
     optimizer: str
-    parameters: int
     seed: int
-    epoch: int
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSummary(Epoch, Summary):
+    """`summary.json` of a run, with the metrics of its last epoch; NaN where they were not finite or not computed."""
+
+    status: Literal["finished", "diverged"]
+    parameters: int
     epochs: int
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
     examples_per_second: float
     train_seconds: float
     compile_seconds: float
     train_examples: int
-    scored_split: str
+    scored_split: Literal["train", "val", "test"]
     scored_examples: int
     test_loss: float = math.nan
     test_accuracy: float = math.nan
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluationSummary:
+class EvaluationSummary(Summary):
     """`summary.json` of an evaluation: the metrics of a checkpoint on one split."""
 
     split: str
@@ -69,12 +74,28 @@ class EvaluationSummary:
     accuracy: float
     examples: int
     checkpoint_epoch: int
-    data: str
-    synthetic: bool
-    validation_is_test: bool
-    model: str
-    optimizer: str
-    seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictions:
+    """The label and predicted probabilities of each image, and the images of the most confident mistakes.
+
+    **Attributes:**
+
+    - `labels`: `uint8[n]`.
+    - `probabilities`: `float32[n, 10]`; rows sum to 1, or are not finite where the network diverged.
+    - `mistake_index`: `int32[m]`, the position of each image of `mistake_images`, the most confident mistake first.
+    - `mistake_images`: `uint8[m, 28, 28]`.
+    """
+
+    labels: np.ndarray
+    probabilities: np.ndarray
+    mistake_index: np.ndarray
+    mistake_images: np.ndarray
+
+    @property
+    def finite(self) -> bool:
+        return bool(np.isfinite(self.probabilities).all())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,24 +106,27 @@ class Run:
 
     - `summary`: its last metrics; `epochs`: a record for each epoch, in order, at least one.
     - `config`: `config.json` as nested dicts; `manifest`: `manifest.json`, or `None` where there is none.
-    - `files`: the predictions for the images of `summary.scored_split`.
+    - `matrix`: the confusion matrix `int64[10, 10]` of the images of `summary.scored_split`, rows the true classes;
+      `predictions`: those for the same images. `None` where the file is missing.
     """
 
     summary: RunSummary
     epochs: list[Epoch]
     config: Mapping[str, Any]
     manifest: Mapping[str, Any] | None
-    files: EvaluationFiles
+    matrix: np.ndarray | None
+    predictions: Predictions | None
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """The evaluation of a checkpoint, with the config and the manifest of the run that it belongs to."""
+    """The evaluation of a checkpoint, with the config and the manifest of the run that it belongs to, as in `Run`."""
 
     summary: EvaluationSummary
     config: Mapping[str, Any]
     manifest: Mapping[str, Any] | None
-    files: EvaluationFiles
+    matrix: np.ndarray | None
+    predictions: Predictions | None
 
 
 def read_run(workdir: Path) -> Run:
@@ -115,10 +139,8 @@ def read_run(workdir: Path) -> Run:
     if not folder.has("summary.json") and folder.has("config.json"):
         raise folder.error("summary.json", "is missing, so the run has not ended")
     summary = folder.record(RunSummary, folder.object("summary.json"), "summary.json")
-    _check_choice(folder, "status", summary.status, STATUSES)
-    _check_choice(folder, "scored_split", summary.scored_split, SPLITS)
-    files = read_evaluation_files(folder, summary.scored_examples)
-    return Run(summary, _read_epochs(folder), folder.object("config.json"), _read_manifest(folder), files)
+    scored = _read_scored(folder, summary.scored_examples)
+    return Run(summary, _read_epochs(folder), *_read_config(folder), *scored)
 
 
 def read_evaluation(workdir: Path, split: str, checkpoint: str = "last") -> Evaluation:
@@ -129,9 +151,10 @@ def read_evaluation(workdir: Path, split: str, checkpoint: str = "last") -> Eval
     path = evaluation_path(workdir, split, checkpoint)
     folder = WorkdirReader(path, f"run scripts/evaluate.py on {workdir} to write it again")
     summary = folder.record(EvaluationSummary, folder.object("summary.json"), "summary.json")
-    _check_choice(folder, "split", summary.split, (split,))
-    files = read_evaluation_files(folder, summary.examples)
-    return Evaluation(summary, run.object("config.json"), _read_manifest(run), files)
+    if summary.split != split:
+        raise folder.error("summary.json", f"has split = {summary.split!r}, which is not {split}")
+    scored = _read_scored(folder, summary.examples)
+    return Evaluation(summary, *_read_config(run), *scored)
 
 
 def _run_folder(workdir: Path) -> WorkdirReader:
@@ -150,10 +173,76 @@ def _read_epochs(folder: WorkdirReader) -> list[Epoch]:
     return epochs
 
 
-def _read_manifest(folder: WorkdirReader) -> Mapping[str, Any] | None:
-    return folder.object("manifest.json") if folder.has("manifest.json") else None
+def _read_config(folder: WorkdirReader) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
+    """Returns the config and the manifest."""
+    return folder.object("config.json"), folder.object("manifest.json") if folder.has("manifest.json") else None
 
 
-def _check_choice(folder: WorkdirReader, key: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise folder.error("summary.json", f"has {key} = {value!r}, which is not {' or '.join(allowed)}")
+def _read_scored(folder: WorkdirReader, examples: int) -> tuple[np.ndarray | None, Predictions | None]:
+    """Returns confusion matrix and predictions, where the files exist; each has to be of `examples` images."""
+    if examples < 1:
+        raise folder.error("summary.json", f"counts {examples} images")
+    matrix = _read_matrix(folder) if folder.has(MATRIX_FILE) else None
+    predictions = _read_predictions(folder) if folder.has(PREDICTIONS_FILE) else None
+    if matrix is not None and matrix.sum() != examples:
+        raise folder.error(MATRIX_FILE, f"counts {matrix.sum()} images where summary.json counts {examples}")
+    if predictions is not None and len(predictions.labels) != examples:
+        raise folder.error(PREDICTIONS_FILE, f"has {len(predictions.labels)} images, summary.json {examples}")
+    if matrix is not None and predictions is not None:
+        support = np.bincount(predictions.labels, minlength=NUM_CLASSES)
+        if (support != matrix.sum(axis=1)).any():
+            raise folder.error(PREDICTIONS_FILE, f"has other labels than {MATRIX_FILE}")
+    return matrix, predictions
+
+
+def _read_matrix(folder: WorkdirReader) -> np.ndarray:
+    try:
+        header, *rows = csv.reader(folder.text(MATRIX_FILE).splitlines())
+        names, counts = [row[0] for row in rows], [[int(cell) for cell in row[1:]] for row in rows]
+        matrix = np.array(counts, dtype=np.int64)
+    except (ValueError, IndexError, OverflowError, csv.Error):
+        raise folder.error(MATRIX_FILE, "is not a table of whole numbers with a class name in each row") from None
+    if header[1:] != list(CLASS_NAMES) or names != list(CLASS_NAMES):
+        raise folder.error(MATRIX_FILE, f"does not name the ten classes in order, {CLASS_NAMES[0]} first")
+    if matrix.shape != (NUM_CLASSES, NUM_CLASSES) or matrix.min() < 0 or matrix.sum() == 0:
+        raise folder.error(MATRIX_FILE, "is not a 10 by 10 table of counts")
+    return matrix
+
+
+def _read_predictions(folder: WorkdirReader) -> Predictions:
+    arrays, names = folder.arrays(PREDICTIONS_FILE), [field.name for field in dataclasses.fields(Predictions)]
+    for name in names:
+        if name not in arrays:
+            raise folder.error(PREDICTIONS_FILE, f"lacks the array {name!r}")
+    predictions = Predictions(**{name: arrays[name] for name in names})
+    problem = _shape_problem(predictions) or _value_problem(predictions)
+    if problem:
+        raise folder.error(PREDICTIONS_FILE, problem)
+    return predictions
+
+
+def _shape_problem(predictions: Predictions) -> str | None:
+    images, mistakes = predictions.labels.size, predictions.mistake_index.size
+    expected: dict[str, tuple[type, tuple[int, ...]]] = {
+        "labels": (np.integer, (images,)),
+        "probabilities": (np.floating, (images, NUM_CLASSES)),
+        "mistake_index": (np.integer, (mistakes,)),
+        "mistake_images": (np.uint8, (mistakes, IMAGE_SIZE, IMAGE_SIZE)),
+    }
+    for name, (kind, shape) in expected.items():
+        array = getattr(predictions, name)
+        if array.shape != shape or not np.issubdtype(array.dtype, kind):
+            return f"has {name} of {array.dtype} {array.shape}, which is not {kind.__name__} {shape}"
+    return None if images else "has no image"
+
+
+def _value_problem(predictions: Predictions) -> str | None:
+    labels, index = predictions.labels, predictions.mistake_index
+    if labels.min() < 0 or labels.max() >= NUM_CLASSES:
+        return f"has labels outside 0 to {NUM_CLASSES - 1}"
+    if index.size and (index.min() < 0 or index.max() >= len(labels)):
+        return f"has a mistake_index outside its {len(labels)} images"
+    rows = predictions.probabilities[np.isfinite(predictions.probabilities).all(axis=1)].astype(np.float64)
+    if rows.size and (rows.min() < 0 or np.abs(rows.sum(axis=1) - 1).max() > _TOLERANCE):
+        return "has probabilities that do not sum to 1"
+    return None
