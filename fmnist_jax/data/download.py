@@ -28,13 +28,7 @@ _NAME = "fashion_mnist"
 
 @dataclasses.dataclass(frozen=True)
 class Remote:
-    """A file to download.
-
-    **Attributes:**
-
-    - `url`: its address.
-    - `size`, `sha256`: of the file as it is served, in bytes and in hex.
-    """
+    """A file to download, with the size in bytes and the SHA-256 in hex of what the server sends."""
 
     url: str
     size: int

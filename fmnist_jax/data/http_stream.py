@@ -23,7 +23,7 @@ class Limits:
     **Attributes:**
 
     - `timeout`: seconds to wait for a connection, and for each answer of the server.
-    - `deadline`: when to give up in any case, on the clock of `time.monotonic`.
+    - `deadline`: the latest time, of `time.monotonic`, at which it must be complete.
     """
 
     timeout: float = 5.0
@@ -34,7 +34,7 @@ def chunks(url: str, limits: Limits) -> Iterator[bytes]:
     """Yields the content of `url` (http or https; proxies from the environment) in chunks of at most 16 KiB.
 
     **Raises:** `OSError`, with a reason to show, where the server cannot be reached, refuses, stalls (no chunk within
-    `2 * limits.timeout` seconds, DNS look-up included) or is not done by the deadline. Never retries.
+    `2 * limits.timeout` seconds, DNS look-up included) or does not finish by the deadline. Never retries.
     """
     # A socket's timeout covers neither DNS look-up nor a server that sends byte by byte, and starts again for each
     # address of the host: hence a thread, which may outlive this call.
@@ -56,7 +56,7 @@ def chunks(url: str, limits: Limits) -> Iterator[bytes]:
 
 
 def _pump(url: str, timeout: float, received: queue.Queue[bytes | Exception]) -> None:
-    """Puts the chunks of `url` into `received`, then `b""` or the error; stops when nobody reads them any more."""
+    """Puts the chunks of `url` into `received`, then `b""` or the error; stops when nobody reads them."""
     with contextlib.suppress(queue.Full):
         try:
             with urllib.request.urlopen(url, timeout=timeout) as response:
@@ -65,7 +65,7 @@ def _pump(url: str, timeout: float, received: queue.Queue[bytes | Exception]) ->
             received.put(b"", timeout=2 * timeout)
         except (OSError, http.client.HTTPException, ValueError) as error:
             if isinstance(error, urllib.error.HTTPError):
-                error.close()  # it is the response as well
+                error.close()  # an HTTPError is also the open response
             received.put(error, timeout=2 * timeout)
 
 

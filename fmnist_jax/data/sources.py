@@ -1,4 +1,4 @@
-"""Loads the data set that a config names: each of its values of `data.name` is a function here."""
+"""Loads the data set that `config.data.name` names; each name has a function here."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def load(config: ConfigDict) -> Dataset:
 
 
 def _fashion_mnist(folder: Path | None) -> Dataset:
-    synthetic = "or take --config.data.name=synthetic"
+    synthetic = "or use --config.data.name=synthetic"
     if folder is not None:
         with _with_hint(f"{_SET_DIR}, or unset both to download them, {synthetic}"):
             return _read(raw_files.find(folder, fashion_mnist.SHA256), str(folder))
@@ -82,7 +82,7 @@ def _csv(folder: Path | None) -> Dataset:
     names = (kaggle_csv.TRAIN, kaggle_csv.TEST)
     if folder is None:
         raise DataError(f"config.data.name=csv needs {_DIR_KEYS}: a folder with {' and '.join(names)}")
-    with _with_hint(f"set {_DIR_KEYS} to a folder with the two CSV files, or take --config.data.name=fashion_mnist"):
+    with _with_hint(f"set {_DIR_KEYS} to a folder with the two CSV files, or use --config.data.name=fashion_mnist"):
         paths = raw_files.find(folder, names)
         (train, train_digest), (test, test_digest) = (kaggle_csv.read(paths[name]) for name in names)
     digests = dict(zip(names, (train_digest, test_digest), strict=True))

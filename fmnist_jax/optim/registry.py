@@ -88,12 +88,12 @@ class Optimizer:
 OPTIMIZERS: Registry[Optimizer] = Registry("an optimizer", "config.optimizer.name")
 register, names, get = OPTIMIZERS.register, OPTIMIZERS.names, OPTIMIZERS.get
 
-# What every optimizer takes; 0 switches it off.
+# Hyperparameters of every optimizer; 0 switches one off.
 _COMMON = {name: Hyperparameter(0.0, 0.0, 0.0, "linear", ge=0.0) for name in ("weight_decay", "clip_norm")}
 
 
 def hyperparameters_of(name: str) -> dict[str, Hyperparameter]:
-    """Returns all that the optimizer takes, its own first, then `weight_decay` and `clip_norm` unless it has its own.
+    """Returns the optimizer's hyperparameters: its own, then `weight_decay` and `clip_norm` unless it has its own.
 
     **Raises:** `ConfigError` for an unknown name.
     """

@@ -64,8 +64,8 @@ class Comparison(NamedTuple):
     - `pairs`: every pair once, in the order of `arms`.
     - `ordering`: from the significant pairs.
     - `alpha`: the family-wise error rate: the chance of one or more false differences is at most this.
-    - `smallest_p`: the smallest adjusted p-value that so few seeds can give; above alpha no pair can be significant.
-    - `min_seeds`: the smallest number of seeds with which one can.
+    - `smallest_p`: the smallest adjusted p-value that these seeds can give; above alpha, no pair can be significant.
+    - `min_seeds`: the smallest number of seeds with which a pair can be significant.
     """
 
     arms: tuple[str, ...]
@@ -135,7 +135,7 @@ def _compare_pairs(samples: Mapping[str, np.ndarray], alpha: float, level: float
 def paired_difference(a: Iterable[float], b: Iterable[float], level: float = LEVEL) -> Estimate:
     """Returns the mean of `a[i] - b[i]` over seeds i, with Student's t interval.
 
-    What a seed (initialisation, data order) does to both arms alike cancels.
+    Effects of a seed (initialisation, data order) that both arms share cancel.
 
     **Raises:** `ValueError` for samples of different lengths, no value, or one that is not finite.
     """

@@ -54,7 +54,7 @@ def mean(values: Iterable[float], level: float = LEVEL) -> Estimate:
 def median(values: Iterable[float], level: float = LEVEL) -> Estimate:
     """Returns the median over seeds, with the interval between order statistics (Hettmansperger & Sheather 1986).
 
-    Fewer runs than that takes (6 at 95 %) get Price & Bonett's interval, which is conservative.
+    With too few runs for that (below 6 at 95 %), the interval is Price & Bonett's, which is conservative.
 
     **Raises:** `ValueError` for no value or one that is not finite.
     """

@@ -12,7 +12,7 @@ from scipy import optimize, stats
 from fmnist_jax.compare.statistics.estimates import LEVEL, Estimate, as_sample, check_fraction, without_interval
 
 POWER = 0.8
-# Up to so many pairs the test is exact, over all 2^n signs; beyond, it draws so many at random.
+# The test is exact, over all 2^n signs, up to EXACT_PAIRS differences; beyond, it draws RESAMPLES random signs.
 EXACT_PAIRS = 30
 RESAMPLES = 2**16 - 1
 # Sums that differ by less than this share are equal up to rounding.
@@ -114,7 +114,7 @@ def detectable_effect_size(n: int, alpha: float = 1 - LEVEL, power: float = POWE
 def minimum_detectable_effect(
     differences: Iterable[float], alpha: float = 1 - LEVEL, power: float = POWER, level: float = LEVEL
 ) -> Estimate:
-    """Returns the true mean difference that as many pairs detect at this power, given how the differences vary.
+    """Returns the true mean difference that this number of pairs detects at this power, given how the differences vary.
 
     For the paired t-test, from the noncentral t distribution (Cohen 1988, section 2.3); the permutation test has nearly
     the same power from 10 pairs on, and none below `min_pairs(alpha)`. The interval is that of the standard deviation

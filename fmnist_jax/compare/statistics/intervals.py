@@ -16,7 +16,7 @@ class Interval(NamedTuple):
 
 
 def t_interval(center: np.ndarray, standard_error: np.ndarray, level: float, degrees: int) -> Interval:
-    """Returns `center ± t * standard_error`, with Student's t of so many degrees of freedom.
+    """Returns `center ± t * standard_error`, with Student's t of that many degrees of freedom.
 
     `scipy.stats.t.interval` is the same, but NaN where the standard error is 0.
     """

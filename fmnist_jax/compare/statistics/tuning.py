@@ -1,4 +1,4 @@
-"""What tuning trials say: the expected best score of k trials, optima at the edge of a range, the rate's plateau."""
+"""Statistics of tuning trials: the expected best score of k trials, optima at range edges, the rate's plateau."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def expected_best(scores: Iterable[float], defaults: float | None = None, level:
     value = best_of_k(sample, defaults)
     low, high = jackknife_band(sample, defaults, level) if len(sample) > 1 else np.full((2, len(value)), np.nan)
     trials = np.arange(1, len(value) + 1)
-    # For the best of so many trials the greatest of all scores is, in the median, an upper limit at this level.
+    # All n scores are below the median of the best of k with probability 2^(-n / k), which must not exceed the tail.
     supported = int(len(value) * math.log(2) / math.log(2 / (1 - level)))
     return TuningCurve(trials, value, low, high, level, supported)
 
@@ -103,7 +103,7 @@ def best_of_k(ordered: np.ndarray, defaults: float | None = None) -> np.ndarray:
 def jackknife_band(ordered: np.ndarray, defaults: float | None, level: float) -> Interval:
     """Returns limits `(..., trials)` from leaving out each of n > 1 ascending scores `(..., n)` in turn.
 
-    Too narrow toward the last trials, where all depends on the few best scores.
+    Too narrow for the last trials, where the estimate depends on the few best scores.
     """
     n = ordered.shape[-1]
     others = np.array([np.delete(np.arange(n), left_out) for left_out in range(n)])
@@ -131,8 +131,8 @@ def at_edges(
 ) -> tuple[AtEdge, ...]:
     """Returns the hyperparameters of the best trial within `share` of their range's width from one of its bounds.
 
-    Those that were not searched (equal bounds, or not in `spaces`) are left out. A random value is that near a bound
-    with probability `2 * share`: the finding calls for a wider range, and does not prove that it is needed.
+    Those that were not searched (equal bounds, or not in `spaces`) are left out. A random value is as near to a bound
+    with probability `2 * share`: the finding suggests a wider range, and does not prove that it is needed.
     """
     found = []
     for name, space in spaces.items():

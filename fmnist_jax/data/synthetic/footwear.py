@@ -120,7 +120,7 @@ def draw_sandal(u: np.ndarray, v: np.ndarray, p: Parameters) -> Drawing:
 
 
 def _height(v: np.ndarray, top: np.ndarray, p: Parameters) -> np.ndarray:
-    """The height above the ground, which lies so that a shoe as high as `top` stands about the image's middle."""
+    """The height above the ground, which is placed so that a shoe of height `top` is centred in the image."""
     return 14.0 + p["lift"] + 0.5 * top - v
 
 

@@ -39,7 +39,7 @@ def sample(ranges: Ranges, count: int, rng: np.random.Generator) -> dict[str, np
     sampled = {}
     for name, components in ranges.items():
         weights, lows, highs = np.array(components).T
-        # The cumulative weights may round to less than 1: what lies above them is the last component's.
+        # The cumulative weights may round to less than 1: draws above them belong to the last component.
         component = np.searchsorted(np.cumsum(weights)[:-1], rng.random(count), side="right")
         low, high = lows[component], highs[component]
         values = low + (high - low) * rng.random(count)
