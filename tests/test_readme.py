@@ -101,7 +101,7 @@ def test_library_example_runs(capsys):
 def test_network_of_ones_own_trains(tmp_path):
     code, _ = _blocks("python", (ROOT / "docs/bring_your_own.md").read_text())
     (tmp_path / "my_network.py").write_text(code)
-    flags = ["--config.data.name=synthetic", "--config.train.epochs=1", "--workdir=run", "--config=my_network.py"]
+    flags = ["--config=my_network.py", "--config.data.name=synthetic", "--config.train.epochs=1", "--workdir=run"]
     command = [sys.executable, str(ROOT / "scripts/train.py"), *flags]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
