@@ -20,7 +20,7 @@ from fmnist_jax.train import loop, writers
 from fmnist_jax.train.evaluation import load_trained
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.loop import train
-from fmnist_jax.train.workdir import Workdir
+from fmnist_jax.train.workdir import locked
 
 EPOCH_KEYS = {
     "epoch",
@@ -228,7 +228,7 @@ def test_other_data_are_refused(tmp_path):
 
 
 def test_a_workdir_in_use_is_refused(tmp_path, toy_data):
-    with Workdir(tmp_path / "run"), pytest.raises(WorkdirError, match="in use by another process"):
+    with locked(tmp_path / "run"), pytest.raises(WorkdirError, match="in use by another process"):
         train(toy.toy_config(toy_data), tmp_path / "run")
     assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
 

@@ -39,7 +39,7 @@ from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import provenance
 from fmnist_jax.train.population import Outcome, Population
 from fmnist_jax.train.run import Member, make_run
-from fmnist_jax.train.workdir import Workdir
+from fmnist_jax.train.workdir import claim
 
 # Populations are kept with their programs, which planning a study compiles, too; they share the data on the device.
 MAX_CACHED_PROGRAMS = 16
@@ -62,8 +62,7 @@ def compare(
     validate(config)
     arms = parse_arms(config.study.optimizers, tuned=config.study.mode == "tuned")
     study = _Study(config, arms, data.load(config.data), Path(workdir))
-    with Workdir(study.folder, SCHEMA) as claimed:
-        claimed.begin(config, study.manifest(config_file), study.dataset)
+    with claim(study.folder, config, study.manifest(config_file), study.dataset, SCHEMA):
         plan = study.plan()
         results = Results(study.folder, plan)
         study.train(plan, results)

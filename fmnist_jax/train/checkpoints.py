@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,9 +22,9 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from fmnist_jax.errors import WorkdirError
+from fmnist_jax.train.epochs import History
 from fmnist_jax.train.run import TrainState
 
-History = list[dict[str, Any]]
 _Arrays = dict[str, np.ndarray]
 _OS_ERROR = re.compile(r": ([^:]+) \[os_error_code=")  # as TensorStore, which writes the arrays, reports it
 
@@ -74,7 +74,8 @@ class Checkpoints:
 
         **Raises:** `WorkdirError` where this checkpoint, or the one before it, cannot be written.
         """
-        arrays = _flatten(state)
+        # Copied, because on a CPU `device_get` may return the device's own memory, which the next epoch overwrites.
+        arrays = {name: np.array(leaf, copy=True) for name, leaf in jax.device_get(_by_name(state)).items()}
         record = {"history": history, "digest": _digest(arrays), "history_digest": _history_digest(history)}
         self._policy.history = history
         args = ocp.args.Composite(state=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(record))
@@ -159,7 +160,7 @@ class Checkpoints:
             ) from None
 
     def _restore(self, epoch: int) -> Checkpoint:
-        expected = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), _by_name(self._template))
+        expected = {name: np.zeros(leaf.shape, leaf.dtype) for name, leaf in _by_name(self._template).items()}
         try:
             found = self._manager.item_metadata(epoch)["state"]
             self._check_structure(epoch, expected, found)
@@ -178,17 +179,21 @@ class Checkpoints:
             raise _Damaged(f"{type(error).__name__}") from error
         if _digest(arrays) != digest or _history_digest(history) != history_digest:
             raise _Damaged("its bytes are not those that were saved")
-        return Checkpoint(epoch, _unflatten(self._template, arrays), history)
+        leaves = [jax.numpy.asarray(arrays[name]) for name in expected]
+        return Checkpoint(epoch, jax.tree.unflatten(jax.tree.structure(self._template), leaves), history)
 
     def _check_structure(self, epoch: int, expected: _Arrays, found: Any) -> None:
         if not found:
             raise _Damaged("its list of arrays cannot be read")
-        wanted, saved = map(_shapes, (expected, found))
+        wanted, saved = (
+            {name: f"{np.dtype(leaf.dtype)}{list(leaf.shape)}" for name, leaf in leaves.items()}
+            for leaves in (expected, found)
+        )
         for name in sorted(wanted.keys() | saved.keys()):
-            if wanted.get(name) != saved.get(name):
+            if saved.get(name) != wanted.get(name):
                 raise WorkdirError(
                     f"checkpoint {self._folder / str(epoch)} does not fit this run: {name} is "
-                    f"{_describe(saved.get(name))}, expected {_describe(wanted.get(name))}; use a fresh workdir"
+                    f"{saved.get(name, 'missing')}, expected {wanted.get(name, 'missing')}; use a fresh workdir"
                 )
 
 
@@ -218,27 +223,9 @@ def _best(epochs: Sequence[int], history: History) -> int:
     return max(epochs, key=lambda epoch: (accuracies[epoch], epoch))
 
 
-def _shapes(leaves: Mapping[str, Any]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-    return {name: (tuple(leaf.shape), np.dtype(leaf.dtype)) for name, leaf in leaves.items()}
-
-
-def _describe(leaf: tuple[tuple[int, ...], np.dtype] | None) -> str:
-    return "missing" if leaf is None else f"{leaf[1]}{list(leaf[0])}"
-
-
 def _by_name(state: TrainState) -> dict[str, Any]:
     leaves = jax.tree_util.tree_leaves_with_path(state)
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
-
-
-def _flatten(state: TrainState) -> _Arrays:
-    # Copied, because on a CPU `device_get` may return the device's own memory, which the next epoch overwrites.
-    return {name: np.array(leaf, copy=True) for name, leaf in jax.device_get(_by_name(state)).items()}
-
-
-def _unflatten(template: TrainState, arrays: _Arrays) -> TrainState:
-    leaves = [jax.numpy.asarray(arrays[name]) for name in _by_name(template)]
-    return jax.tree.unflatten(jax.tree.structure(template), leaves)
 
 
 def _digest(arrays: _Arrays) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,15 +57,12 @@ def load_trained(
     folder = Path(workdir)
     config = read_config(folder)
     run = _make_run(folder, config, config_file)
-    if not (folder / "checkpoints").is_dir():
-        raise _no_checkpoint(folder)
-    checkpoints = Checkpoints(folder / "checkpoints", run.template)
-    try:
-        restored = _restore(checkpoints, checkpoint, config)
-    finally:
-        checkpoints.close()
+    restored = None
+    if (folder / "checkpoints").is_dir():
+        with contextlib.closing(Checkpoints(folder / "checkpoints", run.template)) as checkpoints:
+            restored = _restore(checkpoints, checkpoint, config)
     if restored is None:
-        raise _no_checkpoint(folder)
+        raise WorkdirError(f"{folder} has no checkpoint yet; let scripts/train.py finish an epoch first")
     return TrainedRun(config, run.programs, restored._replace(state=run.put(restored.state)))
 
 
@@ -87,7 +85,10 @@ def evaluate(
         raise unknown_name("--split", split, SPLITS)
     folder = Path(workdir)
     trained = load_trained(folder, checkpoint, config_file)
-    dataset = _load_data(folder, trained.config)
+    config = trained.config.copy_and_resolve_references()
+    config.data.name = read_manifest(folder)["data"]["name"]  # where it says "auto", the source that was found then
+    dataset = data.load(config.data)
+    check_data(folder, dataset)
     path = evaluation_path(folder, split, checkpoint)
     scores = write_evaluation_files(path, trained.programs, trained.checkpoint.state, getattr(dataset, split))
     summary = {
@@ -98,9 +99,9 @@ def evaluate(
         "data": dataset.name,
         "synthetic": dataset.synthetic,
         "validation_is_test": dataset.validation_is_test,
-        "model": trained.config.model.name,
-        "optimizer": trained.config.optimizer.name,
-        "seed": trained.config.seed,
+        "model": config.model.name,
+        "optimizer": config.optimizer.name,
+        "seed": config.seed,
     }
     write_json(path / "summary.json", summary)
     return dict(finite(summary))
@@ -145,16 +146,3 @@ def _restore(checkpoints: Checkpoints, which: str, config: ConfigDict) -> Checkp
     if which not in epochs:
         raise ConfigError(f"--checkpoint must be best, {others}, not {which!r}")
     return checkpoints.restore(epochs[which])
-
-
-def _no_checkpoint(folder: Path) -> WorkdirError:
-    return WorkdirError(f"{folder} has no checkpoint yet; let scripts/train.py finish an epoch first")
-
-
-def _load_data(folder: Path, config: ConfigDict) -> data.Dataset:
-    """Loads the data that the run was trained on: if its config said "auto", the source that was found then."""
-    config = config.copy_and_resolve_references()
-    config.data.name = read_manifest(folder)["data"]["name"]
-    dataset = data.load(config.data)
-    check_data(folder, dataset)
-    return dataset

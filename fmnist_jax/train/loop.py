@@ -23,9 +23,8 @@ from fmnist_jax.train.epochs import Training, diverged
 from fmnist_jax.train.evaluation import write_evaluation_files
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import manifest
-from fmnist_jax.train.progress import EpochProgress
 from fmnist_jax.train.sharded import DataParallelRun, SingleProgramBatch
-from fmnist_jax.train.workdir import Workdir
+from fmnist_jax.train.workdir import claim
 
 
 def train(
@@ -46,8 +45,7 @@ def train(
     config_schema.validate(config)
     dataset = data.load(config.data)
     session = _Session(config, dataset, Path(workdir))
-    with Workdir(session.folder) as claimed:
-        claimed.begin(config, session.manifest(config_file), dataset)
+    with claim(session.folder, config, session.manifest(config_file), dataset):
         finished = session.finished()
         if finished is not None:
             return finished
@@ -109,7 +107,7 @@ class _Session:
         interrupts, (history,) = training.interrupts, training.histories
         with (
             interrupts,
-            EpochProgress(training.num_epochs, training.epochs_done) as progress,
+            writers.EpochProgress(training.num_epochs, training.epochs_done) as progress,
             writers.Events(self.folder / "tensorboard", training.epochs_done * training.steps_per_epoch) as events,
         ):
             for epoch in training.epochs():

@@ -42,7 +42,8 @@ def manifest(
     - `batch_devices`: the number of devices over which each batch is sharded.
     - `config_file`: where the config comes from.
     """
-    numbers = {name: _shortest_decimal(float(value)) for name, value in member.hyperparameters.items()}
+    # The shortest decimals of the same float32 numbers: 0.001, not 0.0010000000474974513.
+    numbers = {name: float(f"{float(value):.7g}") for name, value in member.hyperparameters.items()}
     return provenance(dataset, config_file) | {
         "seed": config.seed,
         "model": {"name": config.model.name, "parameters": parameters},
@@ -131,8 +132,3 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "not installed"
     return versions
-
-
-def _shortest_decimal(value: float) -> float:
-    """Returns the shortest decimal of the same float32: 0.001, not 0.0010000000474974513."""
-    return float(f"{value:.7g}")

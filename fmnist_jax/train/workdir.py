@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -19,61 +20,53 @@ from fmnist_jax.files.reader import WorkdirReader
 _SHOWN = 5
 
 
-class Workdir:
-    """The folder of a run or, with its schema, of a study; locked while entered.
+@contextlib.contextmanager
+def claim(
+    workdir: Path, config: ConfigDict, manifest: dict[str, Any], dataset: Dataset, schema: Schema = SCHEMA
+) -> Iterator[None]:
+    """Locks the folder of a run or, with its schema, of a study while entered.
 
-    **Raises on entering:** `WorkdirError` where the folder cannot be written or is in use.
+    Writes the config and the manifest into an unused folder; in a used one checks that the run there is the same.
+
+    **Raises on entering:** `WorkdirError` where the folder cannot be written, is in use, or holds another config
+    (naming the keys that differ), `DataError` where the data differ.
     """
+    with locked(workdir):
+        if (workdir / "config.json").exists():
+            _check_config(workdir, config, schema)
+            check_data(workdir, dataset)
+        else:
+            write_json(workdir / "manifest.json", manifest)
+            write_json(workdir / "config.json", config.to_dict())
+        yield
 
-    def __init__(self, path: Path, schema: Schema = SCHEMA):
-        self.path = path
-        self._schema = schema
-        self._lock: Any = None
 
-    def __enter__(self) -> Workdir:
+@contextlib.contextmanager
+def locked(workdir: Path) -> Iterator[None]:
+    """Makes the folder where needed and locks it while entered; raises `WorkdirError` where it cannot."""
+    with contextlib.ExitStack() as stack:
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.path / ".lock").open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            workdir.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context((workdir / ".lock").open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._release()
-            raise WorkdirError(
-                f"{self.path} is in use by another process; wait for it or take another folder"
-            ) from None
+            raise WorkdirError(f"{workdir} is in use by another process; wait for it or take another folder") from None
         except FileExistsError:
-            raise WorkdirError(f"{self.path} is a file; take another --workdir") from None
+            raise WorkdirError(f"{workdir} is a file; take another --workdir") from None
         except OSError as error:
-            self._release()
-            raise WorkdirError(
-                f"{self.path} cannot be used as a workdir ({error.strerror}); take another --workdir"
-            ) from None
-        return self
+            problem = f"cannot be used as a workdir ({error.strerror})"
+            raise WorkdirError(f"{workdir} {problem}; take another --workdir") from None
+        yield
 
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._release()
 
-    def begin(self, config: ConfigDict, manifest: dict[str, Any], dataset: Dataset) -> None:
-        """Writes the config and the manifest into an unused folder, or checks that the run there is the same.
-
-        **Raises:** `WorkdirError` where the config differs (naming the keys), `DataError` where the data differ.
-        """
-        if not (self.path / "config.json").exists():
-            write_json(self.path / "manifest.json", manifest)
-            write_json(self.path / "config.json", config.to_dict())
-            return
-        changed = config_schema.differences(read_config(self.path, self._schema), config)
-        if changed:
-            more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-            name = config_schema.purpose_of(self._schema).name
-            raise WorkdirError(
-                f"{self.path} holds {name} of another config ({'; '.join(changed[:_SHOWN])}{more}); "
-                "take another --workdir, or the same config to resume"
-            )
-        check_data(self.path, dataset)
-
-    def _release(self) -> None:
-        if self._lock is not None:
-            self._lock.close()
+def _check_config(workdir: Path, config: ConfigDict, schema: Schema) -> None:
+    changed = config_schema.differences(read_config(workdir, schema), config)
+    if changed:
+        more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+        raise WorkdirError(
+            f"{workdir} holds {config_schema.purpose_of(schema).name} of another config "
+            f"({'; '.join(changed[:_SHOWN])}{more}); take another --workdir, or the same config to resume"
+        )
 
 
 def read_config(workdir: Path, schema: Schema = SCHEMA) -> ConfigDict:

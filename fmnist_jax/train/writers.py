@@ -1,14 +1,19 @@
-"""Writes the files of a run: metrics, confusion matrix and predictions, each atomically, and TensorBoard events."""
+"""What a run writes: metrics, confusion matrix and predictions, each file atomically; TensorBoard events; progress."""
 
 from __future__ import annotations
 
 import csv
+import datetime
 import io
+import sys
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from tensorboardX import SummaryWriter
 
 from fmnist_jax.data import CLASS_NAMES, Split
@@ -76,3 +81,48 @@ class Events:
         for name, value in record.items():
             if name not in ("epoch", "step") and value is not None:
                 self._writer.add_scalar(name.replace("_", "/", 1), value, record["step"])
+
+
+class EpochProgress:
+    """Prints a line per epoch while entered, and on a terminal a bar with the time left.
+
+    **Arguments:**
+
+    - `epochs`: the number of epochs; `done`: how many of them an earlier process has trained.
+    """
+
+    def __init__(self, epochs: int, done: int = 0):
+        self._epochs = epochs
+        self._first = done
+        self._console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} epochs"))
+        self._bar = Progress(
+            *columns, TimeElapsedColumn(), console=self._console, disable=not self._console.is_terminal
+        )
+        self._task = self._bar.add_task("training", total=epochs, completed=done)
+
+    def __enter__(self) -> EpochProgress:
+        self._started = time.monotonic()
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def report(self, record: dict[str, Any]) -> None:
+        """Prints an epoch's losses, accuracies, training throughput and the time left; advances the bar."""
+        epoch, total = record["epoch"], self._epochs
+        seconds_each = (time.monotonic() - self._started) / (epoch - self._first)
+        eta = datetime.timedelta(seconds=round(seconds_each * (total - epoch)))
+        self._console.print(
+            f"epoch {epoch:>{len(str(total))}}/{total}"
+            f"  train loss {_number(record['train_loss'])} accuracy {record['train_accuracy']:.2%}"
+            f"  val loss {_number(record['val_loss'])} accuracy {record['val_accuracy']:.2%}"
+            f"  {record['examples_per_second']:,.0f} examples/s  {record['train_seconds']:.1f} s  ETA {eta}",
+            markup=False,
+        )
+        self._bar.update(self._task, completed=epoch)
+
+
+def _number(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.4f}"
