@@ -10,14 +10,14 @@ from fmnist_jax.compare.analysis.analyse import analyse, to_jsonable
 from fmnist_jax.compare.analysis.study import read_study
 from fmnist_jax.compare.config import SCHEMA
 from fmnist_jax.files.atomic import write_atomically, write_json
-from fmnist_jax.report.model import Report, Section
+from fmnist_jax.report.model import Report, Section, Verdict
 from fmnist_jax.report.plot_style import Subject
 from fmnist_jax.report.provenance import config_table, reproducibility_section
 from fmnist_jax.report.render import write_report
 from fmnist_jax.report.study.context import Context
-from fmnist_jax.report.study.sections import callouts, headline_stats, sections, verdicts
+from fmnist_jax.report.study.sections import callouts, headline_stats, sections
 from fmnist_jax.report.study.tables import study_csv
-from fmnist_jax.report.study.verdict import verdict
+from fmnist_jax.report.study.text import verdict
 
 _PLOTS = (
     "learning_curves",
@@ -54,6 +54,7 @@ def write_study_report(workdir: str | os.PathLike[str], *, times: bool = True) -
 
 def study_report(context: Context) -> Report:
     """Returns the report of a study."""
+    workloads = context.analysis.workloads
     config = config_table(context.study.config, SCHEMA, {})
     return Report(
         "optimizer study",
@@ -61,7 +62,7 @@ def study_report(context: Context) -> Report:
         context.lead,
         [
             *callouts(context),
-            *verdicts(context),
+            *(Verdict(found.name if len(workloads) > 1 else "", verdict(found)) for found in workloads),
             headline_stats(context),
             *sections(context),
             Section("Config", [config]),
@@ -75,7 +76,7 @@ def _summary(context: Context) -> dict[str, Any]:
     figures = to_jsonable(analysis)
     for workload, own in zip(figures["workloads"], analysis.workloads, strict=True):
         workload["verdict"] = verdict(own)
-    about = {
+    return {
         "title": context.title,
         "status": "finished" if analysis.complete else "incomplete",
         "data": study.data,
@@ -84,5 +85,5 @@ def _summary(context: Context) -> dict[str, Any]:
         "mode": study.design.mode,
         "seeds": study.design.seeds,
         "confidence": study.design.confidence,
+        **figures,
     }
-    return about | figures

@@ -5,22 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from fmnist_jax.compare.analysis.arms import TuningFigures
 from fmnist_jax.compare.analysis.study import WorkloadRuns
-from fmnist_jax.compare.analysis.times import TargetFigures
-from fmnist_jax.compare.analysis.workload import Power, WorkloadFigures
-from fmnist_jax.compare.statistics.comparison import Comparison
+from fmnist_jax.compare.analysis.workload import WorkloadFigures
 from fmnist_jax.report.format import NOTHING, count, counted, duration, listed, percent, points, setting
-from fmnist_jax.report.model import BulletList, Callout, Columns, Item, Picture, Section, Stat, Stats, Verdict
+from fmnist_jax.report.model import BulletList, Callout, Columns, Item, Section, Stat, Stats, Verdict
 from fmnist_jax.report.plot_style import Subject
 from fmnist_jax.report.provenance import data_callouts
 from fmnist_jax.report.study import tables
 from fmnist_jax.report.study.context import Context
 from fmnist_jax.report.study.curves import learning_curves, performance_profile, time_to_target
 from fmnist_jax.report.study.differences import failures, paired_differences
-from fmnist_jax.report.study.notes import limitations, method
+from fmnist_jax.report.study.text import limitations, method, verdict
 from fmnist_jax.report.study.tuning import rate_sensitivity, searches_learning_rate, tuning_curves
-from fmnist_jax.report.study.verdict import verdict
 
 _MAX_NAMED = 6  # arms named in a callout
 
@@ -37,39 +33,6 @@ def callouts(context: Context) -> Iterator[Callout]:
     if totals.failed_trials:
         text = "Tuning counts them with chance accuracy; a search space includes settings that do not train."
         yield Callout("note", f"{totals.failed_trials} of {counted(totals.trials, 'tuning trial')} diverged.", text)
-
-
-def verdicts(context: Context) -> list[Verdict]:
-    """Returns the verdict on each workload."""
-    workloads = context.analysis.workloads
-    return [Verdict(workload.name if len(workloads) > 1 else "", verdict(workload)) for workload in workloads]
-
-
-def headline_stats(context: Context) -> Stats:
-    """Returns the numbers to be seen first."""
-    totals, design = context.analysis.totals, context.study.design
-    stats = _workload_stats(context) if len(context.analysis.workloads) == 1 else []
-    stats.append(Stat("Seeds per arm", str(design.seeds), "the same for every arm" if len(design.arms) > 1 else ""))
-    failed = totals.failed_trials + totals.failed_finals
-    stats.append(Stat("Runs", count(totals.trained), f"of {count(totals.planned)} planned; {failed} diverged"))
-    if context.times:
-        note = f"compilation {duration(totals.compile_seconds)}, evaluation {duration(totals.eval_seconds)}"
-        stats.append(Stat("Training time", duration(totals.train_seconds), note))
-    return Stats(stats)
-
-
-def sections(context: Context) -> Iterator[Section]:
-    """Yields the sections of the report between its headline and its config."""
-    workloads = list(zip(context.study.workloads, context.analysis.workloads, strict=True))
-    if len(workloads) == 1:
-        yield from _workload_sections(context, *workloads[0])
-    else:
-        yield _all_workloads(context)
-        for workload, figures in workloads:
-            inner = _workload_sections(context, workload, figures)
-            yield Section(workload.name, [Verdict("", verdict(figures)), *inner])
-    yield Section("Method", [BulletList(method(context))])
-    yield Section("Limitations", [BulletList(limitations(context))])
 
 
 def _incomplete(context: Context) -> Callout:
@@ -89,26 +52,66 @@ def _incomplete(context: Context) -> Callout:
     )
 
 
-def _workload_stats(context: Context) -> list[Stat]:
-    workload = context.analysis.workloads[0]
-    if not workload.arms:
-        return []
-    best, note = workload.arms[0], f"{context.images} accuracy"
-    if math.isfinite(best.mean.low):
-        note += f", {context.level} CI over seeds: {percent(best.mean.low)} to {percent(best.mean.high)}"
-    stats = [Stat(f"Highest mean: {best.arm}", percent(best.mean.value), note)]
+def headline_stats(context: Context) -> Stats:
+    """Returns the numbers to be seen first."""
+    totals, design, workloads = context.analysis.totals, context.study.design, context.analysis.workloads
+    stats = list(_workload_stats(context, workloads[0])) if len(workloads) == 1 else []
+    stats.append(Stat("Seeds per arm", str(design.seeds), "the same for every arm" if len(design.arms) > 1 else ""))
+    failed = totals.failed_trials + totals.failed_finals
+    stats.append(Stat("Runs", count(totals.trained), f"of {count(totals.planned)} planned; {failed} diverged"))
+    if context.times:
+        note = f"compilation {duration(totals.compile_seconds)}, evaluation {duration(totals.eval_seconds)}"
+        stats.append(Stat("Training time", duration(totals.train_seconds), note))
+    return Stats(stats)
+
+
+def _workload_stats(context: Context, workload: WorkloadFigures) -> Iterator[Stat]:
+    if workload.arms:
+        best, note = workload.arms[0], f"{context.images} accuracy"
+        if math.isfinite(best.mean.low):
+            note += f", {context.level} CI over seeds: {percent(best.mean.low)} to {percent(best.mean.high)}"
+        yield Stat(f"Highest mean: {best.arm}", percent(best.mean.value), note)
     if workload.comparison is not None and workload.power is not None:
-        stats.append(_power_stat(workload.comparison, workload.power))
-    return stats
+        power, found = workload.power, workload.power.minimum_detectable_effect.value
+        needed = listed([f"{count(seeds)} for {points(size, 1)} points" for size, seeds in power.seeds_for.items()])
+        shown, note = f"{points(found)} points" if math.isfinite(found) else NOTHING, "with 80 % power; seeds needed"
+        if not workload.comparison.conclusive:
+            shown, note = "none", "too few seeds; needed with 80 % power"
+        yield Stat("Minimum detectable difference", shown, f"{note}: {needed}")
 
 
-def _power_stat(comparison: Comparison, power: Power) -> Stat:
-    needed = listed([f"{count(seeds)} for {points(size, 1)} points" for size, seeds in power.seeds_for.items()])
-    title, value = "Minimum detectable difference", power.minimum_detectable_effect.value
-    if not comparison.conclusive:
-        return Stat(title, "none", f"too few seeds; needed with 80 % power: {needed}")
-    shown = f"{points(value)} points" if math.isfinite(value) else NOTHING
-    return Stat(title, shown, f"with 80 % power; seeds needed: {needed}")
+def sections(context: Context) -> Iterator[Section]:
+    """Yields the sections of the report between its headline and its config."""
+    workloads = list(zip(context.study.workloads, context.analysis.workloads, strict=True))
+    if len(workloads) == 1:
+        yield from _workload_sections(context, *workloads[0])
+    else:
+        yield _all_workloads(context)
+        for workload, figures in workloads:
+            inner = _workload_sections(context, workload, figures)
+            yield Section(workload.name, [Verdict("", verdict(figures)), *inner])
+    yield Section("Method", [BulletList(method(context))])
+    yield Section("Limitations", [BulletList(limitations(context))])
+
+
+def _all_workloads(context: Context) -> Section:
+    items: list[Item] = [tables.across_table(context)]
+    if context.analysis.complete:
+        items.append(
+            f"Means with {context.level} CIs. A star marks the best arms of a workload, which do not differ "
+            "significantly; no star means too few seeds."
+        )
+    found = context.analysis.profiles
+    if found is None:
+        items.append("Performance profiles need two or more workloads on which every arm has final runs.")
+    else:
+        subject = Subject(f"over {counted(len(found.workloads), 'workload')}", context.synthetic)
+        columns = [[performance_profile(context, found.error, "error rate", "error_profile", subject)]]
+        if found.steps is not None:
+            cost = "median steps to target"
+            columns.append([performance_profile(context, found.steps, cost, "steps_profile", subject)])
+        items.append(Columns(columns))
+    return Section("All workloads", items)
 
 
 def _workload_sections(context: Context, workload: WorkloadRuns, figures: WorkloadFigures) -> Iterator[Section]:
@@ -125,20 +128,13 @@ def _workload_sections(context: Context, workload: WorkloadRuns, figures: Worklo
         yield Section("Learning curves", [Columns(curves)])
     if figures.targets:
         picture = time_to_target(context, figures, "seconds" if timed else "steps")
-        by_target = [_target_section(context, target) for target in figures.targets]
+        by_target = list(_target_sections(context, figures))
         yield Section("Time to target" if timed else "Steps to target", [Columns([[picture], by_target])])
     if figures.tuning:
         yield Section("Tuning", list(_tuning(context, workload, figures)))
     diverged = tables.failures_table(workload)
     if diverged.rows:
         yield Section("Failures", [Columns([[failures(context, workload)], [diverged]])])
-
-
-def _target_section(context: Context, target: TargetFigures) -> Section:
-    horizon = f"{count(target.horizon_steps)} steps"
-    horizon += f" or {duration(target.horizon_seconds)}" if context.times and target.horizon_seconds > 0 else ""
-    title = f"{100 * target.target:g} %, restricted means up to {horizon}"
-    return Section(title, [tables.target_table(context, target)])
 
 
 def _results(context: Context, workload: WorkloadFigures) -> Iterator[Item]:
@@ -158,10 +154,29 @@ def _results(context: Context, workload: WorkloadFigures) -> Iterator[Item]:
     yield Columns([[tables.hyperparameters_table(workload)], *costs])
 
 
+def _target_sections(context: Context, workload: WorkloadFigures) -> Iterator[Section]:
+    for target in workload.targets:
+        horizon = f"{count(target.horizon_steps)} steps"
+        horizon += f" or {duration(target.horizon_seconds)}" if context.times and target.horizon_seconds > 0 else ""
+        title = f"{100 * target.target:g} %, restricted means up to {horizon}"
+        yield Section(title, [tables.target_table(context, target)])
+
+
 def _tuning(context: Context, workload: WorkloadRuns, figures: WorkloadFigures) -> Iterator[Item]:
-    for found in figures.tuning:
-        yield from _edge_callouts(found)
-    yield from _inclusion_callouts(figures)
+    for arm in figures.tuning:
+        if arm.edges:
+            found = listed([f"{e.name} {setting(e.value)} ({e.edge} end {setting(e.bound)})" for e in arm.edges])
+            text = (
+                f"The best trial has {found}. If a wider range contains a better setting, the comparison is of the "
+                "ranges, not of the optimizers."
+            )
+            yield Callout("warning", f"{arm.arm}: the optimum is at the edge of the search space.", text)
+    # Adam includes momentum as a limit.
+    beats = figures.comparison.ordering.beats if figures.comparison else {}
+    better = next((arm for arm in ("momentum", "nesterov", "sgd") if "adam" in beats.get(arm, ())), None)
+    if better is not None:
+        text = "With a large epsilon Adam becomes momentum, so well tuned it cannot be worse (Choi et al. 2019)."
+        yield Callout("warning", f"{better} beats tuned adam: the tuning of adam fell short.", text)
     pictures = [tuning_curves(context, figures)]
     if any(map(searches_learning_rate, workload.arms)):
         pictures.append(rate_sensitivity(context, workload, figures))
@@ -172,48 +187,3 @@ def _tuning(context: Context, workload: WorkloadRuns, figures: WorkloadFigures) 
         "runs above are the unbiased estimate. LR plateau: the decades of the learning rate that score within half a "
         "point of the best."
     )
-
-
-def _edge_callouts(figures: TuningFigures) -> Iterator[Callout]:
-    if figures.edges:
-        found = listed([f"{e.name} {setting(e.value)} ({e.edge} end {setting(e.bound)})" for e in figures.edges])
-        text = (
-            f"The best trial has {found}. If a wider range contains a better setting, the comparison is of the ranges, "
-            "not of the optimizers."
-        )
-        yield Callout("warning", f"{figures.arm}: the optimum is at the edge of the search space.", text)
-
-
-def _inclusion_callouts(workload: WorkloadFigures) -> Iterator[Callout]:
-    """Yields a warning where Adam, which includes momentum as a limit, loses to it."""
-    comparison = workload.comparison
-    if comparison is None:
-        return
-    for better in ("momentum", "nesterov", "sgd"):
-        if better in comparison.arms and "adam" in comparison.ordering.beats.get(better, ()):
-            text = "With a large epsilon Adam becomes momentum, so well tuned it cannot be worse (Choi et al. 2019)."
-            yield Callout("warning", f"{better} beats tuned adam: the tuning of adam fell short.", text)
-            return
-
-
-def _all_workloads(context: Context) -> Section:
-    items: list[Item] = [tables.across_table(context)]
-    if context.analysis.complete:
-        items.append(
-            f"Means with {context.level} CIs. A star marks the best arms of a workload, which do not differ "
-            "significantly; no star means too few seeds."
-        )
-    profiles = list(_profiles(context))
-    none = "Performance profiles need two or more workloads on which every arm has final runs."
-    items.append(Columns([[picture] for picture in profiles]) if profiles else none)
-    return Section("All workloads", items)
-
-
-def _profiles(context: Context) -> Iterator[Picture]:
-    found = context.analysis.profiles
-    if found is None:
-        return
-    subject = Subject(f"over {counted(len(found.workloads), 'workload')}", context.synthetic)
-    yield performance_profile(context, found.error, "error rate", "error_profile", subject)
-    if found.steps is not None:
-        yield performance_profile(context, found.steps, "median steps to target", "steps_profile", subject)

@@ -7,39 +7,78 @@ import dataclasses
 import io
 import json
 import math
+import string
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
-from fmnist_jax.compare.analysis.arms import ArmFigures, TuningFigures
+from fmnist_jax.compare.analysis.arms import ArmFigures
 from fmnist_jax.compare.analysis.study import WorkloadRuns
-from fmnist_jax.compare.analysis.times import ArmAtTarget, TargetFigures
+from fmnist_jax.compare.analysis.times import TargetFigures
 from fmnist_jax.compare.analysis.workload import WorkloadFigures
 from fmnist_jax.compare.statistics.comparison import Comparison, PairedComparison
 from fmnist_jax.compare.statistics.estimates import Estimate
+from fmnist_jax.files.atomic import finite
 from fmnist_jax.report.format import NOTHING, count, decimal, p_value, points, points_between, setting
 from fmnist_jax.report.model import Table
 from fmnist_jax.report.study.context import Context
 
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_Interval: TypeAlias = tuple[float, float, float]  # the estimate, its lower and its upper confidence limit
 _NO_INTERVAL = (math.nan, math.nan, math.nan)
 
 
 def results_table(context: Context, workload: WorkloadFigures) -> Table:
     """Returns a row for each arm with final runs, best first."""
-    design = context.study.design
+    comparison = workload.comparison
+    with_validation = context.study.design.score_test and not context.study.validation_is_test
     header = ["Arm", "Seeds", "Diverged", f"{context.images.capitalize()} accuracy, % [{context.level} CI]"]
-    header += ["Difference to best, points", "Holm-adjusted p", "P(beats best)", "Group"] if workload.comparison else []
-    header += ["Median", "IQM", "SD, points"]
-    header += ["Validation, %"] if design.score_test and not context.study.validation_is_test else []
-    header += ["Train loss"]
-    rows = [_result(context, workload, figures) for figures in workload.arms]
+    header += ["Difference to best, points", "Holm-adjusted p", "P(beats best)", "Group"] if comparison else []
+    header += ["Median", "IQM", "SD, points", *(["Validation, %"] if with_validation else []), "Train loss"]
+    rows = []
+    for figures in workload.arms:
+        row = [figures.arm, str(len(figures.scores)), str(figures.failures), _estimate(figures.mean)]
+        row += _against_best(comparison, figures.arm) if comparison else []
+        row += [points(figures.median.value), points(figures.iqm.value), points(figures.deviation)]
+        row += [points(figures.validation.value)] if with_validation else []
+        rows.append([*row, decimal(figures.train_loss) if math.isfinite(figures.train_loss) else NOTHING])
     return Table("Results of each arm", header, rows)
+
+
+def _against_best(comparison: Comparison, arm: str) -> list[str]:
+    group = NOTHING
+    if comparison.conclusive:
+        # Arms that share a letter do not differ significantly (Piepho 2004).
+        places = [place for place, members in enumerate(comparison.ordering.groups) if arm in members]
+        group = "".join(f"{string.ascii_lowercase[place % 26]}{place // 26 or ''}" for place in places)
+    if arm == comparison.arms[0]:
+        return ["best", NOTHING, NOTHING, group]
+    pair = comparison.pair(comparison.arms[0], arm)
+    difference, improvement = _reversed(pair)
+    return [points_between(*difference), p_value(pair.adjusted_p), f"{improvement[0]:.2f}", group]
+
+
+def _reversed(pair: PairedComparison) -> tuple[_Interval, _Interval]:
+    """Returns the mean of b - a, and P(B > A)."""
+    difference, improvement = pair.difference, pair.improvement
+    return (
+        (-difference.value, -difference.high, -difference.low),
+        (1 - improvement.value, 1 - improvement.high, 1 - improvement.low),
+    )
 
 
 def pairs_table(context: Context, comparison: Comparison) -> Table:
     """Returns a row for each pair of arms."""
     header = ["Pair", f"Difference, points [{context.level} CI]", "P(first > second)", "p", "Holm-adjusted p"]
-    return Table("Pairwise differences", header, [_pair(pair) for pair in comparison.pairs])
+    rows = [
+        [
+            f"{pair.a} \N{MINUS SIGN} {pair.b}",
+            _estimate(pair.difference),
+            f"{pair.improvement.value:.2f}",
+            p_value(pair.p_value),
+            p_value(pair.adjusted_p),
+        ]
+        for pair in comparison.pairs
+    ]
+    return Table("Pairwise differences", header, rows)
 
 
 def hyperparameters_table(workload: WorkloadFigures) -> Table:
@@ -60,104 +99,50 @@ def costs_table(workload: WorkloadFigures) -> Table:
 def failures_table(workload: WorkloadRuns) -> Table:
     """Returns a row for each run that diverged."""
     rows = []
-    for cell in workload.arms:
-        phases = (("trial", cell.trials, "trial"), ("final run, seed", cell.finals, "seed"))
-        for kind, members, number in phases:
-            lost = [member for member in members if member.diverged]
-            rows += [
-                [f"{cell.arm}, {kind} {getattr(m, number)}", str(len(m.history)), _settings(m.hyperparameters)]
-                for m in lost
-            ]
+    for arm in workload.arms:
+        runs = [(f"trial {run.trial}", run) for run in arm.trials]
+        runs += [(f"final run, seed {run.seed}", run) for run in arm.finals]
+        rows += [
+            [f"{arm.arm}, {name}", str(len(run.history)), _settings(run.hyperparameters)]
+            for name, run in runs
+            if run.diverged
+        ]
     return Table("Runs that diverged", ["Run", "Epoch", "Hyperparameters"], rows, numeric=False)
 
 
 def tuning_table(workload: WorkloadFigures) -> Table:
     """Returns the tuning results of each arm, the best first."""
     header = ["Arm", "Trials", "Diverged", "Defaults, %", "Best trial, %", "Gain, points", "LR plateau, decades"]
-    ordered = sorted(workload.tuning, key=lambda figures: -figures.best)
-    return Table("Tuning of each arm", header, [_tuned(figures) for figures in ordered])
+    rows = []
+    for figures in sorted(workload.tuning, key=lambda figures: -figures.best):
+        defaults, gain = NOTHING, NOTHING
+        if figures.defaults is not None:
+            defaults, gain = points(figures.defaults), points(figures.best - figures.defaults)
+        plateau = NOTHING if figures.sensitivity is None else f"{figures.sensitivity.decades:.1f}"
+        trials, failures = str(figures.trials), str(figures.failures)
+        rows.append([figures.arm, trials, failures, defaults, points(figures.best), gain, plateau])
+    return Table("Tuning of each arm", header, rows)
 
 
 def target_table(context: Context, target: TargetFigures) -> Table:
     """Returns the steps and seconds of each arm to the target."""
     header = ["Arm", "Reached", "Mean steps", *(["Mean training s"] if context.times else [])]
-    return Table(
-        f"Time to {100 * target.target:g} %", header, [_at_target(found)[: len(header)] for found in target.arms]
-    )
+    rows = []
+    for found in target.arms:
+        steps = _between(found.steps.restricted_mean)
+        seconds = NOTHING if found.seconds is None else _between(found.seconds.restricted_mean)
+        rows.append([found.arm, f"{found.reached} of {found.runs}", steps, *([seconds] if context.times else [])])
+    return Table(f"Time to {100 * target.target:g} %", header, rows)
 
 
 def across_table(context: Context) -> Table:
     """Returns the mean of each arm on each workload, in the order of the config."""
     workloads = context.analysis.workloads
-    header = ["Arm", *(f"{workload.name}, %" for workload in workloads)]
     rows = [
         [arm, *(_on(workload, arm, context.analysis.complete) for workload in workloads)]
         for arm in context.study.design.arms
     ]
-    return Table("Accuracy on each workload", header, rows)
-
-
-def groups_of(comparison: Comparison) -> Mapping[str, str]:
-    """Returns the letters of each arm: arms that share one do not differ significantly (Piepho 2004)."""
-    groups = comparison.ordering.groups
-    return {arm: "".join(_letter(i) for i, group in enumerate(groups) if arm in group) for arm in comparison.arms}
-
-
-def _result(context: Context, workload: WorkloadFigures, figures: ArmFigures) -> list[str]:
-    row = [figures.arm, str(len(figures.scores)), str(figures.failures), _estimate(figures.mean)]
-    row += _beside_best(workload, figures)
-    row += [points(figures.median.value), points(figures.iqm.value), points(figures.deviation)]
-    if context.study.design.score_test and not context.study.validation_is_test:
-        row.append(points(figures.validation.value))
-    return [*row, decimal(figures.train_loss) if math.isfinite(figures.train_loss) else NOTHING]
-
-
-def _beside_best(workload: WorkloadFigures, figures: ArmFigures) -> list[str]:
-    comparison = workload.comparison
-    if comparison is None:
-        return []
-    best = comparison.arms[0]
-    group = groups_of(comparison)[figures.arm] if comparison.conclusive else NOTHING
-    if figures.arm == best:
-        return ["best", NOTHING, NOTHING, group]
-    pair = comparison.pair(best, figures.arm)
-    # The pair is the best minus this arm; the row shows this arm minus the best.
-    difference = points_between(-pair.difference.value, -pair.difference.high, -pair.difference.low)
-    return [difference, p_value(pair.adjusted_p), f"{1 - pair.improvement.value:.2f}", group]
-
-
-def _pair(pair: PairedComparison) -> list[str]:
-    return [
-        f"{pair.a} \N{MINUS SIGN} {pair.b}",
-        _estimate(pair.difference),
-        f"{pair.improvement.value:.2f}",
-        p_value(pair.p_value),
-        p_value(pair.adjusted_p),
-    ]
-
-
-def _tuned(figures: TuningFigures) -> list[str]:
-    default = figures.defaults
-    plateau = figures.sensitivity
-    return [
-        figures.arm,
-        str(figures.trials),
-        str(figures.failures),
-        NOTHING if default is None else points(default),
-        points(figures.best),
-        NOTHING if default is None else points(figures.best - default),
-        NOTHING if plateau is None else f"{plateau.decades:.1f}",
-    ]
-
-
-def _at_target(found: ArmAtTarget) -> list[str]:
-    seconds = NOTHING if found.seconds is None else _between(found.seconds.restricted_mean)
-    return [found.arm, f"{found.reached} of {found.runs}", _between(found.steps.restricted_mean), seconds]
-
-
-def _between(mean: Estimate) -> str:
-    between = f" [{_number(mean.low)}, {_number(mean.high)}]" if math.isfinite(mean.low) else ""
-    return f"{_number(mean.value)}{between}"
+    return Table("Accuracy on each workload", ["Arm", *(f"{workload.name}, %" for workload in workloads)], rows)
 
 
 def _on(workload: WorkloadFigures, arm: str, complete: bool) -> str:
@@ -173,8 +158,9 @@ def _estimate(estimate: Estimate) -> str:
     return points_between(estimate.value, estimate.low, estimate.high)
 
 
-def _settings(hyperparameters: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {setting(value)}" for name, value in hyperparameters.items()) or "none"
+def _between(mean: Estimate) -> str:
+    between = f" [{_number(mean.low)}, {_number(mean.high)}]" if math.isfinite(mean.low) else ""
+    return f"{_number(mean.value)}{between}"
 
 
 def _number(value: float) -> str:
@@ -184,9 +170,8 @@ def _number(value: float) -> str:
     return count(value) if abs(value) >= 100 else f"{value:#.3g}"
 
 
-def _letter(place: int) -> str:
-    turn, letter = divmod(place, len(_LETTERS))
-    return _LETTERS[letter] + (str(turn) if turn else "")
+def _settings(hyperparameters: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {setting(value)}" for name, value in hyperparameters.items()) or "none"
 
 
 def study_csv(context: Context) -> str:
@@ -201,38 +186,40 @@ def study_csv(context: Context) -> str:
     text = io.StringIO()
     table = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     table.writeheader()
-    table.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
+    table.writerows(finite(rows))  # `None` is written as an empty cell
     return text.getvalue()
 
 
 def _csv_row(workload: WorkloadFigures, figures: ArmFigures) -> dict[str, Any]:
-    row: dict[str, Any] = {"arm": figures.arm, "seeds": len(figures.scores), "failures": figures.failures}
-    for name, estimate in (("mean", figures.mean), ("median", figures.median), ("iqm", figures.iqm)):
-        row |= _interval(name, *estimate[:3])
-    row |= {"sd": figures.deviation} | _interval("val_accuracy", *figures.validation[:3])
-    _, *sampling = _interval("sampling", *(figures.sampling[:3] if figures.sampling else _NO_INTERVAL)).items()
-    row |= {**dict(sampling), "train_loss": figures.train_loss} | _to_best(workload, figures)
-    cost = figures.cost
-    row |= {"train_seconds": cost.train, "eval_seconds": cost.evaluation, "compile_seconds": cost.compilation}
-    return row | {"hyperparameters": json.dumps(dict(figures.hyperparameters))}
-
-
-def _to_best(workload: WorkloadFigures, figures: ArmFigures) -> dict[str, Any]:
-    """Returns the difference to the best arm; empty for the best arm itself."""
     best = workload.arms[0].arm
-    difference, beats, p, adjusted = _NO_INTERVAL, _NO_INTERVAL, math.nan, math.nan
+    to_best, beats_best, p, adjusted_p = _NO_INTERVAL, _NO_INTERVAL, math.nan, math.nan
     if workload.comparison is not None and figures.arm != best:
         pair = workload.comparison.pair(best, figures.arm)
-        difference = (-pair.difference.value, -pair.difference.high, -pair.difference.low)
-        beats = (1 - pair.improvement.value, 1 - pair.improvement.high, 1 - pair.improvement.low)
-        p, adjusted = pair.p_value, pair.adjusted_p
-    row = {"best": best, **_interval("to_best", *difference), "p": p, "holm_p": adjusted}
-    return row | _interval("beats_best", *beats)
+        (to_best, beats_best), p, adjusted_p = _reversed(pair), pair.p_value, pair.adjusted_p
+    _, sampling_low, sampling_high = figures.sampling[:3] if figures.sampling else _NO_INTERVAL
+    return {
+        "arm": figures.arm,
+        "seeds": len(figures.scores),
+        "failures": figures.failures,
+        **_interval("mean", figures.mean),
+        **_interval("median", figures.median),
+        **_interval("iqm", figures.iqm),
+        "sd": figures.deviation,
+        **_interval("val_accuracy", figures.validation),
+        "sampling_low": sampling_low,
+        "sampling_high": sampling_high,
+        "train_loss": figures.train_loss,
+        "best": best,
+        **_interval("to_best", to_best),
+        "p": p,
+        "holm_p": adjusted_p,
+        **_interval("beats_best", beats_best),
+        "train_seconds": figures.cost.train,
+        "eval_seconds": figures.cost.evaluation,
+        "compile_seconds": figures.cost.compilation,
+        "hyperparameters": json.dumps(dict(figures.hyperparameters)),
+    }
 
 
-def _interval(name: str, value: float, low: float, high: float) -> dict[str, float]:
-    return {name: value, f"{name}_low": low, f"{name}_high": high}
-
-
-def _csv_cell(value: Any) -> Any:
-    return "" if isinstance(value, float) and not math.isfinite(value) else value
+def _interval(name: str, found: Estimate | _Interval) -> dict[str, float]:
+    return {name: found[0], f"{name}_low": found[1], f"{name}_high": found[2]}

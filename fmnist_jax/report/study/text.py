@@ -1,0 +1,231 @@
+"""The sentences of a study's report: the verdict on a workload, the method, and the limitations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from fmnist_jax.compare.analysis.workload import Lead, WorkloadFigures
+from fmnist_jax.compare.records import CHANCE
+from fmnist_jax.compare.statistics.comparison import Comparison
+from fmnist_jax.compare.statistics.estimates import Estimate
+from fmnist_jax.compare.statistics.hypothesis_tests import smallest_p
+from fmnist_jax.report.format import counted, listed, p_value, percent, points, points_between
+from fmnist_jax.report.study.context import Context
+
+_BOTH = {2: "both", 3: "all three", 4: "all four", 5: "all five"}
+_MAX_NAMED = 4  # beaten or diverged arms that are named one by one
+_MAX_PARTIAL = 3  # sentences on arms that only some of the best arms beat
+_SEARCHES = {"halton": "a scrambled Halton sequence", "sobol": "a scrambled Sobol sequence"}
+
+
+def verdict(workload: WorkloadFigures) -> list[str]:
+    """Returns which arms are best, the first sentence, by how much, what cannot be detected, and what diverged."""
+    return [*_answer(workload), *_failures(workload)]
+
+
+def _answer(workload: WorkloadFigures) -> list[str]:
+    comparison = workload.comparison
+    if not workload.arms:
+        return ["No final run is finished yet."]
+    if len(workload.arms) == 1:
+        only = workload.arms[0]
+        return [f"{only.arm} is the only arm with final runs, so there is nothing to compare it with."]
+    if comparison is None:
+        return ["The arms have no seed in common yet, so there is nothing to compare."]
+    if not comparison.conclusive:
+        first, second, *_ = comparison.arms
+        gap = comparison.pair(first, second).difference
+        ahead = f"{first} has the highest mean, {_by(gap)} above {second}, which may be chance."
+        return [_too_few(comparison), ahead if gap.value else f"{first} and {second} share the highest mean."]
+    if not workload.leads:
+        return [_no_difference(workload, comparison), *_detectable(workload, comparison)]
+    return [*_winners(workload, comparison), *_detectable(workload, comparison)]
+
+
+def _too_few(comparison: Comparison) -> str:
+    seeds, pairs = len(comparison.seeds), len(comparison.pairs)
+    if seeds == 1:
+        return "One seed cannot show a difference: the variation between seeds is unknown."
+    adjusted = f", {p_value(comparison.smallest_p)} after Holm adjustment for {pairs} pairs" if pairs > 1 else ""
+    return (
+        f"{seeds} seeds are too few to show a difference{f' between {len(comparison.arms)} arms' * (pairs > 1)}: the "
+        f"smallest possible p-value of a pair is {p_value(smallest_p(seeds))}{adjusted}, above {comparison.alpha:.2g}. "
+        f"At least {comparison.min_seeds} seeds are needed."
+    )
+
+
+def _sound(workload: WorkloadFigures, arms: Sequence[str]) -> list[str]:
+    """Returns the arms without a diverged run, or all arms if there is none."""
+    return [arm for arm in arms if not workload.arm(arm).failures] or list(arms)
+
+
+def _no_difference(workload: WorkloadFigures, comparison: Comparison) -> str:
+    arms = _sound(workload, comparison.arms)
+    pairs = [pair for pair in comparison.pairs if {pair.a, pair.b} <= set(arms)]
+    if not pairs:
+        return f"No arms differ significantly over {len(comparison.seeds)} seeds."
+    largest = max(pairs, key=lambda pair: pair.difference.value)
+    p = p_value(min(pair.adjusted_p for pair in pairs))
+    by, order = _by(largest.difference), f"{largest.a} above {largest.b}"
+    found = f"the largest difference is {by} ({order}), the smallest Holm-adjusted p-value {p}"
+    if len(comparison.pairs) == 1:
+        found = f"the difference is {by} ({order}; paired permutation test, p = {p})"
+    return f"{listed(arms)} do not differ significantly over {len(comparison.seeds)} seeds: {found}."
+
+
+def _winners(workload: WorkloadFigures, comparison: Comparison) -> Iterator[str]:
+    """Yields the best arms and the arms that all of them beat, then the arms that only some of them beat."""
+    best = _sound(workload, comparison.ordering.best)
+    leads = sorted(workload.leads, key=lambda lead: lead.difference.value)
+    shared = [lead for lead in leads if set(best) <= set(lead.group)]
+    if len(best) == 1:
+        only = f" (p = {p_value(comparison.pairs[0].p_value)})" if len(comparison.pairs) == 1 else ""
+        beats = f"beats {_beaten(workload, shared)}{only}" if shared else "has the highest mean"
+        yield f"{best[0]} {beats}."
+    else:
+        them = _BOTH.get(len(best), f"all {len(best)}")
+        tail = f"; {them} beat {_beaten(workload, shared)}" if shared else ""
+        yield f"{listed(best)} do not differ significantly{tail}."
+    partial = [lead for lead in leads if lead not in shared]
+    for lead in partial[:_MAX_PARTIAL]:
+        verb = "beats" if len(lead.group) == 1 else "beat"
+        others = [arm for arm in best if arm not in lead.group]
+        but = f", but not {listed(others)}," if others and len(others) < len(best) else ""
+        yield f"{listed(lead.group)}{but} {verb} {lead.loser} by {_by(lead.difference)}."
+    if len(partial) > _MAX_PARTIAL:
+        yield f"Some of the best beat {counted(len(partial) - _MAX_PARTIAL, 'more arm')}: see Pairwise differences."
+
+
+def _beaten(workload: WorkloadFigures, leads: Sequence[Lead]) -> str:
+    """Returns the beaten arms and by how much, except where runs diverged: that mean says little."""
+    sound = [lead for lead in leads if not workload.arm(lead.loser).failures]
+    failed = [f"{lead.loser}, which had diverged runs" for lead in leads if lead not in sound]
+    if len(sound) <= _MAX_NAMED:
+        return listed([f"{lead.loser} by {_by(lead.difference)}" for lead in sound] + failed)
+    least, *_, most = sound
+    low, high = least.difference, most.difference
+    span = f"{points_between(low.value, low.low, low.high)} ({least.loser}) to {_by(high)} ({most.loser})"
+    return listed([f"{len(sound)} other arms, by {span}", *failed])
+
+
+def _detectable(workload: WorkloadFigures, comparison: Comparison) -> Iterator[str]:
+    found = workload.power.minimum_detectable_effect.value if workload.power else math.inf
+    if 0 < found < math.inf and not all(pair.significant for pair in comparison.pairs):
+        yield (
+            f"With {counted(len(comparison.seeds), 'seed')} the study detects a difference of {points(found)} points "
+            "with 80 % power; smaller differences can go unnoticed."
+        )
+
+
+def _failures(workload: WorkloadFigures) -> Iterator[str]:
+    lost = [figures for figures in workload.arms if figures.failures]
+    for figures in lost[:_MAX_NAMED]:
+        unplaced = workload.comparison is not None and figures.arm in workload.comparison.ordering.best
+        yield (
+            f"{figures.failures} of {counted(len(figures.scores), 'run')} of {figures.arm} diverged; each counts with "
+            f"chance accuracy, {percent(CHANCE, 0)}{'. The test cannot rank this arm' * unplaced}."
+        )
+    if len(lost) > _MAX_NAMED:
+        yield f"Runs of {counted(len(lost) - _MAX_NAMED, 'more arm')} diverged too."
+
+
+def _by(difference: Estimate) -> str:
+    return f"{points_between(difference.value, difference.low, difference.high)} points"
+
+
+def method(context: Context) -> list[str]:
+    """Returns how the study was run and how its results were computed."""
+    level, alpha = context.level, 1 - context.study.design.confidence
+    return [
+        *_runs(context),
+        f"{level} CIs: Student's t for means and paired mean differences; order statistics for the median (Price and "
+        "Bonett with few seeds); Tukey and McLaughlin for the interquartile mean (IQM). They are not adjusted for the "
+        "number of arms.",
+        "p: two-sided paired permutation test (sign flips of the seeds' differences). Holm-adjusted p: adjusted for "
+        f"all pairs of the workload. Arms differ significantly if the Holm-adjusted p is at most {alpha:.2g}; arms "
+        "that share a letter under Group do not.",
+        "P(first > second): the probability that a run of the first arm scores higher than a run of the second, over "
+        "all pairs of seeds (Agarwal et al. 2021). P(beats best): the same for an arm against the best arm. Minimum "
+        "detectable difference: the true difference that a paired t-test detects with 80 % power, at Holm's first "
+        "threshold, for the pair of arms with the median variance. summary.json has it for each pair, and all CIs.",
+        "The sampling error of the images (Wilson interval) is reported separately: all arms share the images, so it "
+        "affects them jointly and is not part of any difference.",
+        *_times(context),
+    ]
+
+
+def _runs(context: Context) -> Iterator[str]:
+    design = context.study.design
+    split = "the test set, evaluated once per final run" if design.score_test else "the validation set"
+    split = "the test set" if context.study.validation_is_test else split
+    yield f"Score: accuracy on {split} after the last epoch; no early stopping, no best checkpoint."
+    if design.tuned:
+        yield (
+            f"Tuning: {counted(design.trials, 'trial')} per arm, first its defaults, then points of "
+            f"{_SEARCHES.get(design.search, design.search)} in its search space; an arm without a search space has its "
+            "defaults only. The trial with the highest validation accuracy after the last epoch is trained again on "
+            "new seeds; trial scores do not enter the comparison."
+        )
+    yield (
+        f"All arms use the same {counted(design.seeds, 'seed')}. A seed fixes initialisation, data order and dropout, "
+        "so differences between arms are paired by seed."
+    )
+    yield (
+        "A run diverges when a loss becomes non-finite. It is counted, never dropped, with chance accuracy "
+        f"({percent(CHANCE, 0)}). A mean that includes such a run has no CI; median and IQM remain valid."
+    )
+
+
+def _times(context: Context) -> Iterator[str]:
+    chunks = context.study.chunks.values()
+    if not chunks:
+        return
+    executors = listed(sorted({chunk.executor for chunk in chunks}))
+    most = max(chunk.members for chunk in chunks)
+    yield f"Runs were trained together in chunks of up to {most} (executor: {executors})."
+    if context.times:
+        yield (
+            "Seconds per run are the chunk's training time divided by its number of runs, without evaluation and "
+            "compilation, on the device below under its load at the time. They compare arms trained this way; a single "
+            "run takes a different time."
+        )
+    sizes = sorted({workload.chunk_size for workload in context.analysis.workloads if workload.chunk_size})
+    if context.times and sizes:
+        yield (
+            f"Seconds are measured on chunks of {listed(list(map(str, sizes)))} runs, the largest size that all arms "
+            "of a workload share on the same device; runs of other chunks get their steps times the arm's median "
+            "seconds per step."
+        )
+    if context.study.design.targets:
+        yield (
+            "Targets were fixed in the config before the first run and are checked after each epoch. Runs that miss a "
+            "target, diverged ones included, are censored at the end of their budget. Restricted mean: the mean time "
+            "to the target or to the shortest budget, whichever comes first."
+        )
+
+
+def limitations(context: Context) -> list[str]:
+    """Returns what does not follow from the study."""
+    study, design = context.study, context.study.design
+    found = ["The study uses one data set; the ranking can differ on others. CIs cover the variation over seeds only."]
+    if study.validation_is_test:
+        found.append(
+            "data.val_examples is 0, so the validation split is the test set, as in the reference study. Nothing was "
+            "selected by it here; it cannot confirm what you select by these results."
+        )
+    elif not design.score_test:
+        found.append("The test set was not scored; all results are validation accuracies.")
+    if not design.tuned:
+        found.append(
+            "Nothing was tuned: the study compares the arms at the given settings, not the optimizers at their best. "
+            "Other settings can change the order (Choi et al. 2019)."
+        )
+    budgets, schedules = ({getattr(w, name) for w in study.workloads} for name in ("epochs", "schedule"))
+    if len(budgets) == 1 or len(schedules) == 1:
+        found.append("The best optimizer can change with the budget, the schedule and the model (Schmidt et al. 2021).")
+    if context.times:
+        untimed = [w.name for w in context.analysis.workloads if w.arms and w.chunk_size is None]
+        tail = "the arms share no chunk size on the same device and executor, so their seconds are not compared."
+        found += [f"On {name}, {tail}" for name in untimed]
+    return found
