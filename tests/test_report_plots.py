@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fmnist_jax.report.plot_style import Subject, new_figure
 from fmnist_jax.report.run import calibration, confusion, curves
 from fmnist_jax.report.run.calibration import reliability
 from fmnist_jax.report.run.workdir import Epoch, Predictions
+from fmnist_jax.report.theme import Subject, new_figure
 
 SUBJECT = Subject("model3 with rmsprop, seed 0", synthetic=False)
 IMAGES = "the test set"

@@ -11,9 +11,9 @@ from study_files import Simulated, write_study
 from fmnist_jax.compare.analysis.analyse import analyse
 from fmnist_jax.compare.analysis.study import read_study
 from fmnist_jax.report.model import Picture, pictures
-from fmnist_jax.report.plot_style import accuracy_axis
 from fmnist_jax.report.study.context import Context, arm_styles, legend_rows
 from fmnist_jax.report.study.report import study_report
+from fmnist_jax.report.theme import accuracy_axis
 
 
 def drawn(folder, simulated: Simulated) -> dict[str, Picture]:

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from fmnist_jax.benchmark.interleaved import Spread, rates, spread
 from fmnist_jax.benchmark.report import TASKS
-from fmnist_jax.report.plot_style import FIRST, HEAD, MUTED, Subject, new_figure, plot_style, to_png
+from fmnist_jax.report.theme import FIRST, HEAD, MUTED, Subject, new_figure, plot_style, to_png
 
 _PALE = "#9fb3c4"
 _COLUMNS = 3

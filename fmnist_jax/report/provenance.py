@@ -44,8 +44,25 @@ def config_table(config: Mapping[str, Any], schema: Schema, resolved: Mapping[st
 
     - `resolved`: the optimizer's defaults, which stand in for the keys of the section `optimizer` that are not set.
     """
-    rows = list(_config_rows(config, schema, resolved))
+    order = {key: place for place, key in enumerate(schema)}
+    rows = []
+    for key, value in sorted(_leaves(config), key=lambda leaf: order.get(leaf[0], len(order))):
+        section, _, leaf = key.rpartition(".")
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        if value is None:
+            if section != "optimizer" or leaf not in resolved:
+                continue
+            shown = f"{resolved[leaf]} (the optimizer's default)"
+        rows.append((Code(key), shown or "not set", schema[key].help if key in schema else ""))
     return Table("Config", ["Key", "Value", "Meaning"], rows, numeric=False)
+
+
+def _leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def reproducibility_section(manifest: Mapping[str, Any] | None, what: str) -> Section:
@@ -73,16 +90,12 @@ def _command(manifest: Mapping[str, Any], what: str) -> Iterator[Item]:
 
 
 def _cell(value: Any) -> str | BulletList:
-    return BulletList(list(_bullets(value))) if isinstance(value, Mapping) else _text(value)
-
-
-def _bullets(values: Mapping[str, Any]) -> Iterator[str | BulletList]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield f"{key}:"
-            yield BulletList(list(_bullets(value)))
-        else:
-            yield f"{key}: {_text(value)}"
+    if not isinstance(value, Mapping):
+        return _text(value)
+    items: list[str | BulletList] = []
+    for key, inner in value.items():
+        items += [f"{key}:", _cell(inner)] if isinstance(inner, Mapping) else [f"{key}: {_text(inner)}"]
+    return BulletList(items)
 
 
 def _text(value: Any) -> str:
@@ -93,25 +106,3 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "not recorded" if value is None else str(value)
-
-
-def _config_rows(
-    config: Mapping[str, Any], schema: Schema, resolved: Mapping[str, Any]
-) -> Iterator[tuple[Code, str, str]]:
-    order = {key: place for place, key in enumerate(schema)}
-    for key, value in sorted(_leaves(config), key=lambda leaf: order.get(leaf[0], len(order))):
-        section, _, leaf = key.rpartition(".")
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        if value is None:
-            if section != "optimizer" or leaf not in resolved:
-                continue
-            shown = f"{resolved[leaf]} (the optimizer's default)"
-        yield Code(key), shown or "not set", schema[key].help if key in schema else ""
-
-
-def _leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

@@ -10,21 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from fmnist_jax.data.dataset import CLASS_NAMES
+from fmnist_jax.report import theme
 from fmnist_jax.report.format import count, percent, probability
 from fmnist_jax.report.model import Columns, Picture, Section
-from fmnist_jax.report.plot_style import (
-    FIRST,
-    HEAD,
-    INK,
-    MUTED,
-    SECOND,
-    Subject,
-    legend_above,
-    new_figure,
-    plot_style,
-    share_axis,
-    to_png,
-)
 from fmnist_jax.report.run.workdir import Predictions
 
 _PALE = "#9fb3c4"
@@ -79,7 +67,7 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -
 
 
 def calibration_section(
-    predictions: Predictions, calibration: Reliability | None, images: str, subject: Subject
+    predictions: Predictions, calibration: Reliability | None, images: str, subject: theme.Subject
 ) -> Section:
     """Returns the reliability diagram and the most confident mistakes on `images`, or why there are none."""
     if calibration is None:
@@ -89,23 +77,23 @@ def calibration_section(
     return Section("Calibration", [Columns([[reliability_diagram(calibration, images, subject)], [gallery]])])
 
 
-@plot_style()
-def reliability_diagram(calibration: Reliability, images: str, subject: Subject) -> Picture:
+@theme.plot_style()
+def reliability_diagram(calibration: Reliability, images: str, subject: theme.Subject) -> Picture:
     """Draws accuracy against confidence with the expected calibration error, and the histogram of confidences.
 
     Source: Guo et al., "On calibration of modern neural networks", ICML 2017, figure 1.
     """
     ece = percent(calibration.ece)
-    figure = new_figure(6.2, f"Reliability, ECE {ece}", subject)
+    figure = theme.new_figure(6.2, f"Reliability, ECE {ece}", subject)
     diagram, histogram = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1))
     _draw_bins(diagram, calibration)
     _draw_histogram(histogram, calibration)
     diagram.set_xlim(0, 1)
-    share_axis(histogram.xaxis)
+    theme.share_axis(histogram.xaxis)
     confidence, accuracy = percent(calibration.mean_confidence), percent(calibration.mean_accuracy)
     return Picture(
         "reliability",
-        to_png(figure),
+        theme.to_png(figure),
         f"Reliability diagram of {images}: expected calibration error {ece}, mean confidence {confidence}, accuracy "
         f"{accuracy}.",
         "The blue bars of a calibrated network end at the dashed line. Hatching above a bar shows overconfidence, "
@@ -119,37 +107,37 @@ def _draw_bins(axes: Axes, calibration: Reliability) -> None:
     left, accuracy = calibration.edges[:-1][filled], calibration.accuracy[filled]
     gap = calibration.confidence[filled] - accuracy
     width = calibration.edges[1]
-    axes.bar(left, accuracy, width, align="edge", color=FIRST, edgecolor="white", label="accuracy")
-    gaps = axes.bar(left, gap, width, bottom=accuracy, align="edge", fill=False, edgecolor=SECOND, hatch="////")
+    axes.bar(left, accuracy, width, align="edge", color=theme.FIRST, edgecolor="white", label="accuracy")
+    gaps = axes.bar(left, gap, width, bottom=accuracy, align="edge", fill=False, edgecolor=theme.SECOND, hatch="////")
     gaps.set_label("gap to the mean confidence")
-    axes.plot([0, 1], [0, 1], "--", color=MUTED, linewidth=1.2, label="calibrated")
+    axes.plot([0, 1], [0, 1], "--", color=theme.MUTED, linewidth=1.2, label="calibrated")
     axes.set(ylim=(0, 1), ylabel="accuracy")
-    share_axis(axes.yaxis)
-    legend_above(axes, 3)
+    theme.share_axis(axes.yaxis)
+    theme.legend_above(axes, 3)
 
 
 def _draw_histogram(axes: Axes, calibration: Reliability) -> None:
     confidence, accuracy = calibration.mean_confidence, calibration.mean_accuracy
     left, width = calibration.edges[:-1], calibration.edges[1]
     axes.bar(left, calibration.counts, width, align="edge", color=_PALE, edgecolor="white")
-    axes.axvline(confidence, color=SECOND, label=f"mean confidence {percent(confidence)}")
-    axes.axvline(accuracy, color=FIRST, linestyle="--", label=f"accuracy {percent(accuracy)}")
+    axes.axvline(confidence, color=theme.SECOND, label=f"mean confidence {percent(confidence)}")
+    axes.axvline(accuracy, color=theme.FIRST, linestyle="--", label=f"accuracy {percent(accuracy)}")
     # Most images lie in the last bin; a linear axis would hide how few there are in the others.
     axes.set_yscale("log")
     axes.set_ylim(bottom=0.7)
     axes.yaxis.set_major_formatter(lambda number, _: count(number))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set(ylabel="images", xlabel="confidence: the highest of the ten probabilities")
-    legend_above(axes, 2)
+    theme.legend_above(axes, 2)
 
 
-@plot_style()
-def mistakes(predictions: Predictions, images: str, subject: Subject) -> Picture:
+@theme.plot_style()
+def mistakes(predictions: Predictions, images: str, subject: theme.Subject) -> Picture:
     """Draws the most confident mistakes, at least one, each with its true and predicted class and the probability."""
     rows = math.ceil(len(predictions.mistake_index) / _GALLERY_COLUMNS)
-    height = HEAD + rows * (_TILE + _CAPTION)
-    figure = new_figure(height, "Most confident mistakes", subject, layout="none")
-    figure.subplots_adjust(0.015, 0.08 / height, 0.985, 1 - (HEAD + _CAPTION - 0.08) / height)
+    height = theme.HEAD + rows * (_TILE + _CAPTION)
+    figure = theme.new_figure(height, "Most confident mistakes", subject, layout="none")
+    figure.subplots_adjust(0.015, 0.08 / height, 0.985, 1 - (theme.HEAD + _CAPTION - 0.08) / height)
     figure.subplots_adjust(wspace=0.07, hspace=_CAPTION / _TILE)
     grid = list(figure.subplots(rows, _GALLERY_COLUMNS, squeeze=False).flat)
     for axes in grid:
@@ -161,12 +149,16 @@ def mistakes(predictions: Predictions, images: str, subject: Subject) -> Picture
         true, predicted = CLASS_NAMES[predictions.labels[index]], CLASS_NAMES[row.argmax()]
         share = probability(float(row.max()))
         captions.append((true, predicted, share))
-        for y, text, colour in ((-9.6, true, INK), (-5.6, f"→ {predicted}", SECOND), (-1.6, share, SECOND)):
+        for y, text, colour in (
+            (-9.6, true, theme.INK),
+            (-5.6, f"→ {predicted}", theme.SECOND),
+            (-1.6, share, theme.SECOND),
+        ):
             axes.text(-0.5, y, text, fontsize=8.8, color=colour, va="baseline")
     number, (true, predicted, share) = len(captions), captions[0]
     return Picture(
         "mistakes",
-        to_png(figure),
+        theme.to_png(figure),
         f"{number} misclassified images of {images}; first {true}, predicted as {predicted} with {share}.",
         f"The {number} most confident mistakes: the true class, the predicted class and its probability.",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.colors import PowerNorm
@@ -10,27 +11,18 @@ from matplotlib.colors import PowerNorm
 from fmnist_jax.data.dataset import CLASS_NAMES, NUM_CLASSES
 from fmnist_jax.report.format import count, percent
 from fmnist_jax.report.model import BulletList, Columns, Picture, Section, Table
-from fmnist_jax.report.plot_style import INK, Subject, new_figure, plot_style, share_axis, to_png
+from fmnist_jax.report.theme import INK, Subject, new_figure, plot_style, share_axis, to_png
 
 _ZERO = "#a9b2bd"  # the colour of a count of 0
 
 
-@dataclasses.dataclass(frozen=True)
-class ClassScores:
-    """Scores of each class.
+class ClassScores(NamedTuple):
+    """Scores of each class, `float64[10]` in the order of `CLASS_NAMES`, NaN where undefined."""
 
-    **Attributes:** each `float64[10]` in the order of `CLASS_NAMES`, NaN where it is undefined.
-
-    - `precision`: the share of the images predicted as the class that belong to it.
-    - `recall`: the share of the images of the class that are predicted as it.
-    - `f1`: the harmonic mean of the two.
-    - `support`: images of the class.
-    """
-
-    precision: np.ndarray
-    recall: np.ndarray
-    f1: np.ndarray
-    support: np.ndarray
+    precision: np.ndarray  # the share of the images predicted as the class that belong to it
+    recall: np.ndarray  # the share of the images of the class that are predicted as it
+    f1: np.ndarray  # the harmonic mean of the two
+    support: np.ndarray  # images of the class
 
 
 def class_scores(matrix: np.ndarray) -> ClassScores:
@@ -74,16 +66,12 @@ def confusion_section(matrix: np.ndarray, images: str, subject: Subject) -> Sect
 
 
 def _class_table(matrix: np.ndarray) -> Table:
-    scores = class_scores(matrix)
-    shares = np.stack([scores.precision, scores.recall, scores.f1])
+    *scores, support = class_scores(matrix)
+    shares = np.transpose(scores)
+    columns = [*CLASS_NAMES, "Mean"], [*shares, shares.mean(axis=0)], [*support, support.sum()]
     rows = [
-        [name, *("undefined" if np.isnan(share) else percent(share, 1) for share in column), str(support)]
-        for name, column, support in zip(
-            [*CLASS_NAMES, "Mean"],
-            [*shares.T, shares.mean(axis=1)],
-            [*scores.support, scores.support.sum()],
-            strict=True,
-        )
+        [name, *("undefined" if np.isnan(share) else percent(share, 1) for share in row), str(images)]
+        for name, row, images in zip(*columns, strict=True)
     ]
     return Table("Scores of each class", ["Class", "Precision", "Recall", "F1", "Support"], rows)
 

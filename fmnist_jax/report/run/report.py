@@ -12,7 +12,6 @@ from fmnist_jax.compare.statistics.estimates import sampling_uncertainty
 from fmnist_jax.config.schema import SCHEMA
 from fmnist_jax.report.format import count, decimal, duration, percent
 from fmnist_jax.report.model import BulletList, Callout, Report, Section, Stat, Stats
-from fmnist_jax.report.plot_style import Subject
 from fmnist_jax.report.provenance import config_table, data_callouts, reproducibility_section
 from fmnist_jax.report.render import write_report
 from fmnist_jax.report.run.calibration import Reliability, calibration_section, reliability
@@ -27,6 +26,7 @@ from fmnist_jax.report.run.workdir import (
     read_evaluation,
     read_run,
 )
+from fmnist_jax.report.theme import Subject
 from fmnist_jax.train.workdir import evaluation_path
 
 _PLOTS = ("convergence", "confusion_matrix", "reliability", "mistakes")

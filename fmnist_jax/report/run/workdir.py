@@ -215,14 +215,14 @@ def _read_predictions(folder: WorkdirReader) -> Predictions:
         if name not in arrays:
             raise folder.error(PREDICTIONS_FILE, f"lacks the array {name!r}")
     predictions = Predictions(**{name: arrays[name] for name in names})
-    problem = _shape_problem(predictions) or _value_problem(predictions)
-    if problem:
+    if problem := _problem(predictions):
         raise folder.error(PREDICTIONS_FILE, problem)
     return predictions
 
 
-def _shape_problem(predictions: Predictions) -> str | None:
-    images, mistakes = predictions.labels.size, predictions.mistake_index.size
+def _problem(predictions: Predictions) -> str | None:
+    labels, index = predictions.labels, predictions.mistake_index
+    images, mistakes = labels.size, index.size
     expected: dict[str, tuple[type, tuple[int, ...]]] = {
         "labels": (np.integer, (images,)),
         "probabilities": (np.floating, (images, NUM_CLASSES)),
@@ -233,11 +233,8 @@ def _shape_problem(predictions: Predictions) -> str | None:
         array = getattr(predictions, name)
         if array.shape != shape or not np.issubdtype(array.dtype, kind):
             return f"has {name} of {array.dtype} {array.shape}, which is not {kind.__name__} {shape}"
-    return None if images else "has no image"
-
-
-def _value_problem(predictions: Predictions) -> str | None:
-    labels, index = predictions.labels, predictions.mistake_index
+    if not images:
+        return "has no image"
     if labels.min() < 0 or labels.max() >= NUM_CLASSES:
         return f"has labels outside 0 to {NUM_CLASSES - 1}"
     if index.size and (index.min() < 0 or index.max() >= len(labels)):

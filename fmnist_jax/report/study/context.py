@@ -16,7 +16,7 @@ from fmnist_jax.compare.analysis.analyse import Analysis
 from fmnist_jax.compare.analysis.study import Study, WorkloadRuns
 from fmnist_jax.compare.analysis.workload import WorkloadFigures
 from fmnist_jax.report.format import counted, listed
-from fmnist_jax.report.plot_style import Subject, legend_above
+from fmnist_jax.report.theme import Subject, legend_above
 
 _MAX_NAMED = 4  # arms; more are "every arm"
 # The palette of Okabe and Ito (2008) but for its yellow, which is too pale on white.

@@ -13,24 +13,16 @@ from fmnist_jax.compare.analysis.study import ArmRuns, WorkloadRuns
 from fmnist_jax.compare.analysis.times import TargetFigures
 from fmnist_jax.compare.analysis.workload import WorkloadFigures
 from fmnist_jax.compare.statistics.profiles import Profile
+from fmnist_jax.report import theme
 from fmnist_jax.report.format import listed, percent
 from fmnist_jax.report.model import Picture
-from fmnist_jax.report.plot_style import (
-    Subject,
-    accuracy_axis,
-    log_scale_if_wide,
-    new_figure,
-    plot_style,
-    share_axis,
-    to_png,
-)
 from fmnist_jax.report.study.context import ArmStyle, Context, arm_legend, legend_rows
 
 _LOG_FROM = 5  # ratio of the largest to the smallest loss above which the axis is logarithmic
 _APART = 0.08  # of the height: between the first and the last of curves that coincide
 
 
-@plot_style()
+@theme.plot_style()
 def learning_curves(context: Context, workload: WorkloadRuns, figures: WorkloadFigures) -> Picture:
     """Draws validation accuracy and training loss of the final runs against epochs.
 
@@ -39,11 +31,11 @@ def learning_curves(context: Context, workload: WorkloadRuns, figures: WorkloadF
     trained = [arm for arm in workload.arms if arm.finals]
     arms = sorted(trained, key=lambda arm: figures.arm(arm.arm).validation.value, reverse=True)
     styles = [context.styles[arm.arm] for arm in arms]
-    figure = new_figure(6.6 + 0.2 * legend_rows(styles), "Learning curves", context.subject(workload))
+    figure = theme.new_figure(6.6 + 0.2 * legend_rows(styles), "Learning curves", context.subject(workload))
     accuracy, loss = figure.subplots(2, 1, sharex=True, height_ratios=(1.25, 1))
-    accuracy_axis(accuracy, _draw_curves(accuracy, arms, styles, workload.epochs, "val_accuracy"))
+    theme.accuracy_axis(accuracy, _draw_curves(accuracy, arms, styles, workload.epochs, "val_accuracy"))
     losses = _draw_curves(loss, arms, styles, workload.epochs, "train_loss")
-    log_scale_if_wide(loss, losses, _LOG_FROM)
+    theme.log_scale_if_wide(loss, losses, _LOG_FROM)
     accuracy.set_ylabel("validation accuracy")
     arm_legend(accuracy, styles)
     margin = 0.02 * workload.epochs
@@ -53,7 +45,7 @@ def learning_curves(context: Context, workload: WorkloadRuns, figures: WorkloadF
     ends = listed([f"{arm.arm} {percent(arm.validation.value)}" for arm in figures.arms])
     return Picture(
         f"{context.prefix(workload)}learning_curves",
-        to_png(figure, many_colours=True),
+        theme.to_png(figure, many_colours=True),
         f"Validation accuracy and training loss against epochs. Mean validation accuracy after the last epoch: {ends}.",
         "Lines are means over seeds; bands span the lowest to the highest seed. A run is left out from the epoch in "
         "which it diverges. Training loss is the running mean over the epoch, in training mode.",
@@ -76,7 +68,7 @@ def _draw_curves(axes: Axes, arms: Sequence[ArmRuns], styles: Sequence[ArmStyle]
     return np.concatenate(drawn)
 
 
-@plot_style()
+@theme.plot_style()
 def time_to_target(context: Context, figures: WorkloadFigures, unit: str) -> Picture:
     """Draws Kaplan-Meier curves, one panel per target; curves that coincide are set slightly apart.
 
@@ -89,7 +81,7 @@ def time_to_target(context: Context, figures: WorkloadFigures, unit: str) -> Pic
     styles = [context.styles[found.arm] for found in targets[0].arms]
     height = 1.4 + 1.75 * len(targets) + 0.2 * legend_rows(styles)
     title = f"{'Training time' if seconds else 'Steps'} to target"
-    figure = new_figure(height, title, context.subject(figures))
+    figure = theme.new_figure(height, title, context.subject(figures))
     panels = figure.subplots(len(targets), 1, sharex=True, squeeze=False)[:, 0]
     budget = getattr(targets[0], f"horizon_{unit}")
     horizon = max(budget, *(getattr(a, unit).curve.times[-1] for target in targets for a in target.arms))
@@ -105,7 +97,7 @@ def time_to_target(context: Context, figures: WorkloadFigures, unit: str) -> Pic
     caption = "Share of runs that have reached the target (Kaplan-Meier), evaluated after each epoch."
     return Picture(
         f"{context.prefix(figures)}{'time' if seconds else 'steps'}_to_target",
-        to_png(figure, many_colours=True),
+        theme.to_png(figure, many_colours=True),
         f"Share of runs that have reached {levels} against training {unit}. Runs that reached the highest target: "
         f"{reached}.",
         f"{caption} Seconds are the chunk's wall time divided by its runs." if seconds else caption,
@@ -120,14 +112,14 @@ def _draw_target(context: Context, axes: Axes, target: TargetFigures, unit: str,
         share = np.concatenate([[0.0], curve.share, curve.share[-1:]])
         axes.step(times, share + lift, where="post", **context.styles[found.arm].of_line())
     axes.set(ylim=(-0.06, 1.06), yticks=[0, 0.5, 1], ylabel=f"reached {100 * target.target:g} %")
-    share_axis(axes.yaxis)
+    theme.share_axis(axes.yaxis)
 
 
-@plot_style()
-def performance_profile(context: Context, profile: Profile, cost: str, name: str, subject: Subject) -> Picture:
+@theme.plot_style()
+def performance_profile(context: Context, profile: Profile, cost: str, name: str, subject: theme.Subject) -> Picture:
     """Draws the share of problems on which the `cost` of each arm is within a factor of the lowest."""
     styles = [context.styles[arm] for arm in profile.shares]
-    figure = new_figure(4.2 + 0.2 * legend_rows(styles), f"Performance profile: {cost}", subject)
+    figure = theme.new_figure(4.2 + 0.2 * legend_rows(styles), f"Performance profile: {cost}", subject)
     axes = figure.subplots()
     last = max(1.05, float(profile.factors[-1]) * 1.05)
     for share, style in zip(profile.shares.values(), styles, strict=True):
@@ -135,7 +127,7 @@ def performance_profile(context: Context, profile: Profile, cost: str, name: str
         axes.step(factors, np.concatenate([share, share[-1:]]), where="post", **style.of_line())
     axes.set(xlim=(1, last), ylim=(-0.03, 1.03))
     axes.set(ylabel="share of problems", xlabel=f"{cost} relative to the best arm's")
-    share_axis(axes.yaxis)
+    theme.share_axis(axes.yaxis)
     arm_legend(axes, styles)
     shares = listed([f"{arm} {percent(float(share[0]), 0)}" for arm, share in profile.shares.items()])
     problem = "A problem is a workload."
@@ -143,7 +135,7 @@ def performance_profile(context: Context, profile: Profile, cost: str, name: str
         problem = "A problem is a target on a workload; an arm whose median run misses the target never counts."
     return Picture(
         name,
-        to_png(figure, many_colours=True),
+        theme.to_png(figure, many_colours=True),
         f"Performance profile. Share of problems on which an arm is the best: {shares}.",
         "The share of problems on which an arm is within a factor of the best arm (Dolan and Moré 2002); at factor 1, "
         f"the share on which it is the best. {problem}",

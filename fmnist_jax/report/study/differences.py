@@ -11,24 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from fmnist_jax.compare.analysis.arms import ArmFigures
 from fmnist_jax.compare.analysis.study import WorkloadRuns
 from fmnist_jax.compare.analysis.workload import WorkloadFigures
 from fmnist_jax.compare.records import TrainedRun
-from fmnist_jax.compare.statistics.comparison import Comparison
+from fmnist_jax.compare.statistics.comparison import Comparison, PairedComparison
+from fmnist_jax.report import theme
 from fmnist_jax.report.format import listed, points
 from fmnist_jax.report.model import Picture
-from fmnist_jax.report.plot_style import (
-    HEAD,
-    INK,
-    KEY,
-    MUTED,
-    key_below_title,
-    new_figure,
-    plot_style,
-    share_axis,
-    spread_ticks,
-    to_png,
-)
 from fmnist_jax.report.study.context import ArmStyle, Context
 
 _ROW, _BAR = 0.42, 0.3  # inches: a row of the differences, a bar of the failures
@@ -37,7 +27,7 @@ _SMALL = 0.1  # points, below which differences are not magnified further
 _TICKS = (0.1, 1, 10, 0.5, 5, 50, 0.2, 2, 20, 0.05)  # the first that fit are taken
 
 
-@plot_style()
+@theme.plot_style()
 def paired_differences(context: Context, workload: WorkloadFigures, comparison: Comparison) -> Picture:
     """Draws each arm's differences to the best arm in points: a dot per seed, and the mean with its interval.
 
@@ -47,30 +37,30 @@ def paired_differences(context: Context, workload: WorkloadFigures, comparison: 
     best, *others = comparison.arms
     subject, styles = context.subject(workload), context.styles
     named = dataclasses.replace(subject, text=f"to {styles[best].label}; {subject.text}")
-    height = HEAD + KEY + 0.75 + _ROW * len(others)
-    figure = new_figure(height, "Differences to the highest mean", named, head=HEAD + KEY)
+    height = theme.HEAD + 0.75 + _ROW * len(others)
+    figure = theme.new_figure(height, "Differences to the highest mean", named, key=True)
     axes = figure.subplots()
-    rows = [_differences(workload, comparison, best, arm) for arm in others]
+    scores = {arm: _scores(workload.arm(arm), comparison.seeds) for arm in comparison.arms}
+    rows = [100 * (scores[arm] - scores[best]) for arm in others]
     for place, (arm, row) in enumerate(zip(others, rows, strict=True)):
-        _draw_row(axes, place, row, styles[arm])
-        _draw_mean(axes, place, comparison, best, arm, styles[arm])
-    axes.axvline(0, color=INK, linewidth=1)
+        _draw_arm(axes, place, row, comparison.pair(best, arm), styles[arm])
+    axes.axvline(0, color=theme.INK, linewidth=1)
     axes.set_yticks(range(len(others)), [styles[arm].label for arm in others])
     axes.tick_params(axis="y", length=0)
     xlabel = f"difference in {context.images} accuracy on the same seed, points"
     axes.set(ylim=(len(others) - 0.5, -0.5), xlabel=xlabel)
     _points_axis(axes, rows)
-    mean: dict[str, Any] = {"color": MUTED, "marker": "D", "markersize": 6.5, "markeredgewidth": 1.5, "linewidth": 2.4}
+    mean: dict[str, Any] = {"color": theme.MUTED, "marker": "D", "markersize": 6.5, "mew": 1.5, "linewidth": 2.4}
     marks = [
-        Line2D([], [], linestyle="", marker=".", color=MUTED, label="one seed"),
+        Line2D([], [], linestyle="", marker=".", color=theme.MUTED, label="one seed"),
         Line2D([], [], **mean, label="mean and CI, significant"),
-        Line2D([], [], **mean, label="not significant", markerfacecolor="white"),
+        Line2D([], [], **mean, label="not significant", mfc="white"),
     ]
-    key_below_title(figure, marks)
+    theme.key_below_title(figure, marks)
     means = listed([f"{arm} {points(-comparison.pair(best, arm).difference.value)}" for arm in others])
     return Picture(
         f"{context.prefix(workload)}paired_differences",
-        to_png(figure, many_colours=True),
+        theme.to_png(figure, many_colours=True),
         f"Mean difference to {best} in points of accuracy: {means}.",
         f"Dots are seeds: the arm's accuracy minus that of {best} with the same initialisation and data order. Bars "
         f"are {context.level} CIs of the mean, not adjusted for multiple comparisons. Filled markers are significant "
@@ -78,33 +68,24 @@ def paired_differences(context: Context, workload: WorkloadFigures, comparison: 
     )
 
 
-def _differences(workload: WorkloadFigures, comparison: Comparison, best: str, arm: str) -> np.ndarray:
-    """Returns the differences in points, `float64[seeds]`, NaN where a run of the two diverged."""
-    rows = []
-    for name in (best, arm):
-        figures = workload.arm(name)
-        scores = dict(zip(figures.seeds, figures.scores, strict=True)) | dict.fromkeys(figures.failed_seeds, np.nan)
-        rows.append([scores[seed] for seed in comparison.seeds])
-    return 100 * (np.array(rows[1]) - np.array(rows[0]))
+def _scores(figures: ArmFigures, seeds: Sequence[int]) -> np.ndarray:
+    """Returns the arm's scores, `float64[seeds]`, NaN where a run diverged."""
+    scores = dict(zip(figures.seeds, figures.scores, strict=True)) | dict.fromkeys(figures.failed_seeds, np.nan)
+    return np.array([scores[seed] for seed in seeds])
 
 
-def _draw_row(axes: Axes, place: int, row: np.ndarray, style: ArmStyle) -> None:
+def _draw_arm(axes: Axes, place: int, row: np.ndarray, pair: PairedComparison, style: ArmStyle) -> None:
     kept = row[~np.isnan(row)]
     # Offset in the order of the seeds, so that equal differences do not overlap.
     axes.plot(kept, place + np.linspace(0.1, 0.32, len(kept)), ".", color=style.colour, alpha=0.7, markersize=6)
     if lost := len(row) - len(kept):
-        text = f"{lost} of {len(row)} seeds diverged"
-        axes.text(0.01, place - 0.2, text, transform=axes.get_yaxis_transform(), fontsize=8.5, color=MUTED, va="center")
-
-
-def _draw_mean(axes: Axes, place: int, comparison: Comparison, best: str, arm: str, style: ArmStyle) -> None:
-    pair = comparison.pair(best, arm)
+        text, left = f"{lost} of {len(row)} seeds diverged", axes.get_yaxis_transform()
+        axes.text(0.01, place - 0.2, text, transform=left, fontsize=8.5, color=theme.MUTED, va="center")
     mean, low, high = (-100 * value for value in pair.difference[:3])
-    if np.isnan(low) and len(comparison.seeds) > 1:
-        return
-    axes.plot([low, high], [place - 0.12] * 2, color=style.colour, linewidth=2.4, solid_capstyle="butt")
-    filled = style.colour if pair.significant else "white"
-    axes.plot(mean, place - 0.12, "D", color=style.colour, markerfacecolor=filled, markersize=6.5, markeredgewidth=1.5)
+    if np.isfinite(low) or len(row) == 1:
+        axes.plot([low, high], [place - 0.12] * 2, color=style.colour, linewidth=2.4, solid_capstyle="butt")
+        filled = style.colour if pair.significant else "white"
+        axes.plot(mean, place - 0.12, "D", color=style.colour, mfc=filled, markersize=6.5, mew=1.5)
 
 
 def _points_axis(axes: Axes, rows: Sequence[np.ndarray]) -> None:
@@ -120,20 +101,21 @@ def _points_axis(axes: Axes, rows: Sequence[np.ndarray]) -> None:
         low, high = low - margin, high + margin
         axes.set_xscale("function", functions=(lambda x: np.arcsinh(x / unit), lambda x: unit * np.sinh(x)))
         axes.set_xlim(*(unit * np.sinh([low, high])))
-        ticks = [0.0, *(tick for size in _TICKS for tick in (-size, size))]
-        axes.xaxis.set_major_locator(FixedLocator(spread_ticks(ticks, lambda x: np.arcsinh(x / unit), low, high, 0.09)))
+        round_numbers = [0.0, *(tick for size in _TICKS for tick in (-size, size))]
+        ticks = theme.spread_ticks(round_numbers, lambda x: np.arcsinh(x / unit), low, high, 0.09)
+        axes.xaxis.set_major_locator(FixedLocator(ticks))
         axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:+g}".replace("-", "\N{MINUS SIGN}") if x else "0")
 
 
-@plot_style()
+@theme.plot_style()
 def failures(context: Context, workload: WorkloadRuns) -> Picture:
     """Draws for each arm the share of its trials, where there are any, and of its final runs that diverged."""
     trials = {arm.arm: arm.trials for arm in workload.arms if arm.trials}
     finals = {arm.arm: arm.finals for arm in workload.arms if arm.finals}
     shown = {title: runs for title, runs in (("tuning trials", trials), ("final runs", finals)) if runs}
-    height = HEAD + 0.75 + _BAR * max(map(len, shown.values()))
-    figure = new_figure(height, "Runs that diverged", context.subject(workload))
+    height = theme.HEAD + 0.75 + _BAR * max(map(len, shown.values()))
+    figure = theme.new_figure(height, "Runs that diverged", context.subject(workload))
     same_arms = len(set(map(len, shown.values()))) == 1
     panels = figure.subplots(1, len(shown), sharey=same_arms, squeeze=False)
     for axes, (title, runs) in zip(panels[0], shown.items(), strict=True):
@@ -143,7 +125,7 @@ def failures(context: Context, workload: WorkloadRuns) -> Picture:
     who = listed([f"{arm} {number}" for arm, number in lost.items() if number])
     return Picture(
         f"{context.prefix(workload)}failures",
-        to_png(figure),
+        theme.to_png(figure),
         f"Share of runs that diverged, by arm: {who}.",
         "A run diverges when its training or validation loss becomes non-finite. It is counted, never dropped.",
     )
@@ -160,5 +142,5 @@ def _draw_bars(context: Context, axes: Axes, runs: Mapping[str, Sequence[Trained
     axes.set(ylim=(len(runs) - 0.4, -0.6), xlim=(0, max(0.25, *shares) * 1.3))
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
-    share_axis(axes.xaxis)
+    theme.share_axis(axes.xaxis)
     axes.locator_params(axis="x", nbins=4)

@@ -11,13 +11,13 @@ from fmnist_jax.compare.analysis.study import read_study
 from fmnist_jax.compare.config import SCHEMA
 from fmnist_jax.files.atomic import write_atomically, write_json
 from fmnist_jax.report.model import Report, Section, Verdict
-from fmnist_jax.report.plot_style import Subject
 from fmnist_jax.report.provenance import config_table, reproducibility_section
 from fmnist_jax.report.render import write_report
 from fmnist_jax.report.study.context import Context
 from fmnist_jax.report.study.sections import callouts, headline_stats, sections
 from fmnist_jax.report.study.tables import study_csv
 from fmnist_jax.report.study.text import verdict
+from fmnist_jax.report.theme import Subject
 
 _PLOTS = (
     "learning_curves",

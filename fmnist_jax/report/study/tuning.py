@@ -14,33 +14,23 @@ from fmnist_jax.compare.analysis.arms import RATE, TuningFigures
 from fmnist_jax.compare.analysis.study import ArmRuns, WorkloadRuns
 from fmnist_jax.compare.analysis.workload import WorkloadFigures
 from fmnist_jax.compare.records import CHANCE, TrainedRun, winner
+from fmnist_jax.report import theme
 from fmnist_jax.report.format import listed, percent
 from fmnist_jax.report.model import Picture
-from fmnist_jax.report.plot_style import (
-    HEAD,
-    INK,
-    KEY,
-    MUTED,
-    accuracy_axis,
-    key_below_title,
-    new_figure,
-    plot_style,
-    to_png,
-)
 from fmnist_jax.report.study.context import ArmStyle, Context, arm_legend, legend_rows
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-@plot_style()
+@theme.plot_style()
 def tuning_curves(context: Context, workload: WorkloadFigures) -> Picture:
     """Draws the expected best score of each arm against the number of trials, of which the first is its defaults."""
     tuning = sorted(workload.tuning, key=lambda figures: -figures.best)
     styles = [context.styles[figures.arm] for figures in tuning]
     height = 4.3 + 0.2 * legend_rows(styles)
-    figure = new_figure(height, "Expected best score by number of trials", context.subject(workload))
+    figure = theme.new_figure(height, "Expected best score by number of trials", context.subject(workload))
     axes = figure.subplots()
-    accuracy_axis(axes, np.concatenate([figures.curve.value for figures in tuning]))
+    theme.accuracy_axis(axes, np.concatenate([figures.curve.value for figures in tuning]))
     for figures, style in zip(tuning, styles, strict=True):
         marker = style.marker if len(figures.curve.trials) <= 3 else ""
         axes.plot(figures.curve.trials, figures.curve.value, marker=marker, **style.of_line())
@@ -50,7 +40,7 @@ def tuning_curves(context: Context, workload: WorkloadFigures) -> Picture:
     best = listed([f"{figures.arm} {percent(figures.best)}" for figures in workload.tuning])
     return Picture(
         f"{context.prefix(workload)}tuning_curves",
-        to_png(figure, many_colours=True),
+        theme.to_png(figure, many_colours=True),
         f"Expected best validation accuracy against the number of trials. Best trial: {best}.",
         "The expected best validation accuracy after a number of trials, averaged over the orders of the trials; the "
         "first trial is the defaults (Sivaprasad et al. 2020).",
@@ -62,7 +52,7 @@ def searches_learning_rate(arm: ArmRuns) -> bool:
     return len({trial.hyperparameters.get(RATE) for trial in arm.trials}) > 1
 
 
-@plot_style()
+@theme.plot_style()
 def rate_sensitivity(context: Context, workload: WorkloadRuns, figures: WorkloadFigures) -> Picture:
     """Draws the final validation accuracy of each trial against its learning rate, one panel per arm.
 
@@ -73,11 +63,11 @@ def rate_sensitivity(context: Context, workload: WorkloadRuns, figures: Workload
     trials = [trial for arm in arms for trial in arm.trials]
     columns = 2 if len(arms) <= 4 else 3
     rows = math.ceil(len(arms) / columns)
-    height = HEAD + KEY + 0.5 + (3.6 / columns) * rows
-    figure = new_figure(height, "Learning-rate sensitivity", context.subject(workload), head=HEAD + KEY)
+    height = theme.HEAD + 0.5 + (3.6 / columns) * rows
+    figure = theme.new_figure(height, "Learning-rate sensitivity", context.subject(workload), key=True)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     kept = np.array([trial.final_val_accuracy for trial in trials if not trial.diverged])
-    accuracy_axis(panels[0, 0], kept, spacing=0.13)
+    theme.accuracy_axis(panels[0, 0], kept, spacing=0.13)
     tuning = {found.arm: found for found in figures.tuning}
     for axes, arm in zip(panels.flat, arms, strict=False):
         _draw_panel(axes, arm, tuning[arm.arm], context.styles[arm.arm])
@@ -91,10 +81,10 @@ def rate_sensitivity(context: Context, workload: WorkloadRuns, figures: Workload
     xaxis.set_minor_locator(NullLocator())
     figure.supxlabel("learning rate", fontsize=10)
     figure.supylabel("validation accuracy", fontsize=10)
-    key_below_title(figure, _marks(any(trial.diverged for trial in trials)), handletextpad=0.2)
+    theme.key_below_title(figure, _marks(any(trial.diverged for trial in trials)), handletextpad=0.2)
     return Picture(
         f"{context.prefix(workload)}rate_sensitivity",
-        to_png(figure, many_colours=True),
+        theme.to_png(figure, many_colours=True),
         f"Validation accuracy of each tuning trial against its learning rate, for {listed([arm.arm for arm in arms])}.",
         "Dots are trials; their other hyperparameters differ too. The line connects the best of neighbouring trials.",
     )
@@ -105,18 +95,18 @@ def _draw_panel(axes: Axes, arm: ArmRuns, figures: TuningFigures, style: ArmStyl
         # A region in which all trials diverged would be off the axis: the line ends before it.
         scores = np.where(figures.sensitivity.scores > CHANCE, figures.sensitivity.scores, np.nan)
         axes.plot(figures.sensitivity.rates, scores, color=style.colour, alpha=0.35, linewidth=1.4)
-    axes.set_title(style.label, fontsize=9.5, loc="left", color=INK, pad=4)
+    axes.set_title(style.label, fontsize=9.5, loc="left", color=theme.INK, pad=4)
     kept = [trial for trial in arm.trials if not trial.diverged]
     lost = [trial for trial in arm.trials if trial.diverged]
     axes.plot(*_places(kept), "o", color=style.colour, alpha=0.75, markersize=4.5)
     if lost:
         # At the foot of the axes, whatever the scale.
-        axes.plot(_places(lost)[0], [0.04] * len(lost), "x", color=MUTED, transform=axes.get_xaxis_transform())
+        axes.plot(_places(lost)[0], [0.04] * len(lost), "x", color=theme.MUTED, transform=axes.get_xaxis_transform())
     if defaults := [trial for trial in kept if trial.trial == 0]:
         axes.plot(*_places(defaults), "D", mfc="white", mec=style.colour, mew=1.5)
     best = winner(arm.trials)
     if not best.diverged:
-        axes.plot(*_places([best]), "o", markersize=10, mfc="none", mec=INK, mew=1.4, clip_on=False)
+        axes.plot(*_places([best]), "o", markersize=10, mfc="none", mec=theme.INK, mew=1.4, clip_on=False)
 
 
 def _places(trials: Sequence[TrainedRun]) -> tuple[list[float], list[float]]:
@@ -125,9 +115,9 @@ def _places(trials: Sequence[TrainedRun]) -> tuple[list[float], list[float]]:
 
 def _marks(lost: bool) -> list[Line2D]:
     marks = [
-        Line2D([], [], linestyle="", marker="o", color=MUTED, markersize=4.5, label="trial"),
-        Line2D([], [], linestyle="", marker="D", mfc="white", mec=MUTED, mew=1.5, label="defaults"),
-        Line2D([], [], linestyle="", marker="o", markersize=10, mfc="none", mec=INK, mew=1.4, label="best"),
-        Line2D([], [], linestyle="", marker="x", color=MUTED, label="diverged"),
+        Line2D([], [], linestyle="", marker="o", color=theme.MUTED, markersize=4.5, label="trial"),
+        Line2D([], [], linestyle="", marker="D", mfc="white", mec=theme.MUTED, mew=1.5, label="defaults"),
+        Line2D([], [], linestyle="", marker="o", markersize=10, mfc="none", mec=theme.INK, mew=1.4, label="best"),
+        Line2D([], [], linestyle="", marker="x", color=theme.MUTED, label="diverged"),
     ]
     return marks if lost else marks[:3]

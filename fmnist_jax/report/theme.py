@@ -24,7 +24,7 @@ from PIL import Image
 INK, MUTED, FAINT = "#1c2430", "#5b6675", "#dfe4ea"
 # Blue and vermilion of the palette of Okabe and Ito (2008), which all forms of colour vision tell apart.
 FIRST, SECOND = "#0072b2", "#d55e00"
-HEAD, KEY = 0.62, 0.3  # inches at the top for the title, and for the key of the markers below it
+HEAD, _KEY = 0.62, 0.3  # inches at the top for the title, and for the key of the markers below it
 _LEFT = 0.015  # of the width
 _WIDE = 1.5  # ratio of the largest to the smallest error above which an axis of accuracies is logarithmic
 _MIN_ERROR = 1e-4  # on the logarithmic scale
@@ -76,11 +76,13 @@ def plot_style() -> Iterator[None]:
         yield
 
 
-def new_figure(height: float, title: str, subject: Subject, layout: str = "constrained", head: float = HEAD) -> Figure:
+def new_figure(height: float, title: str, subject: Subject, layout: str = "constrained", key: bool = False) -> Figure:
     """Returns a figure of the common width and of `height` inches, with title and subtitle at its top left.
 
-    `layout` is one of matplotlib's layout engines or `"none"`; it leaves `head` inches for what stands above the axes.
+    `layout` is one of matplotlib's layout engines or `"none"`. With `key`, the figure is higher, for `key_below_title`.
     """
+    head = HEAD + _KEY if key else HEAD
+    height += head - HEAD
     figure = Figure(figsize=(6.4, height), dpi=140, layout=layout)  # type: ignore[arg-type]
     engine = figure.get_layout_engine()
     if isinstance(engine, ConstrainedLayoutEngine):
@@ -98,7 +100,7 @@ def legend_above(axes: Axes, columns: int, handles: Sequence[Line2D] | None = No
 
 
 def key_below_title(figure: Figure, handles: Sequence[Line2D], **spacing: float) -> None:
-    """Puts the key of a plot's markers into the `KEY` inches below its title."""
+    """Puts the key of a plot's markers below its title, where `new_figure` left room."""
     place = (0.0, 1 - (HEAD - 0.08) / figure.get_figheight())
     figure.legend(
         handles=handles, loc="upper left", bbox_to_anchor=place, ncols=len(handles), columnspacing=1.4, **spacing
