@@ -5,27 +5,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 
-@dataclasses.dataclass(frozen=True)
-class BulletList:
+class BulletList(NamedTuple):
     """A list; a nested list belongs to the item before it."""
 
     items: Sequence[str | BulletList]
 
 
-@dataclasses.dataclass(frozen=True)
-class Code:
+class Code(NamedTuple):
     """A name in a fixed-width font, as a table's cell."""
 
     text: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """A table; `name` is its label for screen readers. With `numeric`, all columns but the first hold numbers."""
 
     name: str
@@ -34,8 +30,7 @@ class Table:
     numeric: bool = True
 
 
-@dataclasses.dataclass(frozen=True)
-class Stat:
+class Stat(NamedTuple):
     """A headline number: its label, its value, and a note."""
 
     label: str
@@ -43,15 +38,13 @@ class Stat:
     note: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
-class Stats:
+class Stats(NamedTuple):
     """The headline numbers of a report, the most important first."""
 
     items: Sequence[Stat]
 
 
-@dataclasses.dataclass(frozen=True)
-class Callout:
+class Callout(NamedTuple):
     """A box with what the reader must not miss."""
 
     kind: Literal["error", "warning", "note"]
@@ -59,16 +52,14 @@ class Callout:
     text: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """A study's findings on one workload, the answer first; `about` is the title of the workload's section, if any."""
 
     about: str
     sentences: Sequence[str]
 
 
-@dataclasses.dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """A plot: the `name` of its file without `.png`, the PNG, its alternative text, and its caption."""
 
     name: str
@@ -77,22 +68,19 @@ class Picture:
     caption: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """A command line to copy."""
 
     line: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Columns:
+class Columns(NamedTuple):
     """Columns of items, side by side where the screen is wide enough."""
 
     columns: Sequence[Sequence[Item]]
 
 
-@dataclasses.dataclass(frozen=True)
-class Section:
+class Section(NamedTuple):
     """Items under a heading; the nesting gives the heading's level."""
 
     title: str
@@ -103,8 +91,7 @@ class Section:
 Item: TypeAlias = "str | Table | Stats | Callout | BulletList | Verdict | Picture | Command | Columns | Section"
 
 
-@dataclasses.dataclass(frozen=True)
-class Report:
+class Report(NamedTuple):
     """A report of `kind`, for example `"optimizer study"`; `lead` says in one line what was done."""
 
     kind: str

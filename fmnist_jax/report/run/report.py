@@ -17,15 +17,7 @@ from fmnist_jax.report.render import write_report
 from fmnist_jax.report.run.calibration import Reliability, calibration_section, reliability
 from fmnist_jax.report.run.confusion import confusion_section
 from fmnist_jax.report.run.curves import curves_section
-from fmnist_jax.report.run.workdir import (
-    MATRIX_FILE,
-    PREDICTIONS_FILE,
-    Evaluation,
-    Run,
-    Summary,
-    read_evaluation,
-    read_run,
-)
+from fmnist_jax.report.run.workdir import MATRIX_FILE, PREDICTIONS_FILE, Evaluation, Run, read_evaluation, read_run
 from fmnist_jax.report.theme import Subject
 from fmnist_jax.train.workdir import evaluation_path
 
@@ -54,7 +46,7 @@ def write_evaluation_report(workdir: str | os.PathLike[str], split: str, checkpo
 def run_report(run: Run) -> Report:
     """Returns the report of a run."""
     summary, diverged = run.summary, run.summary.status == "diverged"
-    images, subject = _scored_images(summary, summary.scored_split, summary.scored_examples)
+    images, subject = _scored_images(run, summary.scored_split, summary.scored_examples)
     tested = summary.scored_split == "test" and not summary.validation_is_test
     loss, accuracy = (summary.test_loss, summary.test_accuracy) if tested else (summary.val_loss, summary.val_accuracy)
     result = " diverged" if diverged else f": {percent(accuracy)} on {images}"
@@ -84,7 +76,7 @@ def run_report(run: Run) -> Report:
 def evaluation_report(evaluation: Evaluation) -> Report:
     """Returns the report of an evaluation."""
     summary = evaluation.summary
-    images, subject = _scored_images(summary, summary.split, summary.examples)
+    images, subject = _scored_images(evaluation, summary.split, summary.examples)
     stats = [
         *_scores(summary.accuracy, summary.loss, summary.examples, images),
         *_calibration_stats(evaluation),
@@ -103,8 +95,9 @@ def evaluation_report(evaluation: Evaluation) -> Report:
     )
 
 
-def _scored_images(summary: Summary, split: str, examples: int) -> tuple[str, Subject]:
+def _scored_images(run: Run | Evaluation, split: str, examples: int) -> tuple[str, Subject]:
     """Returns the name of the images in a sentence, such as "the test set", and the subtitle of their plots."""
+    summary = run.summary
     names = {"train": "the training set", "val": "the validation set", "test": "the test set"}
     images = names["test" if split == "val" and summary.validation_is_test else split]
     text = f"{summary.model} with {summary.optimizer}, seed {summary.seed}, {count(examples)} images of {images}"
@@ -165,8 +158,7 @@ def _sections(
 
     **Arguments:**
 
-    - `images`, `subject`: as `_scored_images` returns them.
-    - `remedy`: the sentence that says how to write a missing file again.
+    - `images`, `subject`: as `_scored_images` returns them; `remedy`: how to write a missing file again.
     - `epoch`: the one whose weights were evaluated; `notes`: on the method, besides those on the evaluation.
     """
     if run.matrix is None:
