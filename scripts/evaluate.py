@@ -13,12 +13,10 @@ from collections.abc import Sequence
 from absl import flags
 
 from fmnist_jax.cli import app
-from fmnist_jax.cli.flags import check_no_arguments, define_checkpoint, define_registrations, define_workdir
+from fmnist_jax.cli.flags import check_no_arguments, define_trained_run
 
-_WORKDIR = define_workdir("Folder of the run.")
+_WORKDIR, _CHECKPOINT, _CONFIG = define_trained_run()
 _SPLIT = flags.DEFINE_string("split", "test", "train, val or test.")
-_CHECKPOINT = define_checkpoint()
-_CONFIG = define_registrations()
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -14,11 +14,9 @@ from collections.abc import Sequence
 from absl import flags
 
 from fmnist_jax.cli import app
-from fmnist_jax.cli.flags import define_checkpoint, define_registrations, define_workdir
+from fmnist_jax.cli.flags import define_trained_run
 
-_WORKDIR = define_workdir("Folder of the run.")
-_CHECKPOINT = define_checkpoint()
-_CONFIG = define_registrations()
+_WORKDIR, _CHECKPOINT, _CONFIG = define_trained_run()
 _JSON = flags.DEFINE_bool("json", False, "Print a JSON object for each image, with all ten probabilities.")
 
 _TOP = 3

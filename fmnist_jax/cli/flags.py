@@ -62,15 +62,14 @@ def define_workdir(help: str) -> flags.FlagHolder[str]:
     return holder
 
 
-def define_checkpoint() -> flags.FlagHolder[str]:
-    """Defines `--checkpoint`, of a script that reads a trained run."""
-    return flags.DEFINE_string("checkpoint", "last", "last, best (the highest validation accuracy) or an epoch.")
-
-
-def define_registrations() -> flags.FlagHolder[str | None]:
-    """Defines the optional `--config` of a script that reads a trained run: only its registrations are used."""
-    return flags.DEFINE_string(
-        "config", None, "File that registers the run's network or optimizer; by default the run's own config file."
+def define_trained_run() -> tuple[flags.FlagHolder[str], flags.FlagHolder[str], flags.FlagHolder[str | None]]:
+    """Defines `--workdir`, `--checkpoint` and, for its registrations only, `--config` of a script that reads a run."""
+    return (
+        define_workdir("Folder of the run."),
+        flags.DEFINE_string("checkpoint", "last", "last, best (the highest validation accuracy) or an epoch."),
+        flags.DEFINE_string(
+            "config", None, "File that registers the run's network or optimizer; by default the run's own config file."
+        ),
     )
 
 

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from fmnist_jax.models.layers import ComputeConfig, Conv, Initializers, dense
 from fmnist_jax.models.registry import register
 
-
-def _tensorflow_truncated_normal(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> jax.Array:
-    """Draws 0.05 * N(0, 1) truncated at two standard deviations; like TensorFlow, without rescaling afterwards."""
-    return 0.05 * jax.random.truncated_normal(key, -2.0, 2.0, shape, dtype)
-
-
-# DeepOBS (Schneider et al. 2019): TensorFlow's `truncated_normal_initializer(stddev=0.05)`, biases 0.05.
-DEEPOBS = Initializers(_tensorflow_truncated_normal, nnx.initializers.constant(0.05))
+# TensorFlow's `truncated_normal_initializer(stddev=0.05)`: 0.05 * N(0, 1) truncated at two standard deviations, without
+# rescaling afterwards; biases 0.05.
+DEEPOBS = Initializers(nnx.initializers.truncated_normal(0.05), nnx.initializers.constant(0.05))
 
 
 @register("2c2d", "DeepOBS's fmnist_2c2d: 2 conv layers 5x5, dense 1024")

@@ -74,10 +74,8 @@ def count_parameters(params: Any) -> int:
 
 def parameter_table(params: Any) -> str:
     """Returns one line per array (name, shape, size) and the total; `params` may be shapes only."""
-    rows = [
-        ("/".join(str(getattr(part, "key", getattr(part, "name", part))) for part in path), leaf.shape, leaf.size)
-        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
-    ]
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    rows = [(jax.tree_util.keystr(path, simple=True, separator="/"), leaf.shape, leaf.size) for path, leaf in leaves]
     width = max(len(name) for name, _, _ in rows)
     lines = [f"{name:<{width}}  {'x'.join(map(str, shape)):>12}  {size:>10,}" for name, shape, size in rows]
     return "\n".join([*lines, f"{'total':<{width}}  {'':>12}  {count_parameters(params):>10,}"])

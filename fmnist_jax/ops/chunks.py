@@ -73,7 +73,14 @@ def map_reduce_chunks(function: Callable[..., tuple[Any, Any]], chunk: int, *bat
     batch = len(jax.tree.leaves(batched)[0])
     if chunk >= batch:
         return function(*batched)
-    parts = jax.tree.map(lambda x: _split(x, chunk), batched)
+
+    def split(x: jax.Array) -> jax.Array:
+        """Reshapes `[batch, ...]` to `[chunks, chunk, ...]`."""
+        missing = -batch % chunk
+        padded = jnp.pad(x, ((0, missing), *((0, 0) for _ in x.shape[1:]))) if missing else x
+        return padded.reshape(-1, chunk, *x.shape[1:])
+
+    parts = jax.tree.map(split, batched)
     _, shapes = jax.eval_shape(function, *jax.tree.map(lambda x: x[0], parts))
 
     def step(sums: Any, part: tuple[Any, ...]) -> tuple[Any, Any]:
@@ -85,18 +92,18 @@ def map_reduce_chunks(function: Callable[..., tuple[Any, Any]], chunk: int, *bat
 
 
 class ChunkedPlan:
-    """A convolution that transforms its kernel once and then runs forward and backward chunk by chunk.
+    """A convolution that transforms its kernel once, if at all, and then runs forward and backward chunk by chunk.
 
-    See `fmnist_jax.ops.conv_algorithm.ConvPlan` for `forward` and `backward`; a subclass defines the other methods.
+    See `fmnist_jax.ops.conv_algorithm.ConvPlan` for `forward` and `backward`; a subclass defines the `*_chunk` methods.
     """
 
     def transform_kernel(self, kernel: jax.Array) -> Any:
         """Returns what the `*_chunk` methods take instead of `kernel[kernel height, kernel width, in, out]`."""
-        raise NotImplementedError
+        return kernel
 
     def kernel_gradient(self, cotangent: jax.Array) -> jax.Array:
         """The transpose of `transform_kernel`."""
-        raise NotImplementedError
+        return cotangent
 
     def max_chunk(self, kernel: Any) -> int:
         """Returns the largest chunk size, given the transformed kernel."""
@@ -138,11 +145,7 @@ def no_fusion(function: Callable[..., Any], *arguments: Any) -> Any:
 
     XLA fuses elementwise operations into all of their consumers. Where many consumers each read much of what many
     operations compute, as between the two halves of a transform along two axes, the operations run again and again.
-    `jax.lax.optimization_barrier` does not help: XLA drops it before fusion.
-
-    **Arguments:**
-
-    - `function`: of pytrees of arrays, to one.
+    `jax.lax.optimization_barrier` does not help: XLA drops it before fusion. `function` maps pytrees of arrays to one.
     """
 
     def call(*arguments: Any) -> Any:
@@ -151,10 +154,3 @@ def no_fusion(function: Callable[..., Any], *arguments: Any) -> Any:
 
     with set_xla_metadata(inlineable="false"):
         return jax.jit(call)(*arguments)
-
-
-def _split(x: jax.Array, chunk: int) -> jax.Array:
-    """Reshapes `[batch, ...]` to `[chunks, chunk, ...]`; zeros pad the last chunk."""
-    missing = -x.shape[0] % chunk
-    padded = jnp.pad(x, ((0, missing), *((0, 0) for _ in x.shape[1:]))) if missing else x
-    return padded.reshape(-1, chunk, *x.shape[1:])

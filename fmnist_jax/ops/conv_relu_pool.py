@@ -69,7 +69,11 @@ def _forward(
     x: jax.Array, kernel: jax.Array, bias: jax.Array, plan: ConvPlan, pooled: Pair
 ) -> tuple[jax.Array, _Residuals]:
     def epilogue(elements: list[jax.Array]) -> tuple[jax.Array, jax.Array]:
-        largest, argmax = _max_and_argmax(elements)
+        largest, argmax = elements[0], jnp.zeros(elements[0].shape, jnp.int8)
+        for position, element in enumerate(elements[1:], start=1):
+            greater = element > largest
+            largest = jnp.where(greater, element, largest)
+            argmax = jnp.where(greater, jnp.int8(position), argmax)
         return crop_or_pad(jax.nn.relu(largest + bias), pooled), argmax
 
     (y, argmax), residuals = plan.forward(x, kernel, epilogue)
@@ -84,28 +88,16 @@ def _backward(
     d_largest = jnp.where(y > 0, cotangent, 0)
 
     def prologue(argmax: jax.Array, d_largest: jax.Array) -> jax.Array:
+        """Puts the cotangents at the position `argmax` of each window, zeros elsewhere."""
         # Padded first: XLA would not vectorise both in one.
-        return _unpool(argmax, no_fusion(lambda x: crop_or_pad(x, argmax.shape[1:3]), d_largest))
+        padded = no_fusion(lambda x: crop_or_pad(x, argmax.shape[1:3]), d_largest)
+        positions = np.arange(4, dtype=argmax.dtype).reshape(2, 1, 2, 1)
+        windows = jnp.where(argmax[:, :, None, :, None] == positions, padded[:, :, None, :, None], 0)
+        batch, height, width, channels = argmax.shape
+        return windows.reshape(batch, 2 * height, 2 * width, channels)
 
     d_x, d_kernel = plan.backward(plan_residuals, prologue, argmax, d_largest)
     return d_x, d_kernel, d_largest.sum((0, 1, 2))
-
-
-def _max_and_argmax(elements: list[jax.Array]) -> tuple[jax.Array, jax.Array]:
-    largest, argmax = elements[0], jnp.zeros(elements[0].shape, jnp.int8)
-    for position, element in enumerate(elements[1:], start=1):
-        greater = element > largest
-        largest = jnp.where(greater, element, largest)
-        argmax = jnp.where(greater, jnp.int8(position), argmax)
-    return largest, argmax
-
-
-def _unpool(argmax: jax.Array, cotangent: jax.Array) -> jax.Array:
-    """Puts `cotangent[batch, height, width, channels]` at the position `argmax` of each 2x2 window, zeros elsewhere."""
-    batch, height, width, channels = cotangent.shape
-    positions = np.arange(4, dtype=argmax.dtype).reshape(2, 1, 2, 1)
-    windows = jnp.where(argmax[:, :, None, :, None] == positions, cotangent[:, :, None, :, None], 0)
-    return windows.reshape(batch, 2 * height, 2 * width, channels)
 
 
 _conv_relu_pool.defvjp(_forward, _backward)

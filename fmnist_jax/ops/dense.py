@@ -11,8 +11,6 @@ from jax.sharding import PartitionSpec
 
 from fmnist_jax.runtime import batch_sharding
 
-_PLAIN = (((1,), (0,)), ((), ()))
-
 
 def dot_general(lhs: jax.Array, rhs: jax.Array, dimension_numbers: Any, **options: Any) -> jax.Array:
     """Stands in for `lax.dot_general`, as in `nnx.Linear(..., dot_general=dot_general)`.
@@ -23,8 +21,9 @@ def dot_general(lhs: jax.Array, rhs: jax.Array, dimension_numbers: Any, **option
     If a batch is sharded over devices (`fmnist_jax.runtime.batch_sharding`), so is a kernel that has more numbers than
     the devices then have to exchange, provided that the devices divide it.
     """
+    contracting, batched = dimension_numbers
     plain = lhs.ndim == rhs.ndim == 2 and lhs.dtype == rhs.dtype and not any(options.values())
-    if plain and tuple(map(tuple, dimension_numbers[0])) == _PLAIN[0] and not any(dimension_numbers[1]):
+    if plain and tuple(map(tuple, contracting)) == ((1,), (0,)) and not any(batched):
         return _sharded_product(lhs, rhs) if _worth_sharding(lhs, rhs) else _product(lhs, rhs)
     product: jax.Array = lax.dot_general(lhs, rhs, dimension_numbers, **options)
     return product
@@ -61,13 +60,9 @@ def _product(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return x @ kernel
 
 
-def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return x @ kernel, (x, kernel)
-
-
 def _backward(residuals: tuple[jax.Array, jax.Array], cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, kernel = residuals
     return cotangent @ kernel.T, lax.dot_general(x, cotangent, (((0,), (0,)), ((), ())))
 
 
-_product.defvjp(_forward, _backward)
+_product.defvjp(lambda x, kernel: (x @ kernel, (x, kernel)), _backward)

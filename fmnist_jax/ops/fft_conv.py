@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,16 +27,8 @@ from fmnist_jax.ops import chunks, patches, tiles
 from fmnist_jax.ops.chunks import no_fusion
 from fmnist_jax.ops.patches import Pair
 
-
-class Residuals(NamedTuple):
-    """What `backward` needs of `forward`.
-
-    **Attributes:** the spectra of the images; the kernel's; their products, whose memory is overwritten.
-    """
-
-    images: jax.Array
-    kernel: jax.Array
-    products: jax.Array
+# What `backward` needs of `forward`: the spectra of the images; the kernel's; their products, which are overwritten.
+Residuals = tuple[jax.Array, jax.Array, jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,14 +60,12 @@ class FFTConvPlan:
         return tuple(max(n + max(low, 0), m + r - 1 - low) for n, m, r, low in axes)
 
     @property
-    def num_products(self) -> int:
-        """Products per example, input channel and output channel: four for each complex number."""
-        return self.kernel_coefficients
-
-    @property
     def kernel_coefficients(self) -> int:
         """Numbers of the transformed kernel per input and output channel."""
         return 2 * math.prod(self.period)
+
+    # Products per example, input channel and output channel: four for each complex number.
+    num_products = kernel_coefficients
 
     def transform_multiplications(self, fan_in: int, fan_out: int) -> int:
         """Returns how many multiplications the transforms of one example take."""
@@ -96,7 +86,7 @@ class FFTConvPlan:
         def finish(products: jax.Array) -> Any:
             return epilogue(patches.window_elements(self.transform_output(products), self.pool))
 
-        return chunks.map_chunks(finish, chunk, products, axis=1), Residuals(images, kernel, products)
+        return chunks.map_chunks(finish, chunk, products, axis=1), (images, kernel, products)
 
     def backward(
         self, residuals: Residuals, prologue: Callable[..., jax.Array], *batched: jax.Array
@@ -168,7 +158,7 @@ class FFTConvPlan:
 
     def _to_complex(self, real: jax.Array) -> jax.Array:
         """Returns the spectrum for products with the basis along each axis, `[*period, batch, channels]`."""
-        rows, columns = map(_splits, self.period)
+        rows, columns = (np.cumsum(_counts(n)) for n in self.period)
         (ee, ec, es), (ce, cc, cs), (se, sc, ss) = (
             jnp.split(part, columns, axis=1) for part in jnp.split(real, rows)
         )  # e: the frequencies that are their own conjugates; c, s: cosines and sines of the others
@@ -220,11 +210,6 @@ def _counts(period: int) -> Pair:
     """Returns how many frequencies of one axis are their own conjugates, and how many conjugate pairs there are."""
     pairs = (period - 1) // 2
     return period - 2 * pairs, pairs
-
-
-def _splits(period: int) -> list[int]:
-    ends, pairs = _counts(period)
-    return [ends, ends + pairs]
 
 
 def _basis(period: int, positions: np.ndarray) -> np.ndarray:

@@ -65,12 +65,6 @@ class PatchesPlan(chunks.ChunkedPlan):
     out: Pair
     pool: int = 1
 
-    def transform_kernel(self, kernel: jax.Array) -> jax.Array:
-        return kernel
-
-    def kernel_gradient(self, cotangent: jax.Array) -> jax.Array:
-        return cotangent
-
     def max_chunk(self, kernel: jax.Array) -> int:
         """Returns how many examples' patches fit into the cache; without pooling, no limit."""
         if self.pool == 1:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -46,7 +46,7 @@ def matrices(m: int, r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     outputs = [[a**k for k in range(m)] for a in points] + [[0] * (m - 1) + [1]]
     taps = [[a**k / scale for k in range(r)] for a, scale in zip(points, scales, strict=True)] + [[0] * (r - 1) + [1]]
     inputs = [[*_polynomial(rest), 0] for rest in others] + [_polynomial(points)]
-    return _floats(outputs), _floats(taps), _floats(zip(*inputs, strict=True))
+    return np.array(outputs, float), np.array(taps, float), np.array(inputs, float).T
 
 
 def _polynomial(roots: Sequence[Fraction]) -> list[Fraction]:
@@ -56,10 +56,6 @@ def _polynomial(roots: Sequence[Fraction]) -> list[Fraction]:
         raised, scaled = [Fraction(0), *coefficients], [*coefficients, Fraction(0)]
         coefficients = [a - root * b for a, b in zip(raised, scaled, strict=True)]
     return coefficients
-
-
-def _floats(rows: Iterable[Iterable[Fraction | int]]) -> np.ndarray:
-    return np.array([[float(value) for value in row] for row in rows])
 
 
 class TransformedKernel(NamedTuple):
@@ -133,14 +129,14 @@ class WinogradPlan(chunks.ChunkedPlan):
 
     def transform_kernel(self, kernel: jax.Array) -> TransformedKernel:
         """Transforms `[*taps, in, out]`."""
-        transformed = jnp.einsum("ka,lb,ab...->kl...", *self._kernel_matrices(kernel.dtype), kernel)
+        transformed = jnp.einsum("ka,lb,ab...->kl...", *self._matrices(1, kernel.dtype), kernel)
         flat = transformed.reshape(-1, *kernel.shape[2:])
         return TransformedKernel(flat, flat.swapaxes(1, 2))
 
     def kernel_gradient(self, cotangent: jax.Array) -> jax.Array:
         """The transpose of `transform_kernel`, for the cotangent of its `kernel`."""
         coefficients = cotangent.reshape(*self.input_tile, *cotangent.shape[1:])
-        return jnp.einsum("ka,lb,kl...->ab...", *self._kernel_matrices(cotangent.dtype), coefficients)
+        return jnp.einsum("ka,lb,kl...->ab...", *self._matrices(1, cotangent.dtype), coefficients)
 
     def transform_input(self, x: jax.Array) -> jax.Array:
         """Transforms the tiles of `x[batch, *size, in]` to `[coefficients, batch * tiles, in]`."""
@@ -180,11 +176,8 @@ class WinogradPlan(chunks.ChunkedPlan):
         d_padded = self.input_gradient(_products(coefficients, kernel.transposed))
         return patches.pad_to(d_padded, tuple(-n for n in self.before), x.shape[1:3]), d_kernel
 
-    def _kernel_matrices(self, dtype: jnp.dtype) -> list[np.ndarray]:
-        return [matrix.astype(dtype) for matrix in self._matrices(1)]
-
-    def _matrices(self, which: int) -> list[np.ndarray]:
-        return [matrices(m, r)[which] for m, r in zip(self.tile, self.taps, strict=True)]
+    def _matrices(self, which: int, dtype: jnp.dtype = jnp.float64) -> list[np.ndarray]:
+        return [matrices(m, r)[which].astype(dtype) for m, r in zip(self.tile, self.taps, strict=True)]
 
 
 def _products(rows: jax.Array, kernel: jax.Array) -> jax.Array:

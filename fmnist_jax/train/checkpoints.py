@@ -165,8 +165,7 @@ class Checkpoints:
             found = self._manager.item_metadata(epoch)["state"]
             self._check_structure(epoch, expected, found)
             restored = self._manager.restore(
-                epoch,
-                args=ocp.args.Composite(state=ocp.args.StandardRestore(expected), record=ocp.args.JsonRestore()),
+                epoch, args=ocp.args.Composite(state=ocp.args.StandardRestore(expected), record=ocp.args.JsonRestore())
             )
             arrays, record = restored["state"], restored["record"]
             digest, history = record["digest"], record["history"]

@@ -22,7 +22,7 @@ from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
 from fmnist_jax.train.epochs import Training, diverged
 from fmnist_jax.train.evaluation import write_evaluation_files
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
-from fmnist_jax.train.manifest import manifest
+from fmnist_jax.train.manifest import provenance
 from fmnist_jax.train.sharded import DataParallelRun
 from fmnist_jax.train.workdir import claim
 
@@ -45,15 +45,7 @@ def train(
     config_schema.validate(config)
     dataset, folder = data.load(config.data), Path(workdir)
     run = DataParallelRun(config, len(dataset.train), devices.for_training(config))
-    description = manifest(
-        config,
-        run.member,
-        dataset,
-        parameters=count_parameters(run.template.params),
-        batch_devices=len(run.sharding.device_set),
-        config_file=config_file,
-    )
-    with claim(folder, config, description, dataset):
+    with claim(folder, config, _manifest(config, dataset, run, config_file), dataset):
         # The summary is the last file of a run.
         reader = WorkdirReader(folder, "delete it and run the command again")
         if reader.has("summary.json"):
@@ -64,6 +56,19 @@ def train(
         with contextlib.closing(checkpoints):
             last = _train_epochs(config, dataset, folder, run, checkpoints)
         return _finish(config, dataset, folder, run, last)
+
+
+def _manifest(
+    config: ConfigDict, dataset: data.Dataset, run: DataParallelRun, config_file: str | os.PathLike[str] | None
+) -> dict[str, Any]:
+    # The shortest decimals of the same float32 numbers: 0.001, not 0.0010000000474974513.
+    numbers = {name: float(f"{float(value):.7g}") for name, value in run.member.hyperparameters.items()}
+    return provenance(dataset, config_file) | {
+        "seed": config.seed,
+        "model": {"name": config.model.name, "parameters": count_parameters(run.template.params)},
+        "optimizer": {"name": config.optimizer.name, **numbers},
+        "batch_devices": len(run.sharding.device_set),  # over which each batch is sharded
+    }
 
 
 def _train_epochs(

@@ -15,52 +15,35 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from ml_collections import ConfigDict
 
 from fmnist_jax.data import Dataset
 from fmnist_jax.errors import ConfigError, UnknownNameError
 from fmnist_jax.runtime.devices import cores
-from fmnist_jax.train.run import Member
 
 _PACKAGES = ("fmnist_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "ml_collections")
 
 
-def manifest(
-    config: ConfigDict,
-    member: Member,
-    dataset: Dataset,
-    *,
-    parameters: int,
-    batch_devices: int,
-    config_file: str | os.PathLike[str] | None = None,
-) -> dict[str, Any]:
-    """Returns the manifest of a run that starts now, ready for JSON.
+def provenance(dataset: Dataset, config_file: str | os.PathLike[str] | None = None) -> dict[str, Any]:
+    """Returns the part of the manifest that runs and studies share, ready for JSON.
 
     **Arguments:**
 
-    - `parameters`: how many numbers the model trains.
-    - `batch_devices`: the number of devices over which each batch is sharded.
     - `config_file`: where the config comes from.
     """
-    # The shortest decimals of the same float32 numbers: 0.001, not 0.0010000000474974513.
-    numbers = {name: float(f"{float(value):.7g}") for name, value in member.hyperparameters.items()}
-    return provenance(dataset, config_file) | {
-        "seed": config.seed,
-        "model": {"name": config.model.name, "parameters": parameters},
-        "optimizer": {"name": config.optimizer.name, **numbers},
-        "batch_devices": batch_devices,
-    }
-
-
-def provenance(dataset: Dataset, config_file: str | os.PathLike[str] | None = None) -> dict[str, Any]:
-    """Returns the part of the manifest that runs and studies share, ready for JSON."""
+    devices = jax.devices()
     return {
         "command": shlex.join(["python", *sys.argv]),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "config_file": None if config_file is None else _config_file(Path(config_file)),
         **code(),
         "versions": _versions(),
-        "device": device(),
+        "device": {
+            "platform": devices[0].platform,
+            "kind": devices[0].device_kind,
+            "count": len(devices),
+            "host_cores": cores(),
+            "host": f"{platform.system()} {platform.machine()}",
+        },
         "data": {
             "name": dataset.name,
             "origin": dataset.origin,
@@ -90,18 +73,6 @@ def recorded_config_file(manifest: Mapping[str, Any], unknown: UnknownNameError)
     else:
         return path
     raise ConfigError(f"{unknown}; the run's config file {path}, which may register it, {problem}") from None
-
-
-def device() -> dict[str, Any]:
-    """Returns JAX's platform, its devices' kind and number, and the host."""
-    devices = jax.devices()
-    return {
-        "platform": devices[0].platform,
-        "kind": devices[0].device_kind,
-        "count": len(devices),
-        "host_cores": cores(),
-        "host": f"{platform.system()} {platform.machine()}",
-    }
 
 
 def code() -> dict[str, Any]:
