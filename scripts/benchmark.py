@@ -45,9 +45,8 @@ _TORCH = flags.DEFINE_string("torch_python", "", "The interpreter that has PyTor
 def main(arguments: Sequence[str]) -> None:
     """Measures, and prints the tables."""
     check_no_arguments(arguments)
-    from fmnist_jax.benchmark.growth import GROWTH
     from fmnist_jax.benchmark.interleaved import Budget
-    from fmnist_jax.benchmark.suite import Settings, run
+    from fmnist_jax.benchmark.suite import GROWTH, Settings, run
 
     pythons = {"keras": _KERAS.value, "torch": _TORCH.value}
     axes = _AXES.value or (list(GROWTH) if _GROWTH.value else [])

@@ -8,9 +8,9 @@ import pytest
 from run_script import run_script
 
 from fmnist_jax import models
-from fmnist_jax.benchmark import report, suite
+from fmnist_jax.benchmark import suite
 from fmnist_jax.benchmark.candidates import CANDIDATES
-from fmnist_jax.benchmark.interleaved import Budget, Candidate, interleaved, ratios
+from fmnist_jax.benchmark.interleaved import Budget, Candidate, ceiling, interleaved, ratios, summarise
 from fmnist_jax.benchmark.problem import PROBLEMS
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.models import count_parameters
@@ -65,7 +65,7 @@ def test_padding_is_not_counted_as_arithmetic():
 
 
 def test_the_width_is_that_of_every_convolution():
-    wider = PROBLEMS["model3"].architecture.with_channels(64)
+    wider = dataclasses.replace(PROBLEMS["model3"], channels=64).architecture
     assert [conv.features for conv in wider.convs] == [64, 128, 256]
     conv1, conv2, conv3 = 26 * 26 * 9 * 1 * 64, 10 * 10 * 9 * 64 * 128, 3 * 3 * 9 * 128 * 256
     assert wider.flops("evaluate") == 2 * (conv1 + conv2 + conv3 + 2304 * 256 + 256 * 10)
@@ -78,8 +78,8 @@ def test_least_traffic_of_a_step_by_hand():
 
 
 def test_the_ceiling_is_the_lower_of_the_two_roofs():
-    assert report.ceiling(flops=10, traffic=1, flop_rate=100, bandwidth=100) == 10
-    assert report.ceiling(flops=10, traffic=1, flop_rate=100, bandwidth=5) == 5
+    assert ceiling(flops=10, traffic=1, flop_rate=100, bandwidth=100) == 10
+    assert ceiling(flops=10, traffic=1, flop_rate=100, bandwidth=5) == 5
 
 
 def test_ratios_are_of_the_same_turn():
@@ -97,7 +97,7 @@ def test_the_fastest_peer_is_neither_ours_nor_stock_flax():
     machine = {"status": "measured", "tasks": {}}
     found = {"machine": machine, "candidates": {name: record(seconds) for name, seconds in speeds.items()}}
     found["candidates"]["keras-jit"] = {"status": "failed", "reason": "broke", "tasks": {}}
-    summary = report.summarise(PROBLEMS["model1"], found)["train"]
+    summary = summarise(PROBLEMS["model1"], found, "train")
     assert summary["fastest_peer"] == "torch"
     assert summary["speedup_over"]["torch"] == {"median": 3.0, "low": 2.0, "high": 4.0}
     assert summary["examples_per_second"]["keras"]["median"] == pytest.approx(100 / 3)
@@ -166,7 +166,7 @@ def test_the_whole_flow_with_ours_flax_and_one_that_is_missing(candidate_file, t
     assert len(model["candidates"]["ours"]["first_step_seconds"]) == 2
     assert model["summary"]["train"]["speedup_over"]["flax-scan"]["median"] > 0
     roofline = model["summary"]["train"]["roofline"]
-    # By hand: 2 conv1 + 3 (conv2 + dense) of model1. The share may exceed 1, see `report`.
+    # By hand: 2 conv1 + 3 (conv2 + dense) of model1. The share may exceed 1, see `interleaved.summarise`.
     assert roofline["flops_per_example"] == 2 * (2 * 26 * 26 * 9 * 32 + 3 * (10 * 10 * 9 * 32 * 64 + 1600 * 10))
     assert math.isfinite(roofline["reached"]["median"])
     assert roofline["reached"]["median"] > 0

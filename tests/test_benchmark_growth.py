@@ -4,9 +4,9 @@ import json
 import fake_candidates
 import pytest
 
-from fmnist_jax.benchmark import growth, plots, report, suite
-from fmnist_jax.benchmark.candidates import CANDIDATES, Entry
-from fmnist_jax.benchmark.interleaved import Budget, Candidate
+from fmnist_jax.benchmark import report, suite
+from fmnist_jax.benchmark.candidates import Entry
+from fmnist_jax.benchmark.interleaved import Budget
 from fmnist_jax.benchmark.problem import PROBLEMS
 
 _QUICK = Budget(repeats=2, seconds=0.0)
@@ -24,8 +24,7 @@ def _quiet(text):
 
 def _measure(axis, members=()):
     """The records of the series of an axis, by title."""
-    ours = Candidate("ours", CANDIDATES["ours"], _PROBLEM)
-    return dict(growth.measure(axis, ours, members, _QUICK, _quiet))
+    return dict(suite.measure_growth(axis, _PROBLEM, members, _QUICK, _quiet))
 
 
 def _measured(*seconds, **more):
@@ -55,7 +54,7 @@ def _rows(text):
 def test_growth_is_of_batch_size_cores_members_and_channels(candidate_file):
     candidate_file("ours")
     found = {}
-    for axis in growth.GROWTH:
+    for axis in suite.GROWTH:
         found |= _measure(axis, [1, 3])
     assert list(found) == ["batch size", "cores", "members (vmap)", "members (threads)", "channels"]
     assert list(found["members (vmap)"]) == list(found["members (threads)"]) == ["1", "3"]
@@ -113,7 +112,7 @@ def test_numerics_are_measured_around_what_fails(candidate_file, tmp_path, monke
     candidate_file("ours", body)
     candidate_file("machine")
     monkeypatch.setattr(suite, "MACHINE", Entry("machine", "", "ours", "a test"))
-    settings = suite.Settings(["model1"], ["ours"], _QUICK, {}, ["cores", "channels"], growth.NUMERICS, ["8", "64"])
+    settings = suite.Settings(["model1"], ["ours"], _QUICK, {}, ["cores", "channels"], suite.NUMERICS, ["8", "64"])
     text = suite.run(tmp_path / "results", settings, _quiet)
     record = json.loads((tmp_path / "results" / "benchmark.json").read_text())
     found = record["growth"]["model1"]
@@ -169,9 +168,9 @@ def test_growth_is_drawn_of_models_with_different_axes_and_points_that_failed():
     channels = {"16": _measured(1.0, flops_per_example=5e6), "32": _failed("broke")}
     nothing = {"1": _failed("broke"), "2": _failed("broke")}
     models = {"model1": {"channels": channels}, "model2": {"cores": nothing, "channels": channels}}
-    assert plots.growth({"manifest": manifest, "growth": models}).startswith(b"\x89PNG")
+    assert report.draw_growth({"manifest": manifest, "growth": models}).startswith(b"\x89PNG")
 
 
 def test_axes_without_numbers_are_not_drawn():
     growth_of_none = {"model1": {"precision": {"float32": _measured(1.0)}}}
-    assert plots.growth({"manifest": {}, "growth": growth_of_none}) is None
+    assert report.draw_growth({"manifest": {}, "growth": growth_of_none}) is None

@@ -1,7 +1,8 @@
 """A candidate's own process, `python -m fmnist_jax.benchmark.child REQUEST`, started by `interleaved`.
 
 Protocol: one line of JSON each way. The process introduces itself when its first step is done; then each line on its
-standard input is a list, a command and its arguments, and is answered by an object. It ends when standard input does.
+standard input is a list, a command and its arguments, and is answered by an object. An answer with a `status` and its
+`reason` is the last one. It ends when standard input does.
 """
 
 from __future__ import annotations
@@ -46,10 +47,10 @@ def _report(error: Exception) -> dict[str, str]:
     from fmnist_jax.benchmark.candidates import Unavailable
 
     if isinstance(error, Unavailable):
-        return {"unavailable": str(error)}
+        return {"status": "unavailable", "reason": str(error)}
     if isinstance(error, ModuleNotFoundError):
-        return {"unavailable": f"{error.name} is not installed"}
-    return {"failed": " ".join(f"{type(error).__name__}: {error}".split())[:500]}
+        return {"status": "unavailable", "reason": f"{error.name} is not installed"}
+    return {"status": "failed", "reason": " ".join(f"{type(error).__name__}: {error}".split())[:500]}
 
 
 class _Server:
@@ -84,20 +85,19 @@ class _Server:
         return {"seconds": time.perf_counter() - start}
 
     def memory(self) -> dict[str, int | None]:
-        return {"host": _peak_memory(), "device": self._implementation.device_memory()}
+        """Answers with the peak of memory in bytes: this process's resident size, and that on the device."""
+        # Not getrusage where /proc exists: it includes the parent's size at the fork.
+        status = Path("/proc/self/status")
+        if status.exists():
+            host = int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) * 1024  # type: ignore[index]
+        else:
+            unit = 1 if sys.platform == "darwin" else 1024
+            host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        return {"host": host, "device": self._implementation.device_memory()}
 
     def _compile(self, name: str, units: int) -> None:
         self._ready[name] = self._tasks[name].prepare(units)
         self._ready[name]()
-
-
-def _peak_memory() -> int:
-    """The peak resident size of this process in bytes."""
-    # Not getrusage where /proc exists: it includes the parent's size at the fork.
-    status = Path("/proc/self/status")
-    if status.exists():
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) * 1024  # type: ignore[index]
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import json
 import os
@@ -20,18 +21,14 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fmnist_jax.benchmark.candidates import Entry
+from fmnist_jax.benchmark.candidates import CANDIDATES, Entry
 from fmnist_jax.benchmark.problem import Problem
 
 Log = Callable[[str], None]
 Spread = dict[str, float]
+TASKS = ("train", "evaluate")  # of every candidate but the machine
 _REST_SECONDS = 0.1  # before a measurement, so that the threads of the candidate before stop spinning
 _TIMEOUT = 900.0  # seconds until an answer; the slowest compilation takes a tenth of it
-
-
-def prefixed(log: Log, subject: str) -> Log:
-    """Returns a log that names its subject first."""
-    return lambda text: log(f"{subject}: {text}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,15 +101,11 @@ def _turns(
             yield  # the process ends after everyone's last measurement
             record["memory"] = ask("memory")
     except _Failure as failure:
-        record |= {"status": failure.status, "reason": str(failure)}
+        record |= failure.args[0]
 
 
 class _Failure(Exception):
-    """A candidate takes no further part; `status` is `"unavailable"` or `"failed"`, the message says why."""
-
-    def __init__(self, status: str, message: str):
-        super().__init__(message)
-        self.status = status
+    """A candidate takes no further part; its argument is an answer with the `status` and its `reason`."""
 
 
 @contextlib.contextmanager
@@ -134,9 +127,9 @@ def _started(candidate: Candidate, record: dict[str, Any], folder: Path) -> Iter
         subprocess.Popen(command, stderr=log, env=os.environ | _environment(folder), **pipes) as process,
     ):
         try:
-            record |= _answer(process, folder)
+            record |= _ask(process, folder)
             record["first_step_seconds"].append(time.perf_counter() - start)
-            yield lambda *command: _ask(process, folder, command)
+            yield functools.partial(_ask, process, folder)
         finally:
             process.stdin.close()  # type: ignore[union-attr]
             try:
@@ -145,34 +138,29 @@ def _started(candidate: Candidate, record: dict[str, Any], folder: Path) -> Iter
                 process.kill()
 
 
-def _ask(process: Any, folder: Path, command: Sequence[object]) -> dict[str, Any]:
-    """Sends a command and returns the answer; raises `_Failure` where there is none."""
-    # A process that has ended is noticed when there is no answer.
-    with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(f"{json.dumps(command)}\n".encode())
-    return _answer(process, folder)
-
-
-def _answer(process: Any, folder: Path) -> dict[str, Any]:
+def _ask(process: Any, folder: Path, *command: object) -> dict[str, Any]:
+    """Sends a command, none at the start, and returns the answer; raises `_Failure` where there is none."""
+    if command:
+        # A process that has ended is noticed when there is no answer.
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(f"{json.dumps(command)}\n".encode())
     if not select.select([process.stdout], [], [], _TIMEOUT)[0]:
         process.kill()
-        raise _Failure("failed", f"no answer within {_TIMEOUT:.0f} s")
+        raise _Failure({"status": "failed", "reason": f"no answer within {_TIMEOUT:.0f} s"})
     line = process.stdout.readline()
     if not line:
         code = process.wait()
         log = [line.strip() for line in (folder / "log").read_text(errors="replace").split("\n") if line.strip()]
-        raise _Failure("failed", f"{log[-1] if log else 'no message'} (exit code {code})")
+        raise _Failure({"status": "failed", "reason": f"{log[-1] if log else 'no message'} (exit code {code})"})
     answer: dict[str, Any] = json.loads(line)
-    for status in ("unavailable", "failed"):
-        if status in answer:
-            raise _Failure(status, answer[status])
+    if "status" in answer:
+        raise _Failure(answer)
     return answer
 
 
 def _environment(folder: Path) -> dict[str, str]:
     """Where the process finds this package and caches compiled programs; several must fit on one accelerator."""
-    package = str(Path(__file__).resolve().parents[2])
-    path = os.environ.get("PYTHONPATH")
+    package, path = str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")
     return {
         "PYTHONPATH": f"{package}{os.pathsep}{path}" if path else package,
         "JAX_COMPILATION_CACHE_DIR": str(folder / "jax"),
@@ -198,3 +186,46 @@ def spread(values: Sequence[float]) -> Spread:
 def ratios(rates: Sequence[float], reference: Sequence[float]) -> Spread | None:
     """Returns the spread of the ratios of measurements of the same turn; `None` where one side was not measured."""
     return spread([a / b for a, b in zip(rates, reference, strict=True)]) if rates and reference else None
+
+
+def summarise(problem: Problem, model: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """Returns everyone's examples per second, our speedup over each, the fastest peer, and our share of the roofline.
+
+    What was not measured is missing: a candidate, or `None` for the fastest of Keras and PyTorch and for the roofline.
+    """
+    measured = {name: found for name, record in model["candidates"].items() if (found := rates(record, task))}
+    ours = measured.get("ours", [])
+    peers = [name for name in measured if CANDIDATES[name].framework in ("keras", "torch")]
+    return {
+        "examples_per_second": {name: spread(values) for name, values in measured.items()},
+        "speedup_over": {name: ratios(ours, values) for name, values in measured.items() if ours and name != "ours"},
+        "fastest_peer": max(peers, key=lambda name: statistics.median(measured[name]), default=None),
+        "roofline": _roofline(problem, model["machine"], task, ours),
+    }
+
+
+def _roofline(problem: Problem, machine: Any, task: str, ours: Sequence[float]) -> dict[str, Any] | None:
+    """The examples per second that the machine's matrix products and memory allow, and our share of them.
+
+    Source: Williams, Waterman & Patterson, "Roofline: an insightful visual performance model for multicore
+    architectures", CACM 2009. The share can exceed 1: the arithmetic is that of direct convolutions, and Winograd and
+    FFT convolutions do with less.
+    """
+    flop_rates, bandwidths = rates(machine, "matmul"), rates(machine, "copy")
+    if not (ours and flop_rates and bandwidths):
+        return None
+    flops, traffic = problem.architecture.flops(task), problem.traffic(task)
+    ceilings = [ceiling(flops, traffic, *turn) for turn in zip(flop_rates, bandwidths, strict=True)]
+    return {
+        "flops_per_example": flops,
+        "bytes_per_example": traffic,
+        "machine_flops_per_second": statistics.median(flop_rates),
+        "machine_bytes_per_second": statistics.median(bandwidths),
+        "ceiling_examples_per_second": statistics.median(ceilings),
+        "reached": ratios(ours, ceilings),
+    }
+
+
+def ceiling(flops: float, traffic: float, flop_rate: float, bandwidth: float) -> float:
+    """Returns the examples per second that the machine allows, from operations and bytes per example and per second."""
+    return min(flop_rate / flops, bandwidth / traffic)

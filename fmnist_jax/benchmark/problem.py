@@ -14,7 +14,6 @@ Precision = Literal["", "float32", "tf32", "bfloat16"]
 IMAGE_SIZE, CLASSES = 28, 10
 TRAIN_EXAMPLES, TEST_EXAMPLES = 60_000, 10_000
 EVAL_BATCH = 500  # images in a batch of evaluation, for every candidate
-_FLOAT_BYTES = 4
 
 
 class Conv(NamedTuple):
@@ -39,9 +38,6 @@ class Layer(NamedTuple):
     fan_in: int
     size_in: int = 1
     size_out: int = 1
-
-    def parameters(self) -> int:
-        return (self.conv.size**2 * self.fan_in + 1) * self.conv.features
 
     def flops(self) -> int:
         """Operations per example, without zeros of the padding and outputs that pooling discards."""
@@ -77,16 +73,9 @@ class Architecture:
     def dense_layers(self) -> list[Layer]:
         """Returns the dense layers, first to last."""
         last = self.conv_layers()[-1]
-        flat, logits = last.size_out**2 * last.conv.features, Conv(CLASSES, 1)
-        if not self.hidden:
-            return [Layer(logits, flat)]
-        return [Layer(Conv(self.hidden, 1), flat), Layer(logits, self.hidden)]
-
-    def with_channels(self, first: int) -> Architecture:
-        """Returns it with `first` features in the first convolution, the other convolutions in proportion."""
-        own = self.convs[0].features
-        convs = tuple(conv._replace(features=conv.features * first // own) for conv in self.convs)
-        return dataclasses.replace(self, convs=convs)
+        flat = last.size_out**2 * last.conv.features
+        hidden = [Layer(Conv(self.hidden, 1), flat)] if self.hidden else []
+        return [*hidden, Layer(Conv(CLASSES, 1), self.hidden or flat)]
 
     def layers(self) -> list[Layer]:
         """Returns all layers, first to last."""
@@ -94,7 +83,7 @@ class Architecture:
 
     def parameters(self) -> int:
         """Returns the number of trained parameters."""
-        return sum(layer.parameters() for layer in self.layers())
+        return sum((layer.conv.size**2 * layer.fan_in + 1) * layer.conv.features for layer in self.layers())
 
     def flops(self, task: str) -> int:
         """Returns the floating-point operations per example of a step of `"train"` or `"evaluate"`.
@@ -132,21 +121,23 @@ class Problem:
     def architecture(self) -> Architecture:
         """The network in its width."""
         network = NETWORKS[self.network]
-        return network.with_channels(self.channels) if self.channels else network
+        own = network.convs[0].features
+        first = self.channels or own
+        convs = tuple(conv._replace(features=conv.features * first // own) for conv in network.convs)
+        return dataclasses.replace(network, convs=convs)
 
     def traffic(self, task: str) -> float:
         """Returns the least memory traffic in bytes per example of a step of `"train"` or `"evaluate"`.
 
         Evaluation reads the image and the parameters. Training also writes and reads the output of each layer, which
-        the backward pass needs, and reads and writes the parameters and the optimizer's state.
+        the backward pass needs, and reads and writes the parameters and the optimizer's state. A float takes 4 bytes.
         """
         architecture = self.architecture
         if task == "evaluate":
-            return IMAGE_SIZE**2 + _FLOAT_BYTES * architecture.parameters() / EVAL_BATCH
+            return IMAGE_SIZE**2 + 4 * architecture.parameters() / EVAL_BATCH
         outputs = sum(layer.size_out**2 * layer.conv.features for layer in architecture.layers())
-        slots = {"rmsprop": 1, "adam": 2}[self.optimizer]
-        updated = (1 + slots) * architecture.parameters()
-        return IMAGE_SIZE**2 + 2 * _FLOAT_BYTES * (outputs + updated / self.batch_size)
+        updated = {"rmsprop": 2, "adam": 3}[self.optimizer] * architecture.parameters()  # with the optimizer's state
+        return IMAGE_SIZE**2 + 2 * 4 * (outputs + updated / self.batch_size)
 
 
 _CONV32, _CONV64 = Conv(32, 3, pool=True), Conv(64, 3, pool=True)

@@ -7,20 +7,31 @@ import datetime
 import json
 import os
 import platform
+import re
 import shlex
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fmnist_jax.benchmark import growth, plots, report
+from fmnist_jax.benchmark import report
 from fmnist_jax.benchmark.candidates import CANDIDATES, MACHINE
-from fmnist_jax.benchmark.interleaved import Budget, Candidate, Log, interleaved, prefixed
-from fmnist_jax.benchmark.problem import PROBLEMS, Problem
+from fmnist_jax.benchmark.interleaved import TASKS, Budget, Candidate, Log, interleaved, summarise
+from fmnist_jax.benchmark.problem import NETWORKS, PROBLEMS, Problem
+from fmnist_jax.config.schema import CONV_ALGORITHMS
 from fmnist_jax.errors import ConfigError, unknown_name
 from fmnist_jax.files.atomic import write_atomically
 from fmnist_jax.train.manifest import code
 
+# The axes by the names of the flags --axes and --numerics, and their titles in the results.
+GROWTH: Mapping[str, str] = {
+    "batch": "batch size",
+    "cores": "cores",
+    "vmap": "members (vmap)",
+    "threads": "members (threads)",
+    "channels": "channels",
+}
+NUMERICS = ("precision", "algorithms")
 # Sizes of populations where the user names none.
 _MEMBERS, _MEMBERS_ON_ACCELERATOR = [1, 2, 4, 8], [1, 8, 64, 256]
 
@@ -32,7 +43,7 @@ class Settings:
     **Attributes:**
 
     - `pythons`: framework -> the interpreter that runs it, empty for this one.
-    - `axes`, `numerics`: of our own training speed, names in `growth.GROWTH` and `growth.NUMERICS`.
+    - `axes`, `numerics`: of our own training speed, names in `GROWTH` and `NUMERICS`.
     - `members`: sizes of the populations; empty: the defaults of the device.
 
     **Raises:** `ConfigError` for an unknown name or an interpreter that does not exist.
@@ -49,8 +60,8 @@ class Settings:
     def __post_init__(self) -> None:
         _check_names("models", self.models, PROBLEMS, required=True)
         _check_names("contenders", self.contenders, CANDIDATES, required=True)
-        _check_names("axes", self.axes, growth.GROWTH)
-        _check_names("numerics", self.numerics, growth.NUMERICS)
+        _check_names("axes", self.axes, GROWTH)
+        _check_names("numerics", self.numerics, NUMERICS)
         for size in self.members:
             if not size.isdecimal() or int(size) < 1:
                 raise ConfigError(f"--members must be sizes of populations, as in 1,8,64, not {size!r}")
@@ -71,6 +82,10 @@ def _check_names(flag: str, given: Sequence[str], known: Collection[str], requir
             raise unknown_name(f"--{flag}", name, known)
 
 
+def _prefixed(log: Log, subject: str) -> Log:
+    return lambda text: log(f"{subject}: {text}")
+
+
 def run(workdir: Path, settings: Settings, log: Log) -> str:
     """Measures, and writes `benchmark.json`, `benchmark.md` and plots into `workdir`; returns the tables as text.
 
@@ -81,16 +96,16 @@ def run(workdir: Path, settings: Settings, log: Log) -> str:
     record: dict[str, Any] = {"manifest": _manifest(settings), "models": {}, "growth": {}}
     _write(workdir, record)
     for name in settings.models:
-        log_model = prefixed(log, name)
+        log_model = _prefixed(log, name)
         model = record["models"][name] = _model(PROBLEMS[name], settings, log_model)
         _write(workdir, record)
         # As JAX names it; this process does not ask JAX, which would take memory of an accelerator.
         accelerator = model["machine"].get("device", "cpu") != "cpu"
-        ours, members = Candidate("ours", CANDIDATES["ours"], PROBLEMS[name]), settings.population_sizes(accelerator)
+        members = settings.population_sizes(accelerator)
         for axis in [*settings.axes, *settings.numerics]:
             if accelerator and axis == "cores":
                 continue  # an accelerator's speed does not depend on the host's cores
-            for title, found in growth.measure(axis, ours, members, settings.budget, log_model):
+            for title, found in measure_growth(axis, PROBLEMS[name], members, settings.budget, log_model):
                 record["growth"].setdefault(name, {})[title] = found
                 _write(workdir, record)
     return report.markdown(record)
@@ -99,9 +114,8 @@ def run(workdir: Path, settings: Settings, log: Log) -> str:
 def _model(problem: Problem, settings: Settings, log: Log) -> dict[str, Any]:
     candidates = [Candidate("machine", MACHINE, problem, ("matmul", "copy"))]
     for contender in settings.contenders:
-        entry = CANDIDATES[contender]
-        python = settings.pythons.get(entry.framework, "")
-        candidates.append(Candidate(contender, entry, problem, report.TASKS, python, starts=2))
+        python = settings.pythons.get(CANDIDATES[contender].framework, "")
+        candidates.append(Candidate(contender, CANDIDATES[contender], problem, TASKS, python, starts=2))
     measured = interleaved(candidates, settings.budget, log)
     found = {"machine": measured.pop("machine"), "candidates": measured}
     return {
@@ -109,18 +123,69 @@ def _model(problem: Problem, settings: Settings, log: Log) -> dict[str, Any]:
         "optimizer": problem.optimizer,
         "parameters": problem.architecture.parameters(),
         **found,
-        "summary": report.summarise(problem, found),
+        "summary": {task: summarise(problem, found, task) for task in TASKS},
     }
 
 
+def measure_growth(
+    axis: str, problem: Problem, members: Sequence[int], budget: Budget, log: Log
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Measures our training speed along an axis, a name in `GROWTH` or `NUMERICS`, with populations of these sizes.
+
+    Yields the title and the records, by value, of each series: one, but for `algorithms` one for each population.
+    Records are those of `interleaved` with `flops_per_example` of training, and `alone`: measured without the others,
+    as a value is that failed beside them, since it may have lacked their memory.
+    """
+    for title, points in _series(axis, problem, members).items():
+        log_series = _prefixed(log, title)
+        records = interleaved(points, budget, log_series)
+        for point in points:
+            record = records[point.label]
+            alone = len(points) > 1 and record["status"] == "failed"
+            if alone:
+                log_series(f"{point.label} failed, once more alone: {record['reason']}")
+                record = interleaved([point], budget, log_series)[point.label]
+            flops = point.problem.architecture.flops("train")
+            records[point.label] = {**record, "flops_per_example": flops, "alone": alone}
+        yield title, records
+
+
+def _series(axis: str, problem: Problem, members: Sequence[int]) -> dict[str, list[Candidate]]:
+    def point(value: object, variant: str = "", cores: int = 0, **changes: Any) -> Candidate:
+        entry = CANDIDATES["ours"]._replace(variant=variant)
+        return Candidate(str(value), entry, dataclasses.replace(problem, **changes), cores=cores)
+
+    if axis == "batch":
+        points = [point(size, batch_size=size) for size in (64, 128, 256, 512, 1024)]
+    elif axis == "cores":
+        most = len(os.sched_getaffinity(0))
+        counts = sorted({2**n for n in range(most.bit_length())} | {most})
+        points = [point(count, cores=count) for count in counts]
+    elif axis == "channels":
+        own = NETWORKS[problem.network].convs[0].features
+        points = [point(width, channels=width) for width in (own // 2, own, 2 * own, 4 * own)]
+    elif axis == "precision":
+        points = [point(precision, precision=precision) for precision in ("float32", "tf32", "bfloat16")]
+    elif axis == "algorithms":
+        return {
+            f"algorithm, {size} members": [point(each, f"vmap {size}", algorithm=each) for each in CONV_ALGORITHMS]
+            for size in members
+        }
+    else:
+        points = [point(size, f"{axis} {size}") for size in members]
+    return {GROWTH.get(axis, axis): points}
+
+
 def _manifest(settings: Settings) -> dict[str, Any]:
+    info = Path("/proc/cpuinfo")
+    names = re.findall("^model name.*?: *(.+)", info.read_text(), re.MULTILINE) if info.exists() else []
     return {
         "command": shlex.join(["python", *sys.argv]),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         **code(),
         "python": platform.python_version(),
         "host": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": names[0] if names else platform.processor(),
         "cores": len(os.sched_getaffinity(0)),
         "load_average": os.getloadavg()[0],
         **settings.budget._asdict(),
@@ -128,19 +193,10 @@ def _manifest(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
-    """The processor's name as Linux has it, else as Python has it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor()
-    )
-
-
 def _write(workdir: Path, record: Mapping[str, Any]) -> None:
     write_atomically(workdir / "benchmark.json", (json.dumps(record, indent=1) + "\n").encode())
     write_atomically(workdir / "benchmark.md", report.markdown(record).encode())
     if record["models"]:
-        write_atomically(workdir / "benchmark.png", plots.speeds(record))
-    if drawn := plots.growth(record):
+        write_atomically(workdir / "benchmark.png", report.draw_speeds(record))
+    if drawn := report.draw_growth(record):
         write_atomically(workdir / "benchmark_growth.png", drawn)

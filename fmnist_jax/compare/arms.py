@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 
 from fmnist_jax import optim
@@ -45,18 +46,12 @@ def parse_arms(names: Sequence[str], *, tuned: bool) -> list[Arm]:
     take or that is not a number in its range, and for two arms with the same runs.
     """
     arms = [_parse(name) for name in names]
-    for i, arm in enumerate(arms):
-        for other in arms[:i]:
-            if _is_the_same(arm, other, tuned=tuned):
-                raise ConfigError(f"{_KEY}: {other.name!r} and {arm.name!r} are the same setting; leave one out")
+    for arm, other in itertools.combinations(arms, 2):
+        same = arm.optimizer == other.optimizer and arm.defaults() == other.defaults()
+        # Tuned, an arm that fixes a default differs from one that searches it.
+        if same and (not tuned or arm.fixed == other.fixed):
+            raise ConfigError(f"{_KEY}: {arm.name!r} and {other.name!r} are the same setting; leave one out")
     return arms
-
-
-def _is_the_same(arm: Arm, other: Arm, *, tuned: bool) -> bool:
-    if arm.optimizer != other.optimizer or arm.defaults() != other.defaults():
-        return False
-    # Tuned, an arm that fixes a default differs from one that searches it.
-    return not tuned or arm.fixed == other.fixed
 
 
 def _parse(name: str) -> Arm:
@@ -86,10 +81,6 @@ def _setting(arm: Arm, setting: str) -> tuple[str, float]:
             f"{_KEY}: arm {arm.name!r} sets {key!r}, but {arm.optimizer} does not take it; "
             f"it takes {', '.join(known)}{did_you_mean(key, known)}"
         )
-    return key, _number(arm, key, text)
-
-
-def _number(arm: Arm, key: str, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
@@ -98,4 +89,4 @@ def _number(arm: Arm, key: str, text: str) -> float:
     problem = field.problem(value) if field else None
     if problem := problem or optim.hyperparameters_of(arm.optimizer)[key].problem(value):
         raise ConfigError(f"{_KEY}: {key} of arm {arm.name!r} {problem}")
-    return value
+    return key, value

@@ -20,13 +20,17 @@ Mode: TypeAlias = Literal["quick", "tuned"]
 MODES: tuple[str, ...] = get_args(Mode)
 SEARCHES = ("halton", "sobol")
 
-_ARM = "a study takes it from the arms in config.study.optimizers, e.g. adam:{}=..."
 _NO_CHECKPOINTS = "a study records the figures of its runs, not their weights"
 
 _SEED = "first seed of the final runs, the same for every arm; the seeds of trials start 1,000,000 higher"
 
 # The keys of a run's config that a study's config forbids, with the reason.
 _FORBIDDEN: Mapping[str, str] = {
+    **{
+        key: f"a study takes it from the arms in config.study.optimizers, e.g. {key.replace('optimizer.', 'adam:')}=..."
+        for key in config_schema.SCHEMA
+        if key.startswith("optimizer.")
+    },
     "model.name": "a study takes it from config.study.models",
     "optimizer.name": "a study takes it from config.study.optimizers",
     "schedule.name": "a study takes it from config.study.schedules",
@@ -55,17 +59,14 @@ _STUDY: config_schema.Schema = {
 }
 
 
-def _shared(key: str, field: Field) -> Field:
-    if key == "seed":
-        return dataclasses.replace(field, help=_SEED)
-    reason = _FORBIDDEN.get(key)
-    if key.startswith("optimizer.") and reason is None:
-        reason = _ARM.format(key.removeprefix("optimizer."))
-    return field if reason is None else dataclasses.replace(field, default=field.type, forbidden_reason=reason)
-
-
 SCHEMA: config_schema.Schema = {
-    **{key: _shared(key, field) for key, field in config_schema.SCHEMA.items()},
+    **{
+        key: dataclasses.replace(field, default=field.type, forbidden_reason=_FORBIDDEN[key])
+        if key in _FORBIDDEN
+        else field
+        for key, field in config_schema.SCHEMA.items()
+    },
+    "seed": dataclasses.replace(config_schema.SCHEMA["seed"], help=_SEED),
     **_STUDY,
 }
 

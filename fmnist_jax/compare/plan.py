@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -47,16 +47,23 @@ def make_plan(config: ConfigDict, arms: Sequence[Arm], chunking: Callable[[Workl
     - `chunking`: returns for a workload and an arm how its runs are to be trained.
     """
     groups = {arm.name: _groups(config, arm) for arm in arms}
-    numbers, members = itertools.count(), itertools.count()
+    members = itertools.count()
     chunks: list[PlannedChunk] = []
     for workload, arm in itertools.product(workloads(config), arms):
         executor, sizes = chunking(workload, arm)
-        parts = [part for group in groups[arm.name] for part in _split(group, sizes)]
+        parts = []
+        for group in groups[arm.name]:
+            runs = iter(group.runs)
+            parts += [_Group(group.phase, list(itertools.islice(runs, size))) for size in sizes(len(group.runs))]
         for part in parts:
-            runs = [dataclasses.replace(run, member=next(members)) for run in part.runs]
+            numbered = [dataclasses.replace(run, member=next(members)) for run in part.runs]
             how = (part.phase, executor, _padded_size(part, parts))
-            chunks.append(PlannedChunk(next(numbers), *workload, arm.name, arm.optimizer, *how, runs))
-    return Plan(chunks, {arm.name: _ranges(arm) for arm in arms} if config.study.mode == "tuned" else {})
+            chunks.append(PlannedChunk(len(chunks), *workload, arm.name, arm.optimizer, *how, numbered))
+    spaces = {
+        arm.name: {key: SearchRange(e.default, e.low, e.high, e.scale) for key, e in arm.space().items()}
+        for arm in arms
+    }
+    return Plan(chunks, spaces if config.study.mode == "tuned" else {})
 
 
 def final_seeds(config: ConfigDict) -> list[int]:
@@ -94,21 +101,11 @@ def _groups(config: ConfigDict, arm: Arm) -> list[_Group]:
     return [*tune, _Group(FINAL, [PlannedRun(0, None, seed, None) for seed in final_seeds(config)])]
 
 
-def _split(group: _Group, sizes: Callable[[int], Sequence[int]]) -> Iterator[_Group]:
-    runs = iter(group.runs)
-    for size in sizes(len(group.runs)):
-        yield _Group(group.phase, list(itertools.islice(runs, size)))
-
-
 def _padded_size(part: _Group, parts: Sequence[_Group]) -> int:
     """How many runs to compile for: one program for both phases, unless it would be more than half idle in one."""
     largest = max(len(each.runs) for each in parts)
     of_phase = max(len(each.runs) for each in parts if each.phase == part.phase)
     return largest if 2 * of_phase >= largest else of_phase
-
-
-def _ranges(arm: Arm) -> dict[str, SearchRange]:
-    return {key: SearchRange(entry.default, entry.low, entry.high, entry.scale) for key, entry in arm.space().items()}
 
 
 def trial_settings(arm: Arm, trials: int, search: str, seed: int) -> list[dict[str, float]]:
@@ -121,9 +118,11 @@ def trial_settings(arm: Arm, trials: int, search: str, seed: int) -> list[dict[s
     - `search`: `"halton"` or `"sobol"`, both scrambled.
     - `seed`: of the scrambling; the same arm and seed give the same settings.
     """
-    space = arm.space()
-    points = _points(search, len(space), trials - 1, seed) if space else np.empty((0, 0))
-    return [arm.defaults(), *(_setting(arm, space, point) for point in points)]
+    space, settings = arm.space(), [arm.defaults()]
+    for point in _points(search, len(space), trials - 1, seed) if space else ():
+        found = {key: _value(entry, float(share)) for (key, entry), share in zip(space.items(), point, strict=True)}
+        settings.append(optim.resolve(arm.optimizer, {**arm.fixed, **found}))
+    return settings
 
 
 def _points(search: str, dimensions: int, count: int, seed: int) -> np.ndarray:
@@ -133,11 +132,6 @@ def _points(search: str, dimensions: int, count: int, seed: int) -> np.ndarray:
         return qmc.Halton(dimensions, rng=rng).random(count)
     # Sobol points are balanced in powers of two only: draw the next power and take the first ones.
     return qmc.Sobol(dimensions, rng=rng).random_base2(max(count - 1, 0).bit_length())[:count]
-
-
-def _setting(arm: Arm, space: Mapping[str, Hyperparameter], point: np.ndarray) -> dict[str, float]:
-    found = {key: _value(entry, float(share)) for (key, entry), share in zip(space.items(), point, strict=True)}
-    return optim.resolve(arm.optimizer, {**arm.fixed, **found})
 
 
 def _value(entry: Hyperparameter, share: float) -> float:

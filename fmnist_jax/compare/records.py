@@ -153,10 +153,6 @@ class RunEpoch:
         """Whether a loss was not finite, with which a run ends."""
         return diverged(vars(self))
 
-    @property
-    def ends_run(self) -> bool:
-        return self.epoch == self.epochs or self.diverged
-
 
 @dataclasses.dataclass(frozen=True)
 class TrainedRun:

@@ -54,11 +54,11 @@ def read_runs(reader: WorkdirReader) -> list[TrainedRun]:
     histories: dict[int, list[RunEpoch]] = {}
     for number, line in enumerate(_read_epochs(reader), start=1):
         history = histories.setdefault(line.member, [])
-        problem = _problem(history, line)
-        if problem:
+        if problem := _problem(history, line):
             raise reader.error(RESULTS, f"line {number} {problem}")
         history.append(line)
-    return [TrainedRun(history) for history in histories.values() if history[-1].ends_run]
+    runs = map(TrainedRun, histories.values())
+    return [run for run in runs if run.last.epoch == run.last.epochs or run.diverged]
 
 
 def read_timings(reader: WorkdirReader) -> list[ChunkTiming]:
@@ -84,7 +84,10 @@ class Results:
         self._reader = WorkdirReader(folder, "restore it, or take another --workdir to start over")
         chunks = self._recover(plan)
         self.runs = [run for chunk in chunks for run in chunk]
-        self.timings = self._recover_timings(len(chunks))
+        self.timings = read_timings(self._reader)[: len(chunks)]
+        if [timing.chunk for timing in self.timings] != list(range(len(chunks))):
+            raise self._reader.error(CHUNKS, f"does not have chunks 0 to {len(chunks) - 1}, which are finished")
+        self._keep(CHUNKS, len(chunks))
 
     def add(self, timing: ChunkTiming, runs: Sequence[TrainedRun]) -> None:
         """Adds a finished chunk: what it took, and its runs."""
@@ -111,13 +114,6 @@ class Results:
         self._keep(RESULTS, kept)
         return finished
 
-    def _recover_timings(self, finished: int) -> list[ChunkTiming]:
-        found = read_timings(self._reader)[:finished]
-        if [timing.chunk for timing in found] != list(range(finished)):
-            raise self._reader.error(CHUNKS, f"does not have chunks 0 to {finished - 1}, which are finished")
-        self._keep(CHUNKS, finished)
-        return found
-
     def _keep(self, name: str, lines: int) -> None:
         """Truncates the file to its first `lines` lines."""
         path = self._folder / name
@@ -138,14 +134,11 @@ def write_table(folder: Path, runs: Iterable[TrainedRun]) -> None:
     text = io.StringIO()
     table = csv.DictWriter(text, [*_TABLE_COLUMNS, *names], restval="", lineterminator="\n")
     table.writeheader()
-    table.writerows(_row(run) for run in finals)
+    for run in finals:
+        seconds = sum(epoch.train_seconds for epoch in run.history)
+        values = finite(vars(run.last) | {"diverged": run.diverged, "train_seconds": seconds})
+        table.writerow({**run.hyperparameters, **{name: values[name] for name in _TABLE_COLUMNS}})
     write_atomically(folder / TABLE, text.getvalue().encode())
-
-
-def _row(run: TrainedRun) -> dict[str, Any]:
-    seconds = sum(epoch.train_seconds for epoch in run.history)
-    values = finite(vars(run.last) | {"diverged": run.diverged, "train_seconds": seconds})
-    return {**run.hyperparameters, **{name: values[name] for name in _TABLE_COLUMNS}}
 
 
 def _read_epochs(reader: WorkdirReader) -> list[RunEpoch]:
@@ -169,11 +162,9 @@ def _identity(line: RunEpoch) -> tuple[object, ...]:
 
 def _is_complete(runs: Sequence[TrainedRun], chunk: PlannedChunk) -> bool:
     """Whether these are all runs of the chunk, each with all its epochs or those until it diverged."""
-    return [run.last.member for run in runs] == [member.member for member in chunk.members] and all(
-        [line.epoch for line in run.history] == list(range(1, len(run.history) + 1))
-        and (len(run.history) == chunk.epochs or run.diverged)
-        for run in runs
-    )
+    in_order = all([line.epoch for line in run.history] == list(range(1, len(run.history) + 1)) for run in runs)
+    ended = all(len(run.history) == chunk.epochs or run.diverged for run in runs)
+    return in_order and ended and [run.last.member for run in runs] == [run.member for run in chunk.members]
 
 
 def _check_version(reader: WorkdirReader, name: str, chunks: Iterable[Any]) -> None:

@@ -24,7 +24,6 @@ from fmnist_jax.compare.records import (
     ChunkTiming,
     Plan,
     PlannedChunk,
-    PlannedRun,
     RunEpoch,
     TrainedRun,
     Workload,
@@ -139,12 +138,10 @@ class _Study:
 
     def _check(self, workload: Workload, arm: Arm) -> int:
         """Returns the model's number of parameters; raises `ConfigError` where the arm cannot be trained on it."""
-        for key, name, known in (
-            ("models", workload.model, models.names()),
-            ("schedules", workload.schedule, schedules.names()),
-        ):
-            if name not in known:
-                raise unknown_name(f"config.study.{key}", name, known)
+        if workload.model not in models.names():
+            raise unknown_name("config.study.models", workload.model, models.names())
+        if workload.schedule not in schedules.names():
+            raise unknown_name("config.study.schedules", workload.schedule, schedules.names())
         config = run_config(self.config, **workload._asdict(), optimizer=arm.optimizer)
         run = make_run(config, len(self.dataset.train))
         return count_parameters(jax.eval_shape(run.init, _member(0, arm.defaults())).params)
@@ -179,19 +176,16 @@ def with_winning_settings(chunk: PlannedChunk, results: Results, progress: Study
 
 def trained_runs(chunk: PlannedChunk, outcome: Outcome) -> list[TrainedRun]:
     """Returns the runs of a chunk, which has the settings of all of them, from its outcome."""
-    return [
-        TrainedRun([_run_epoch(chunk, run, outcome, record) for record in history])
-        for run, history in zip(chunk.members, outcome.histories, strict=True)
-    ]
-
-
-def _run_epoch(chunk: PlannedChunk, run: PlannedRun, outcome: Outcome, record: Mapping[str, Any]) -> RunEpoch:
     names = {field.name for field in dataclasses.fields(RunEpoch)}
-    index = record["epoch"] - 1
-    values = vars(chunk) | vars(run) | {name: math.nan if value is None else value for name, value in record.items()}
-    values["train_seconds"] = outcome.train_seconds[index] / len(chunk.members)
-    values["eval_seconds"] = outcome.eval_seconds[index] / len(chunk.members)
-    return RunEpoch(**{name: value for name, value in values.items() if name in names})
+    runs = []
+    for run, history in zip(chunk.members, outcome.histories, strict=True):
+        epochs = []
+        for record, train, evaluation in zip(history, outcome.train_seconds, outcome.eval_seconds, strict=False):
+            values = vars(chunk) | vars(run) | {name: math.nan if v is None else v for name, v in record.items()}
+            values |= {"train_seconds": train / len(chunk.members), "eval_seconds": evaluation / len(chunk.members)}
+            epochs.append(RunEpoch(**{name: value for name, value in values.items() if name in names}))
+        runs.append(TrainedRun(epochs))
+    return runs
 
 
 def chunk_timing(chunk: PlannedChunk, outcome: Outcome) -> ChunkTiming:

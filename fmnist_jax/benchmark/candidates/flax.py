@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 from jax import lax
@@ -18,7 +19,7 @@ from fmnist_jax.benchmark.candidates import Go, Implementation, network_tasks, r
 from fmnist_jax.benchmark.candidates.machine import on_jax
 from fmnist_jax.benchmark.problem import CLASSES, EVAL_BATCH, Architecture, Problem
 
-_Batch = tuple[jax.Array, jax.Array]
+_Batch = tuple[Any, Any]  # images and labels
 
 
 def make(problem: Problem, variant: str) -> Implementation:
@@ -57,33 +58,35 @@ class _Trainer:
     """The model with its optimizer and metrics, and the same model in evaluation mode."""
 
     def __init__(self, problem: Problem, scan: bool):
-        self.scan, self.batch_size = scan, problem.batch_size
+        self.scan, self.repeated = scan, _scanned if scan else _looped
+        self.batch_size, rate = problem.batch_size, problem.learning_rate
+        adam = problem.optimizer == "adam"
+        update = optax.adam(rate, eps=1e-7) if adam else optax.rmsprop(rate, decay=0.9, eps=1e-7)
         self.model = Network(problem.architecture, rngs=nnx.Rngs(0))
-        self.optimizer = nnx.Optimizer(self.model, _optimizer(problem), wrt=nnx.Param)
+        self.optimizer = nnx.Optimizer(self.model, update, wrt=nnx.Param)
         self.metrics = nnx.MultiMetric(accuracy=nnx.metrics.Accuracy(), loss=nnx.metrics.Average("loss"))
         self.eval_model = nnx.view(self.model, deterministic=True)
         self.key = jax.random.key(0)
 
     def train(self, batches: int) -> Go:
         data = _on_device(batches * self.batch_size)
-        train = _train_scan if self.scan else _train_loop
+        run = self.repeated(_train_step)
 
         def go() -> None:
             self.key, key = jax.random.split(self.key)
             rows = jax.random.permutation(key, batches * self.batch_size).reshape(batches, self.batch_size)
-            train(self.model, self.optimizer, self.metrics, data, rows)
+            run((self.model, self.optimizer, self.metrics), data, rows)
             jax.block_until_ready((nnx.state(self.model), self.metrics.compute()))
 
         return go
 
     def evaluate(self, batches: int) -> Go:
-        images, labels = _on_device(batches * EVAL_BATCH)
-        stacked = images.reshape(batches, EVAL_BATCH, *images.shape[1:]), labels.reshape(batches, EVAL_BATCH)
-        data: Any = stacked if self.scan else list(zip(*stacked, strict=True))
-        evaluate = _eval_scan if self.scan else _eval_loop
+        images, labels = (x.reshape(batches, EVAL_BATCH, *x.shape[1:]) for x in _on_device(batches * EVAL_BATCH))
+        data = (images, labels) if self.scan else (list(images), list(labels))
+        run = self.repeated(_eval_step)
 
         def go() -> None:
-            evaluate(self.eval_model, self.metrics, data)
+            run((self.eval_model, self.metrics), data, np.arange(batches))
             jax.block_until_ready(self.metrics.compute())
 
         return go
@@ -94,66 +97,48 @@ def _on_device(examples: int) -> _Batch:
     return jnp.asarray(images), jnp.asarray(labels, jnp.int32)
 
 
-def _optimizer(problem: Problem) -> optax.GradientTransformation:
-    if problem.optimizer == "adam":
-        return optax.adam(problem.learning_rate, eps=1e-7)
-    return optax.rmsprop(problem.learning_rate, decay=0.9, eps=1e-7)
-
-
 def _loss(model: Network, batch: _Batch) -> tuple[jax.Array, jax.Array]:
     images, labels = batch
     logits = model(images[..., None].astype(jnp.float32) / 255)
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean(), logits
 
 
+@nnx.jit
 def _train_step(model: Network, optimizer: nnx.Optimizer, metrics: nnx.MultiMetric, batch: _Batch) -> None:
     (loss, logits), gradients = nnx.value_and_grad(_loss, has_aux=True)(model, batch)
     metrics.update(loss=loss, logits=logits, labels=batch[1])
     optimizer.update(model, gradients)
 
 
+@nnx.jit
 def _eval_step(model: Network, metrics: nnx.MultiMetric, batch: _Batch) -> None:
     loss, logits = _loss(model, batch)
     metrics.update(loss=loss, logits=logits, labels=batch[1])
 
 
-_jitted_train_step, _jitted_eval_step = nnx.jit(_train_step), nnx.jit(_eval_step)
+def _looped(step: Callable[..., None]) -> Callable[..., None]:
+    """Returns `run(graph, data, rows)`: a step for each entry of `rows`, which picks its batch from the data."""
+
+    def run(graph: tuple[Any, ...], data: _Batch, rows: Any) -> None:
+        for row in rows:
+            step(*graph, (data[0][row], data[1][row]))
+
+    return run
 
 
-def _train_loop(
-    model: Network, optimizer: nnx.Optimizer, metrics: nnx.MultiMetric, data: _Batch, rows: jax.Array
-) -> None:
-    for batch in rows:
-        _jitted_train_step(model, optimizer, metrics, (data[0][batch], data[1][batch]))
+def _scanned(step: Callable[..., None]) -> Callable[..., None]:
+    """Returns the same as one program."""
 
+    @nnx.jit
+    def run(graph: tuple[Any, ...], data: _Batch, rows: Any) -> None:
+        structure, state = nnx.split(graph)
 
-def _eval_loop(model: Network, metrics: nnx.MultiMetric, batches: list[_Batch]) -> None:
-    for batch in batches:
-        _jitted_eval_step(model, metrics, batch)
+        def body(state: Any, row: Any) -> tuple[Any, None]:
+            parts = nnx.merge(structure, state)
+            step(*parts, (data[0][row], data[1][row]))
+            return nnx.state(parts), None
 
+        state, _ = lax.scan(body, state, rows)
+        nnx.update(graph, state)
 
-@nnx.jit
-def _train_scan(
-    model: Network, optimizer: nnx.Optimizer, metrics: nnx.MultiMetric, data: _Batch, rows: jax.Array
-) -> None:
-    def step(model: Network, optimizer: nnx.Optimizer, metrics: nnx.MultiMetric, rows: jax.Array) -> None:
-        _train_step(model, optimizer, metrics, (data[0][rows], data[1][rows]))
-
-    _scan(step, (model, optimizer, metrics), rows)
-
-
-@nnx.jit
-def _eval_scan(model: Network, metrics: nnx.MultiMetric, batches: _Batch) -> None:
-    _scan(_eval_step, (model, metrics), batches)
-
-
-def _scan(step: Callable[..., None], graph: tuple[Any, ...], batches: Any) -> None:
-    structure, state = nnx.split(graph)
-
-    def body(state: Any, batch: Any) -> tuple[Any, None]:
-        parts = nnx.merge(structure, state)
-        step(*parts, batch)
-        return nnx.state(parts), None
-
-    state, _ = lax.scan(body, state, batches)
-    nnx.update(graph, state)
+    return run

@@ -22,6 +22,7 @@ _STEPS_PER_EXECUTION = 8
 def make(problem: Problem, variant: str) -> Implementation:
     """Returns the implementation; `variant` is `"jit"` for XLA, else empty."""
     model = network(problem)
+    gpu = bool(tf.config.list_physical_devices("GPU"))
     model.compile(
         optimizer=_optimizer(problem),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -41,9 +42,9 @@ def make(problem: Problem, variant: str) -> Implementation:
     return Implementation(
         network_tasks(train, evaluate, problem.batch_size),
         parameters=sum(int(np.prod(weight.shape)) for weight in model.trainable_variables),
-        device=_device(),
+        device="gpu" if gpu else "cpu",
         versions={"keras": keras.__version__, "tensorflow": tf.__version__},
-        device_memory=_device_memory,
+        device_memory=lambda: tf.config.experimental.get_memory_info("GPU:0")["peak"] if gpu else None,
     )
 
 
@@ -71,11 +72,3 @@ def _optimizer(problem: Problem) -> keras.optimizers.Optimizer:
 def _arrays(examples: int) -> tuple[np.ndarray, np.ndarray]:
     images, labels = random_images(examples)
     return images[..., None].astype(np.float32) / 255, labels.astype(np.int32)
-
-
-def _device() -> str:
-    return "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
-
-
-def _device_memory() -> int | None:
-    return int(tf.config.experimental.get_memory_info("GPU:0")["peak"]) if _device() == "gpu" else None

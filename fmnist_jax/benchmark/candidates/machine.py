@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata
 
 import jax
@@ -19,7 +18,26 @@ _TRIAD = 2**25  # numbers in each of two arrays: 128 MiB, beyond any cache
 def make(problem: Problem, variant: str) -> Implementation:
     """Returns the tasks `matmul`, float32 products of 2048x2048, and `copy`, `a = s a + b` over 128 MiB each."""
     del problem, variant
-    return on_jax({"matmul": Task(_products, 2 * _SIDE**3, 1000), "copy": Task(_triads, 3 * 4 * _TRIAD, 1000)}, 0)
+    matrix, b = jax.random.normal(jax.random.key(0), (_SIDE, _SIDE)), jnp.ones(_TRIAD)
+    product = jax.jit(lambda x: matrix @ x)
+    # In place, so that the bytes counted (two reads, one write) are all that travel.
+    triad = jax.jit(lambda a, b: 0.5 * a + b, donate_argnums=0)
+    matmul = _repeated(lambda _: product(matrix), lambda: matrix)
+    copy = _repeated(lambda a: triad(a, b), lambda: jnp.zeros(_TRIAD))
+    return on_jax({"matmul": Task(matmul, 2 * _SIDE**3, 1000), "copy": Task(copy, 3 * 4 * _TRIAD, 1000)}, 0)
+
+
+def _repeated(step: Callable[[jax.Array], jax.Array], start: Callable[[], jax.Array]) -> Callable[[int], Go]:
+    def prepare(number: int) -> Go:
+        def go() -> None:
+            x = start()
+            for _ in range(number):
+                x = step(x)
+            x.block_until_ready()
+
+        return go
+
+    return prepare
 
 
 def on_jax(tasks: Mapping[str, Task], parameters: int) -> Implementation:
@@ -29,33 +47,3 @@ def on_jax(tasks: Mapping[str, Task], parameters: int) -> Implementation:
     return Implementation(
         tasks, parameters, device.device_kind, versions, lambda: (device.memory_stats() or {}).get("peak_bytes_in_use")
     )
-
-
-def _products(number: int) -> Go:
-    a = jax.random.normal(jax.random.key(0), (_SIDE, _SIDE))
-    product = jax.jit(lambda x: a @ x)
-
-    def go() -> None:
-        x = a
-        for _ in range(number):
-            x = product(a)
-        x.block_until_ready()
-
-    return go
-
-
-def _triads(number: int) -> Go:
-    b = jnp.ones(_TRIAD)
-
-    # In place, so that the bytes counted (two reads, one write) are all that travel.
-    @functools.partial(jax.jit, donate_argnums=0)
-    def triad(a: jax.Array, b: jax.Array) -> jax.Array:
-        return 0.5 * a + b
-
-    def go() -> None:
-        a = jnp.zeros(_TRIAD)
-        for _ in range(number):
-            a = triad(a, b)
-        a.block_until_ready()
-
-    return go

@@ -32,66 +32,29 @@ def make(problem: Problem, variant: str) -> Implementation:
     set_precision(problem.precision)
     config = config_of(problem)
     executor, _, members = variant.partition(" ")
-    trainer: _Population | _SingleRun = _Population(config, executor, int(members)) if variant else _SingleRun(config)
+    alive = range(int(members or 1))
+
+    def train(batches: int) -> Go:
+        batch = _begin(config, executor, alive, batches * problem.batch_size, 1)
+        return lambda: batch.train(alive).result()
+
+    def evaluate(batches: int) -> Go:
+        batch = _begin(config, executor, alive, problem.batch_size, batches * EVAL_BATCH)
+        return lambda: batch.evaluate("val", alive).result()
+
     state = jax.eval_shape(make_run(config, problem.batch_size).init, member_of(config))
-    tasks = network_tasks(trainer.train, trainer.evaluate, problem.batch_size, int(members or 1))
-    return on_jax(tasks, count_parameters(state.params))
+    return on_jax(network_tasks(train, evaluate, problem.batch_size, len(alive)), count_parameters(state.params))
 
 
-class _SingleRun:
-    """One member, its batch sharded over the devices that a run takes."""
-
-    def __init__(self, config: ConfigDict):
-        self._config = config
-
-    def train(self, batches: int) -> Go:
-        examples = batches * self._config.train.batch_size
-        run = self._run(examples)
-        data = run.put_split(_split(examples))
-        epoch, state = run.programs.epoch(data), run.programs.init()(run.member)
-
-        def go() -> None:
-            nonlocal state
-            state, metrics = epoch(state, run.member, data)
-            jax.device_get(metrics)
-
-        return go
-
-    def evaluate(self, batches: int) -> Go:
-        run = self._run(self._config.train.batch_size)
-        data = run.put_split(_split(batches * EVAL_BATCH))
-        evaluate, state = run.programs.evaluate(data), run.programs.init()(run.member)
-        return lambda: jax.device_get(evaluate(state, data))
-
-    def _run(self, examples: int) -> DataParallelRun:
-        return DataParallelRun(self._config, examples, devices.for_training(self._config))
-
-
-class _Population:
-    """Members that differ in their seeds."""
-
-    def __init__(self, config: ConfigDict, executor: str, members: int):
-        self._config, self._executor, self._members = config, executor, members
-
-    def train(self, batches: int) -> Go:
-        members = self._begin(train=batches * self._config.train.batch_size)
-        return lambda: jax.device_get(members.train(range(self._members)).result())
-
-    def evaluate(self, batches: int) -> Go:
-        members = self._begin(val=batches * EVAL_BATCH)
-        return lambda: jax.device_get(members.evaluate("val", range(self._members)).result())
-
-    def _begin(self, train: int = 1, val: int = 1) -> MemberBatch:
-        """Returns the initialized members, with that many random examples."""
-        train_split, val_split = _split(train), _split(val)
-        dataset = Dataset("random", train_split, val_split, val_split, "in memory", {})
-        member = member_of(self._config)
-        members = [member._replace(seed=jnp.uint32(seed)) for seed in range(self._members)]
-        return Population(self._config, dataset, executor=self._executor).begin(members)
-
-
-def _split(examples: int) -> Split:
-    return Split(*random_images(examples))
+def _begin(config: ConfigDict, executor: str, seeds: range, train: int, val: int) -> MemberBatch:
+    """Returns the initialized members, with that many random examples; without an executor, a single run."""
+    train_split, val_split = Split(*random_images(train)), Split(*random_images(val))
+    dataset = Dataset("random", train_split, val_split, val_split, "in memory", {})
+    if executor:
+        members = [member_of(config)._replace(seed=jnp.uint32(seed)) for seed in seeds]
+        return Population(config, dataset, executor=executor).begin(members)
+    run = DataParallelRun(config, train, devices.for_training(config))
+    return run.begin(dataset, run.programs.init()(run.member))
 
 
 def config_of(problem: Problem) -> ConfigDict:

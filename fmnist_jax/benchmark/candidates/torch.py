@@ -12,7 +12,7 @@ from torch.nn import functional
 from fmnist_jax.benchmark.candidates import Go, Implementation, Unavailable, network_tasks, random_images
 from fmnist_jax.benchmark.problem import CLASSES, EVAL_BATCH, Problem
 
-_Sums = tuple[torch.Tensor, torch.Tensor]
+_Pair = tuple[torch.Tensor, torch.Tensor]
 
 
 def make(problem: Problem, variant: str) -> Implementation:
@@ -51,18 +51,28 @@ class _Trainer:
     def __init__(self, problem: Problem, variant: str):
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.layout = torch.channels_last if variant == "channels-last" else torch.contiguous_format
-        self.batch_size = problem.batch_size
+        self.batch_size, rate = problem.batch_size, problem.learning_rate
         self.model = network(problem).to(self.device, memory_format=self.layout)
-        self.optimizer = _optimizer(problem, self.model)
+        self.optimizer: torch.optim.Optimizer
+        if problem.optimizer == "adam":
+            self.optimizer = torch.optim.Adam(self.model.parameters(), rate, eps=1e-7, fused=True)
+        else:
+            self.optimizer = torch.optim.RMSprop(self.model.parameters(), rate, alpha=0.9, eps=1e-7, foreach=True)
         self.loss = torch.compile(self._loss, dynamic=False) if variant == "compile" else self._loss
 
     def train(self, batches: int) -> Go:
         images, labels = self._data(batches * self.batch_size)
 
+        def step(rows: torch.Tensor) -> _Pair:
+            self.optimizer.zero_grad(set_to_none=True)
+            loss, correct = self.loss(images[rows], labels[rows])
+            loss.backward()
+            self.optimizer.step()
+            return loss.detach(), correct
+
         def go() -> None:
             self.model.train()
-            order = torch.randperm(len(labels), device=self.device)
-            _wait([self._step(images[rows], labels[rows]) for rows in order.split(self.batch_size)])
+            _wait([step(rows) for rows in torch.randperm(len(labels), device=self.device).split(self.batch_size)])
 
         return go
 
@@ -77,30 +87,16 @@ class _Trainer:
 
         return go
 
-    def _step(self, images: torch.Tensor, labels: torch.Tensor) -> _Sums:
-        self.optimizer.zero_grad(set_to_none=True)
-        loss, correct = self.loss(images, labels)
-        loss.backward()
-        self.optimizer.step()
-        return loss.detach(), correct
-
-    def _loss(self, images: torch.Tensor, labels: torch.Tensor) -> _Sums:
-        x = (images.float() / 255).to(memory_format=self.layout)
-        logits = self.model(x)
+    def _loss(self, images: torch.Tensor, labels: torch.Tensor) -> _Pair:
+        logits = self.model((images.float() / 255).to(memory_format=self.layout))
         return functional.cross_entropy(logits, labels), (logits.argmax(1) == labels).sum()
 
-    def _data(self, examples: int) -> _Sums:
+    def _data(self, examples: int) -> _Pair:
         images, labels = random_images(examples)
         return torch.from_numpy(images)[:, None].to(self.device), torch.from_numpy(labels).long().to(self.device)
 
 
-def _wait(sums: list[_Sums]) -> None:
+def _wait(sums: list[_Pair]) -> None:
     """Reads the means back, as every run does, which waits for the device."""
     losses, corrects = zip(*sums, strict=True)
     torch.stack(losses).mean().item(), torch.stack(corrects).sum().item()
-
-
-def _optimizer(problem: Problem, model: nn.Module) -> torch.optim.Optimizer:
-    if problem.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), problem.learning_rate, eps=1e-7, fused=True)
-    return torch.optim.RMSprop(model.parameters(), problem.learning_rate, alpha=0.9, eps=1e-7, foreach=True)

@@ -17,7 +17,6 @@ from fmnist_jax.compare.records import (
     Cell,
     ChunkTiming,
     Phase,
-    Plan,
     SearchRange,
     TrainedRun,
     Workload,
@@ -146,30 +145,35 @@ def read_study(workdir: Path) -> Study:
         raise WorkdirError(f"{workdir} is not a folder; give the workdir of a study of scripts/compare.py")
     reader = WorkdirReader(workdir, f"run scripts/compare.py with --workdir={workdir}, or with a new one to start over")
     config = reader.object("config.json")
-    design, plan = _design(reader, config), read_plan(reader)
-    runs = _group(reader, design, read_runs(reader), plan)
-    manifest = reader.object("manifest.json") if reader.has("manifest.json") else None
-    chunks = _chunks(reader, {run.last.chunk for group in runs.values() for run in group})
-    return Study(design, _workloads(design, plan, runs), chunks, plan.spaces, config, manifest)
-
-
-def _design(reader: WorkdirReader, config: Mapping[str, Any]) -> Design:
     if not isinstance(config.get("study"), dict):
         raise reader.error("config.json", "has no section 'study', so this is not the workdir of a study")
     design = reader.record(Design, config["study"], "config.json", "section 'study' ")
-    return dataclasses.replace(design, targets=tuple(sorted(design.targets)))
+    design = dataclasses.replace(design, targets=tuple(sorted(design.targets)))
+    plan = read_plan(reader)
+    planned: Counter[tuple[Cell, Phase]] = Counter()
+    for chunk in plan.chunks:
+        planned[chunk.cell, chunk.phase] += len(chunk.members)
+    runs = _group(reader, design, planned)
+    manifest = reader.object("manifest.json") if reader.has("manifest.json") else None
+    timings = {timing.chunk: timing for timing in read_timings(reader)}
+    used = {run.last.chunk for group in runs.values() for run in group}
+    if lacking := used - timings.keys():  # a chunk's timing is written before its runs
+        raise reader.error(CHUNKS, f"lacks chunk {min(lacking)}, which has results")
+    chunks = {number: timing for number, timing in timings.items() if number in used}
+    return Study(design, _workloads(design, planned, runs), chunks, plan.spaces, config, manifest)
 
 
 _Runs = Mapping[tuple[Cell, Phase], Sequence[TrainedRun]]
 
 
-def _group(reader: WorkdirReader, design: Design, runs: Sequence[TrainedRun], plan: Plan) -> _Runs:
+def _group(reader: WorkdirReader, design: Design, planned: Counter[tuple[Cell, Phase]]) -> _Runs:
     """Returns the runs by cell and phase, in order of trial and seed; raises `WorkdirError` for one not in the plan."""
     groups: defaultdict[tuple[Cell, Phase], list[TrainedRun]] = defaultdict(list)
-    for run in sorted(runs, key=lambda run: (run.trial, run.seed)):
-        _check_scored(reader, design, run)
+    for run in sorted(read_runs(reader), key=lambda run: (run.trial, run.seed)):
+        wanted = design.score_test and run.last.phase == FINAL and not run.diverged
+        if wanted and not math.isfinite(run.final_test_accuracy):
+            raise reader.error(RESULTS, f"lacks the test accuracy of member {run.last.member}, a final run")
         groups[run.last.cell, run.last.phase].append(run)
-    planned = _planned(plan)
     for (cell, phase), found in groups.items():
         if len(found) > planned[cell, phase]:
             raise reader.error(RESULTS, f"holds runs of {cell.arm!r} ({phase}) that are not in {PLAN}")
@@ -179,34 +183,10 @@ def _group(reader: WorkdirReader, design: Design, runs: Sequence[TrainedRun], pl
     return groups
 
 
-def _check_scored(reader: WorkdirReader, design: Design, run: TrainedRun) -> None:
-    wanted = design.score_test and run.last.phase == FINAL and not run.diverged
-    if wanted and not math.isfinite(run.final_test_accuracy):
-        raise reader.error(RESULTS, f"lacks the test accuracy of member {run.last.member}, a final run")
-
-
-def _planned(plan: Plan) -> Counter[tuple[Cell, Phase]]:
-    """Returns how many runs the plan has of each cell and phase."""
-    planned: Counter[tuple[Cell, Phase]] = Counter()
-    for chunk in plan.chunks:
-        planned[chunk.cell, chunk.phase] += len(chunk.members)
-    return planned
-
-
-def _workloads(design: Design, plan: Plan, runs: _Runs) -> list[WorkloadRuns]:
-    planned = _planned(plan)
-
+def _workloads(design: Design, planned: Counter[tuple[Cell, Phase]], runs: _Runs) -> list[WorkloadRuns]:
     def arm_runs(cell: Cell) -> ArmRuns:
         tune, final = (cell, TUNE), (cell, FINAL)
         return ArmRuns(cell.arm, runs.get(tune, []), runs.get(final, []), planned[tune], planned[final])
 
     keys = itertools.starmap(Workload, itertools.product(design.models, design.epochs, design.schedules))
     return [WorkloadRuns(*key, [arm_runs(Cell(key, arm)) for arm in design.arms]) for key in keys]
-
-
-def _chunks(reader: WorkdirReader, used: set[int]) -> dict[int, ChunkTiming]:
-    """Returns the timings of the chunks with runs; a chunk's timing is written before its runs."""
-    found = {timing.chunk: timing for timing in read_timings(reader)}
-    if lacking := used - found.keys():
-        raise reader.error(CHUNKS, f"lacks chunk {min(lacking)}, which has results")
-    return {number: found[number] for number in found if number in used}

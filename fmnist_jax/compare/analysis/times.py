@@ -120,12 +120,11 @@ def comparable_seconds(arms: Sequence[ArmRuns], timings: Mapping[int, ChunkTimin
     conditions = max(shared)
     runs = {}
     for arm in arms:
-        alike = [_conditions(run, timings) == conditions for run in arm.finals]
-        measured = [run for run, is_alike in zip(arm.finals, alike, strict=True) if is_alike]
+        measured = [run for run in arm.finals if _conditions(run, timings) == conditions]
         train, evaluation = _pace(measured, "train_seconds"), _pace(measured, "eval_seconds")
         runs[arm.arm] = [
-            _measured(run) if is_alike else _scaled(run, train, evaluation)
-            for run, is_alike in zip(arm.finals, alike, strict=True)
+            _measured(run) if _conditions(run, timings) == conditions else _scaled(run, train, evaluation)
+            for run in arm.finals
         ]
     return ComparableSeconds(conditions[0], runs)
 

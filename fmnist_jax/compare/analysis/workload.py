@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from fmnist_jax.compare.analysis.arms import ArmFigures, TuningFigures, arm_figures, tuning_figures
-from fmnist_jax.compare.analysis.study import ArmRuns, Study, WorkloadRuns
+from fmnist_jax.compare.analysis.study import Study, WorkloadRuns
 from fmnist_jax.compare.analysis.times import (
     ComparableSeconds,
     TargetFigures,
@@ -19,7 +19,6 @@ from fmnist_jax.compare.analysis.times import (
 )
 from fmnist_jax.compare.statistics.comparison import (
     Comparison,
-    PairedComparison,
     aligned,
     compare_arms,
     paired_difference,
@@ -112,6 +111,9 @@ def workload_figures(workload: WorkloadRuns, study: Study) -> WorkloadFigures:
     arms = [arm_figures(arm, study, arm_cost(arm, seconds.runs[arm.arm], study.chunks)) for arm in trained]
     arms.sort(key=lambda figures: -figures.mean.value)  # equal means stay in the order of the config
     comparison = _comparison(arms, level)
+    missing = [
+        Missing(a.arm, a.planned_finals - len(a.finals), a.planned_trials - len(a.trials)) for a in workload.arms
+    ]
     return WorkloadFigures(
         name=workload.name,
         model=workload.model,
@@ -122,7 +124,7 @@ def workload_figures(workload: WorkloadRuns, study: Study) -> WorkloadFigures:
         comparison=comparison,
         power=power(comparison) if comparison else None,
         leads=_leads(arms, comparison) if comparison else [],
-        missing=_missing(workload.arms),
+        missing=[each for each in missing if each.finals or each.trials],
         tuning=[tuning_figures(a, study.spaces.get(a.arm, {}), level) for a in workload.arms if a.trials],
         targets=[target_figures(trained, seconds, workload.epochs, t, level) for t in design.targets if trained],
     )
@@ -134,15 +136,14 @@ def _comparison(arms: Sequence[ArmFigures], level: float) -> Comparison | None:
         return None
     comparison = compare_arms(scores, level)
     failed = {figures.arm for figures in arms if figures.failures}
-    pairs = tuple(_without_interval(pair) if failed & {pair.a, pair.b} else pair for pair in comparison.pairs)
-    return comparison._replace(pairs=pairs)
-
-
-def _without_interval(pair: PairedComparison) -> PairedComparison:
-    """No interval of a mean with a failed run is valid; the permutation test is."""
-    effect = without_interval(math.inf, pair.minimum_detectable_effect.level)
-    mean = without_interval(pair.difference.value, pair.difference.level)
-    return pair._replace(difference=mean, minimum_detectable_effect=effect)
+    pairs = list(comparison.pairs)
+    for i, pair in enumerate(pairs):
+        # No interval of a mean with a failed run is valid; the permutation test is.
+        if failed & {pair.a, pair.b}:
+            effect = without_interval(math.inf, pair.minimum_detectable_effect.level)
+            mean = without_interval(pair.difference.value, pair.difference.level)
+            pairs[i] = pair._replace(difference=mean, minimum_detectable_effect=effect)
+    return comparison._replace(pairs=tuple(pairs))
 
 
 def _leads(arms: Sequence[ArmFigures], comparison: Comparison) -> list[Lead]:
@@ -160,11 +161,6 @@ def _leads(arms: Sequence[ArmFigures], comparison: Comparison) -> list[Lead]:
                 difference = without_interval(difference.value, difference.level)
             leads.append(Lead(group, arm, difference))
     return leads
-
-
-def _missing(arms: Sequence[ArmRuns]) -> list[Missing]:
-    found = [Missing(a.arm, a.planned_finals - len(a.finals), a.planned_trials - len(a.trials)) for a in arms]
-    return [missing for missing in found if missing.finals or missing.trials]
 
 
 def power(comparison: Comparison) -> Power | None:
