@@ -118,7 +118,7 @@ def test_which_images_the_score_is_of(tmp_path):
         ("plan.json", lambda p: p["chunks"].pop(), "not in plan.json"),
         (
             "plan.json",
-            lambda p: p.update(spaces={"adam": {"b1": {"scale": "cube"}}}),
+            lambda p: p["spaces"].update(adam={"b1": {"default": 0.9, "low": 0.5, "high": 0.99, "scale": "cube"}}),
             "scale = 'cube', which is not log",
         ),
     ],
