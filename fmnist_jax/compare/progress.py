@@ -55,18 +55,17 @@ class StudyProgress:
 
     **Arguments:**
 
-    - `plan`: of the study; `results`: those that are already there.
+    - `plan`: of the study; `results`: those of its finished chunks.
     """
 
     def __init__(self, plan: Plan, results: Results):
-        self._plan = plan
+        self._plan, self._results = plan, results
         self._several = len({chunk.cell.workload for chunk in plan.chunks}) > 1
         self._announced: set[Cell] = set()
         self._pace = EpochPace()
         for chunk, timing in zip(plan.chunks, results.timings, strict=False):
             seconds = timing.compile_seconds + timing.train_seconds + timing.eval_seconds
             self._pace.add(chunk.model, chunk.run_epochs, seconds)
-        self._done, self._failures = len(results.runs), sum(run.diverged for run in results.runs)
         self._estimated = bool(results.runs)
         self._started = time.monotonic()
         self._console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
@@ -107,25 +106,22 @@ class StudyProgress:
         self._console.print(f"{self._cell(chunk)}: {message}", markup=False)
 
     def finish(self, chunk: PlannedChunk, runs: Sequence[TrainedRun]) -> None:
-        """Prints the line of a finished chunk."""
+        """Prints the line of a finished chunk, which is among the results."""
         seconds = time.monotonic() - self._started
         self._pace.add(chunk.model, chunk.run_epochs, seconds)
-        self._done += len(runs)
-        self._failures += sum(run.diverged for run in runs)
-        left = _duration(self._pace.seconds(self._epochs_left()))
         self._console.print(
-            f"{self._done:>{len(str(self._plan.runs))}}/{self._plan.runs} runs  {self._name(chunk)}  "
-            f"{_outcome(chunk, runs)}  {seconds:.1f} s  ETA {left}",
+            f"{len(self._results.runs):>{len(str(self._plan.runs))}}/{self._plan.runs} runs  {self._name(chunk)}  "
+            f"{_outcome(chunk, runs)}  {seconds:.1f} s  ETA {self._left(chunk, 0)}",
             markup=False,
         )
 
     def _show(self, chunk: PlannedChunk, epoch: int) -> None:
-        failures = f", {self._failures} diverged" if self._failures else ""
+        diverged = sum(run.diverged for run in self._results.runs)
         self._bar.update(
             self._task,
-            description=f"{self._name(chunk)}{failures}",
+            description=f"{self._name(chunk)}, {diverged} diverged" if diverged else self._name(chunk),
             completed=self._epochs_done() + epoch * len(chunk.members),
-            left=f"{self._done}/{self._plan.runs} runs, ETA {self._left(chunk, epoch)}",
+            left=f"{len(self._results.runs)}/{self._plan.runs} runs, ETA {self._left(chunk, epoch)}",
         )
 
     def _left(self, chunk: PlannedChunk, epoch: int) -> str:
@@ -147,13 +143,10 @@ class StudyProgress:
         return self._plan.run_epochs - sum(self._epochs_left().values())
 
     def _epochs_left(self) -> Counter[str]:
-        """The epochs of all runs that are not finished, by model."""
+        """The epochs of all chunks that are not finished, by model."""
         left: Counter[str] = Counter()
-        runs = 0
-        for chunk in self._plan.chunks:
-            runs += len(chunk.members)
-            if runs > self._done:
-                left[chunk.model] += chunk.run_epochs
+        for chunk in self._plan.chunks[len(self._results.timings) :]:
+            left[chunk.model] += chunk.run_epochs
         return left
 
 
