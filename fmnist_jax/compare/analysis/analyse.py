@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,8 +12,7 @@ from fmnist_jax.compare.analysis.workload import WorkloadFigures, workload_figur
 from fmnist_jax.compare.statistics.profiles import Profile, performance_profile
 
 
-@dataclasses.dataclass(frozen=True)
-class Totals:
+class Totals(NamedTuple):
     """Runs of both phases, and the seconds of wall time of their chunks.
 
     **Attributes:**
@@ -34,8 +32,7 @@ class Totals:
     compile_seconds: float
 
 
-@dataclasses.dataclass(frozen=True)
-class PerformanceProfiles:
+class PerformanceProfiles(NamedTuple):
     """Performance profiles over the workloads for which every arm has final runs.
 
     **Attributes:**
@@ -50,8 +47,7 @@ class PerformanceProfiles:
     steps: Profile | None
 
 
-@dataclasses.dataclass(frozen=True)
-class Analysis:
+class Analysis(NamedTuple):
     """The figures of a study: of each workload, in the order of the plan, and `profiles` over several workloads.
 
     `score` is what the arms are compared by: `"test_accuracy"` or `"val_accuracy"`, after the last epoch.
@@ -111,8 +107,6 @@ def _totals(study: Study) -> Totals:
 
 def to_jsonable(value: Any) -> Any:
     """Returns figures as dicts, lists, strings and numbers, which may be NaN or infinite."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): to_jsonable(item) for key, item in value.items()}
     if hasattr(value, "_asdict"):

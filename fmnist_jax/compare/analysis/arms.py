@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from fmnist_jax.compare.analysis.study import ArmRuns, Study
 from fmnist_jax.compare.analysis.times import Cost
 from fmnist_jax.compare.records import SearchRange, TrainedRun, winner
-from fmnist_jax.compare.statistics import estimates
+from fmnist_jax.compare.statistics import estimates, tuning
 from fmnist_jax.compare.statistics.estimates import Estimate, sampling_uncertainty
-from fmnist_jax.compare.statistics.tuning import (
-    AtEdge,
-    Sensitivity,
-    TuningCurve,
-    at_edges,
-    expected_best,
-    learning_rate_sensitivity,
-)
 
 RATE = "learning_rate"
 
 
-@dataclasses.dataclass(frozen=True)
-class ArmFigures:
+class ArmFigures(NamedTuple):
     """The final runs of an arm.
 
     **Attributes:**
@@ -90,8 +81,7 @@ def _mean(scores: Sequence[float], level: float, failed: bool) -> Estimate:
     return estimates.mean(scores, level)
 
 
-@dataclasses.dataclass(frozen=True)
-class TuningFigures:
+class TuningFigures(NamedTuple):
     """The trials of an arm, each scored by its validation accuracy; a diverged trial has that of chance.
 
     **Attributes:**
@@ -111,9 +101,9 @@ class TuningFigures:
     best_trial: int
     best: float
     hyperparameters: Mapping[str, float]
-    edges: Sequence[AtEdge]
-    curve: TuningCurve
-    sensitivity: Sensitivity | None
+    edges: Sequence[tuning.AtEdge]
+    curve: tuning.TuningCurve
+    sensitivity: tuning.Sensitivity | None
 
 
 def tuning_figures(arm: ArmRuns, ranges: Mapping[str, SearchRange], level: float) -> TuningFigures:
@@ -128,17 +118,17 @@ def tuning_figures(arm: ArmRuns, ranges: Mapping[str, SearchRange], level: float
         best_trial=best.trial,
         best=best.final_val_accuracy,
         hyperparameters=best.hyperparameters,
-        edges=() if best.diverged else at_edges(best.hyperparameters, ranges),
-        curve=expected_best(searched or list(scores.values()), scores.get(0) if searched else None, level),
+        edges=() if best.diverged else tuning.at_edges(best.hyperparameters, ranges),
+        curve=tuning.expected_best(searched or list(scores.values()), scores.get(0) if searched else None, level),
         sensitivity=_sensitivity(arm.trials, ranges.get(RATE)),
     )
 
 
-def _sensitivity(trials: Sequence[TrainedRun], searched: SearchRange | None) -> Sensitivity | None:
+def _sensitivity(trials: Sequence[TrainedRun], searched: SearchRange | None) -> tuning.Sensitivity | None:
     rates = [run.hyperparameters.get(RATE, 0.0) for run in trials]
     if min(rates) <= 0 or min(rates) == max(rates):
         return None
     # The defaults, which are a trial too, may lie outside the search range.
     low = min(*rates, searched.low) if searched else min(rates)
     high = max(*rates, searched.high) if searched else max(rates)
-    return learning_rate_sensitivity(rates, [run.final_val_accuracy for run in trials], low, high)
+    return tuning.learning_rate_sensitivity(rates, [run.final_val_accuracy for run in trials], low, high)

@@ -8,7 +8,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fmnist_jax.compare.config import Mode
 from fmnist_jax.compare.records import (
@@ -26,8 +26,7 @@ from fmnist_jax.errors import WorkdirError
 from fmnist_jax.files.reader import WorkdirReader
 
 
-@dataclasses.dataclass(frozen=True)
-class ArmRuns:
+class ArmRuns(NamedTuple):
     """The runs of an arm under a workload.
 
     **Attributes:**
@@ -43,8 +42,7 @@ class ArmRuns:
     planned_finals: int
 
 
-@dataclasses.dataclass(frozen=True)
-class WorkloadRuns:
+class WorkloadRuns(NamedTuple):
     """A model, a budget in epochs and a schedule, with the runs of each arm of the study."""
 
     model: str
@@ -91,8 +89,7 @@ class Design:
         return self.mode == "tuned"
 
 
-@dataclasses.dataclass(frozen=True)
-class Study:
+class Study(NamedTuple):
     """A study as far as it has been trained.
 
     **Attributes:**

@@ -9,7 +9,6 @@ seconds as steps times that pace. Arms that share no chunk size have no seconds.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -19,15 +18,8 @@ import numpy as np
 
 from fmnist_jax.compare.analysis.study import ArmRuns
 from fmnist_jax.compare.records import ChunkTiming, TrainedRun
+from fmnist_jax.compare.statistics import survival
 from fmnist_jax.compare.statistics.estimates import Estimate
-from fmnist_jax.compare.statistics.survival import (
-    ReachedCurve,
-    as_times,
-    kaplan_meier,
-    median_time,
-    restricted_mean,
-    time_to_target,
-)
 
 
 class RunSeconds(NamedTuple):
@@ -37,8 +29,7 @@ class RunSeconds(NamedTuple):
     evaluation: np.ndarray
 
 
-@dataclasses.dataclass(frozen=True)
-class ComparableSeconds:
+class ComparableSeconds(NamedTuple):
     """The seconds of each arm's final runs, in their order, measured on chunks of `chunk_size` runs.
 
     `chunk_size` is `None` where the arms share none; all seconds are then NaN.
@@ -48,8 +39,7 @@ class ComparableSeconds:
     runs: Mapping[str, Sequence[RunSeconds]]
 
 
-@dataclasses.dataclass(frozen=True)
-class Cost:
+class Cost(NamedTuple):
     """What the final runs of an arm took, in seconds.
 
     **Attributes:**
@@ -63,8 +53,7 @@ class Cost:
     compilation: float
 
 
-@dataclasses.dataclass(frozen=True)
-class Reached:
+class Reached(NamedTuple):
     """When the runs of an arm reached a target, in one unit.
 
     **Attributes:**
@@ -74,13 +63,12 @@ class Reached:
     - `restricted_mean`: the mean of the time to the target or to the `horizon`, whichever comes first.
     """
 
-    curve: ReachedCurve
+    curve: survival.ReachedCurve
     median: float
     restricted_mean: Estimate
 
 
-@dataclasses.dataclass(frozen=True)
-class ArmAtTarget:
+class ArmAtTarget(NamedTuple):
     """How many of an arm's `runs` `reached` a target, and when: in `steps` and in `seconds` of training.
 
     `seconds` is `None` where the seconds of the arms are not comparable.
@@ -93,8 +81,7 @@ class ArmAtTarget:
     seconds: Reached | None
 
 
-@dataclasses.dataclass(frozen=True)
-class TargetFigures:
+class TargetFigures(NamedTuple):
     """A target, and when each arm reached it, the soonest first.
 
     The horizons are the shortest budget of any run, NaN where seconds are not comparable.
@@ -171,7 +158,7 @@ def target_figures(
         ArmAtTarget(
             arm.arm,
             len(arm.finals),
-            sum(time_to_target(run.curve("step"), run.curve("val_accuracy"), target)[1] for run in arm.finals),
+            sum(survival.time_to_target(run.curve("step"), run.curve("val_accuracy"), target)[1] for run in arm.finals),
             steps[arm.arm],
             in_seconds.get(arm.arm),
         )
@@ -195,12 +182,13 @@ def _reached(
     for arm in arms:
         times, reached = [], []
         for run, clock in zip(arm.finals, clocks[arm.arm], strict=True):
-            time, has_reached = time_to_target(clock, run.curve("val_accuracy"), target)
+            time, has_reached = survival.time_to_target(clock, run.curve("val_accuracy"), target)
             # A run that diverged is censored at the end of its budget, as one that missed the target.
             times.append(time if has_reached else _budget(clock, epochs))
             reached.append(has_reached)
-        runs = as_times(times, reached)
-        found[arm.arm] = Reached(kaplan_meier(runs, level), median_time(runs), restricted_mean(runs, horizon, level))
+        runs = survival.as_times(times, reached)
+        mean = survival.restricted_mean(runs, horizon, level)
+        found[arm.arm] = Reached(survival.kaplan_meier(runs, level), survival.median_time(runs), mean)
     return horizon, found
 
 

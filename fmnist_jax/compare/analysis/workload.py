@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,8 +29,7 @@ from fmnist_jax.compare.statistics.hypothesis_tests import seeds_needed, smalles
 _EFFECTS = (0.001, 0.002)  # differences of accuracy, 0.1 and 0.2 points, for which the seeds needed are shown
 
 
-@dataclasses.dataclass(frozen=True)
-class Missing:
+class Missing(NamedTuple):
     """How many planned final runs and trials of an arm have not been trained yet."""
 
     arm: str
@@ -38,8 +37,7 @@ class Missing:
     trials: int
 
 
-@dataclasses.dataclass(frozen=True)
-class Lead:
+class Lead(NamedTuple):
     """Each arm of `group` beats the arm `loser`, by `difference`: of the mean of their scores, seed by seed.
 
     The difference has no interval where one of the runs failed.
@@ -50,8 +48,7 @@ class Lead:
     difference: Estimate
 
 
-@dataclasses.dataclass(frozen=True)
-class Power:
+class Power(NamedTuple):
     """What the test can detect, at the significance level that it has after adjustment for all pairs.
 
     **Attributes:**
@@ -68,8 +65,7 @@ class Power:
     smallest_p: float
 
 
-@dataclasses.dataclass(frozen=True)
-class WorkloadFigures:
+class WorkloadFigures(NamedTuple):
     """The figures of a workload.
 
     **Attributes:**

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 import math
@@ -91,7 +90,7 @@ def hyperparameters_table(workload: WorkloadFigures) -> Table:
 
 def costs_table(workload: WorkloadFigures) -> Table:
     """Returns the seconds of the final runs of each arm."""
-    rows = [[figures.arm, *map(_number, dataclasses.astuple(figures.cost))] for figures in workload.arms]
+    rows = [[figures.arm, *map(_number, figures.cost)] for figures in workload.arms]
     header = ["Arm", "Training, s per run", "Evaluation, s per run", "Compilation, s in total"]
     return Table("Seconds of each arm", header, rows)
 
