@@ -1,4 +1,4 @@
-"""Interleaved measurements, A B C, A B C, ..., and the ratios of the same turn.
+"""Interleaved measurements, A B C, A B C, ..., and their summary: speeds, ratios of the same turn, the roofline.
 
 Whatever else the machine does, it does to all candidates alike. Every candidate has a process of its own (`child`).
 """
