@@ -6,6 +6,7 @@ back, which takes longer than the arithmetic; for a few examples at a time they 
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable
 from typing import Any
 
@@ -91,7 +92,7 @@ def map_reduce_chunks(function: Callable[..., tuple[Any, Any]], chunk: int, *bat
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:batch], out), sums
 
 
-class ChunkedPlan:
+class ChunkedPlan(abc.ABC):
     """A convolution that transforms its kernel once, if at all, and then runs forward and backward chunk by chunk.
 
     See `fmnist_jax.ops.conv_algorithm.ConvPlan` for `forward` and `backward`; a subclass defines the `*_chunk` methods.
@@ -105,17 +106,17 @@ class ChunkedPlan:
         """The transpose of `transform_kernel`."""
         return cotangent
 
+    @abc.abstractmethod
     def max_chunk(self, kernel: Any) -> int:
         """Returns the largest chunk size, given the transformed kernel."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def forward_chunk(self, x: jax.Array, kernel: Any) -> list[jax.Array]:
         """Returns the window elements of the convolution of a chunk."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def backward_chunk(self, x: jax.Array, kernel: Any, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Returns the cotangents of a chunk and of the transformed kernel for that of the convolution's output."""
-        raise NotImplementedError
 
     def forward(
         self, x: jax.Array, kernel: jax.Array, epilogue: Callable[[list[jax.Array]], Any]
