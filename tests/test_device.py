@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import SingleDeviceSharding
 
-from fmnist_jax.data import Dataset, Split, device
+from fmnist_jax.data import FASHION_MNIST, Dataset, Split, device
 
 
 def split() -> Split:
@@ -37,30 +37,35 @@ def test_a_split_on_the_device_is_an_argument_of_a_compiled_function():
 
 
 def test_normalise_scales_to_one_and_adds_the_channel():
-    images = np.zeros((2, 5, 28, 28), np.uint8)
-    images[1, 4, 27, 0], images[0, 0, 0, 0] = 255, 51
+    images = np.zeros((2, 28, 28), np.uint8)
+    images[1, 27, 0], images[0, 0, 0] = 255, 51
     found = device.normalise(jnp.asarray(images))
-    assert found.shape == (2, 5, 28, 28, 1)
+    assert found.shape == (2, 28, 28, 1)
     assert found.dtype == jnp.float32
-    assert found.max() == found[1, 4, 27, 0, 0] == 1
-    np.testing.assert_allclose(found[0, 0, 0, 0, 0], 0.2, rtol=1e-6)
+    assert found.max() == found[1, 27, 0, 0] == 1
+    np.testing.assert_allclose(found[0, 0, 0, 0], 0.2, rtol=1e-6)
+
+
+def test_normalise_keeps_channels():
+    images = np.arange(2 * 5 * 4 * 3, dtype=np.uint8).reshape(2, 5, 4, 3)
+    np.testing.assert_allclose(device.normalise(jnp.asarray(images)), images / 255, rtol=1e-6)
 
 
 def test_a_dataset_is_on_the_device_once():
-    dataset = Dataset("made", split(), split(), split(), "made up", {})
+    dataset = Dataset(FASHION_MNIST, split(), split(), split(), "made up", {})
     sharding = SingleDeviceSharding(jax.devices()[0])
     first, second = device.on_device(dataset, sharding), device.on_device(dataset, sharding)
     assert first.nbytes(resident=True) == 0
     assert first["train"].images.unsafe_buffer_pointer() == second["train"].images.unsafe_buffer_pointer()
     assert first.nbytes(resident=True) == sum(array.nbytes for array in first["train"])
-    other = device.on_device(Dataset("made", split(), split(), split(), "made up", {}), sharding)
+    other = device.on_device(Dataset(FASHION_MNIST, split(), split(), split(), "made up", {}), sharding)
     assert other["train"].images.unsafe_buffer_pointer() != first["train"].images.unsafe_buffer_pointer()
 
 
 def test_a_test_set_that_stands_in_for_validation_is_on_the_device_once():
     test = split()
     on_device = device.on_device(
-        Dataset("made", split(), test, test, "made up", {}), SingleDeviceSharding(jax.devices()[0])
+        Dataset(FASHION_MNIST, split(), test, test, "made up", {}), SingleDeviceSharding(jax.devices()[0])
     )
     assert on_device["val"] is on_device["test"]
     assert on_device.nbytes() == sum(array.nbytes for name in ("train", "val") for array in on_device[name])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -9,11 +10,13 @@ import pytest
 import toy
 
 from fmnist_jax import data
+from fmnist_jax.data import FASHION_MNIST
 from fmnist_jax.errors import ConfigError, DataError, WorkdirError
 from fmnist_jax.report import write_evaluation_report
 from fmnist_jax.runtime import compiler
 from fmnist_jax.train.evaluation import evaluate, load_trained
 from fmnist_jax.train.loop import train
+from fmnist_jax.train.workdir import described_data
 
 
 @pytest.fixture
@@ -79,6 +82,14 @@ def test_predictions_are_those_of_the_run(finished, finished_config):
     assert (probabilities.dtype, probabilities.shape) == (np.float32, (toy.TEST, 10))
     assert (probabilities == expected).all()
     np.testing.assert_allclose(load_trained(finished).predict(images[3:4]), expected[3:4], rtol=1e-5)
+
+
+def test_the_data_of_an_older_manifest_are_described_as_fashion_mnist(run):
+    manifest = json.loads((run / "manifest.json").read_text())
+    description = described_data(manifest)
+    assert description == dataclasses.replace(FASHION_MNIST, name="csv")
+    del manifest["data"]["class_names"], manifest["data"]["image_shape"]
+    assert described_data(manifest) == description
 
 
 def test_what_is_loaded_is_the_newest_checkpoint(finished, finished_config):
@@ -169,6 +180,12 @@ def _rename_key(run: Path, old: str, new: str) -> None:
         (_remove("manifest.json"), r"manifest\.json is missing; restore it or take another workdir"),
         (_write("config.json", "[1, 2]"), r"config\.json is not a JSON object"),
         (_write("manifest.json", '{"data": {"name": "csv"}}'), r"manifest\.json does not describe the data"),
+        (
+            _write(
+                "manifest.json", '{"data": {"name": "a", "digests": {}, "examples": {"train": 1}, "image_shape": 28}}'
+            ),
+            r"manifest\.json does not describe the data",
+        ),
         (_write("manifest.json", '{"data": [1]}'), r"manifest\.json does not describe the data"),
         (lambda run: shutil.rmtree(run / "checkpoints"), "has no checkpoint yet"),
         (lambda run: [shutil.rmtree(folder) for folder in (run / "checkpoints").iterdir()], "has no checkpoint yet"),

@@ -171,6 +171,8 @@ def test_the_manifest_says_what_a_figure_needs(finished, toy_data):
     manifest = _strict_json((finished / "manifest.json").read_text())
     assert manifest["optimizer"] == {"name": "rmsprop", "learning_rate": 0.001, "decay": 0.9, "eps": 1e-07}
     assert manifest["data"]["examples"] == {"train": 39, "val": 11, "test": toy.TEST}
+    assert manifest["data"]["class_names"] == list(data.FASHION_MNIST.class_names)
+    assert manifest["data"]["image_shape"] == [28, 28, 1]
     assert manifest["data"]["digests"] == dict(data.load(toy.toy_config(toy_data).data).digests)
     assert manifest["versions"]["jax"] == jax.__version__
     assert manifest["model"] == {"name": "toy", "parameters": _summary(finished)["parameters"]}

@@ -15,7 +15,7 @@ import pytest
 import toy
 
 from fmnist_jax import data
-from fmnist_jax.data import Dataset, device
+from fmnist_jax.data import FASHION_MNIST, Dataset, device
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.train.executor import Programs
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
@@ -27,7 +27,8 @@ PADDED_SIZE = 4
 TIMINGS = {"examples_per_second", "train_seconds", "eval_seconds"}
 FIGURES = {"epoch", "step", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate"}
 TESTED = {"test_loss", "test_accuracy"}
-DATASET = Dataset("csv", toy.split(toy.TRAIN), toy.split(11, seed=2), toy.split(toy.TEST, seed=1), "made up", {})
+SPLITS = (toy.split(toy.TRAIN), toy.split(11, seed=2), toy.split(toy.TEST, seed=1))
+DATASET = Dataset(FASHION_MNIST, *SPLITS, "made up", {})
 # What compiles fastest; the rates by which members differ.
 CONFIG = toy.toy_config(model__name="linear", optimizer__name="sgd")
 RATES = (0.1, 0.03, 0.01, 0.003)

@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import toy
+from flax import nnx
 
-from fmnist_jax import optim
-from fmnist_jax.data import Split, device
+from fmnist_jax import models, optim
+from fmnist_jax.data import Description, Split, device
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.train import batches
 from fmnist_jax.train.run import Member, make_run, member_of
@@ -275,3 +277,26 @@ def test_the_learning_rate_is_the_peak_times_the_schedule():
 def test_what_does_not_exist_or_fit_is_refused_by_name(key, value, suggestion):
     with pytest.raises(ConfigError, match=f"config.{key.replace('__', '.')}.*{suggestion}"):
         make_run(toy.toy_config(**{key: value}), toy.TRAIN)
+
+
+def test_a_network_whose_logits_are_not_one_for_each_class_is_refused():
+    three = Description("three", ("a", "b", "c"), (28, 28, 1))
+    with pytest.raises(ConfigError, match=re.escape("maps images [2, 28, 28, 1] to [2, 10], not to logits [2, 3]")):
+        make_run(toy.toy_config(), toy.TRAIN, three)
+
+
+def test_data_may_have_any_shape_and_number_of_classes():
+    @models.register("colour", "dense 3")
+    class Colour(nnx.Module):
+        def __init__(self, *, compute, rngs):
+            self.logits = nnx.Linear(5 * 4 * 3, 3, rngs=rngs)
+
+        def __call__(self, x, *, train=False, rngs=None):
+            return self.logits(x.reshape(x.shape[0], -1))
+
+    rng, config = np.random.default_rng(0), toy.toy_config(model__name="colour")
+    split = device.put(Split(rng.integers(0, 256, (30, 5, 4, 3), np.uint8), np.arange(30, dtype=np.uint8) % 3))
+    run, member = make_run(config, 30, Description("three", ("a", "b", "c"), (5, 4, 3))), member_of(config)
+    state, sums = jax.jit(run.epoch)(jax.jit(run.init)(member), member, split)
+    assert sums.confusion.sum(axis=1).tolist() == [10, 10, 10]
+    assert jax.jit(run.predict)(state, split.images).shape == (30, 3)

@@ -33,11 +33,10 @@ def announce(config: ConfigDict, plan: Plan, results: Results, dataset: Dataset,
     trials = sum(len(chunk.members) for chunk in plan.chunks if chunk.phase == TUNE)
     runs = f"{trials} trials and {plan.runs - trials} final runs" if trials else f"{plan.runs} runs"
     resumed = f", resumed after {len(results.runs)} of them" if results.runs else ""
-    name = "SYNTHETIC data" if dataset.synthetic else dataset.name
     print(
         f"{', '.join(arms)} on {where}: {runs}, {plan.run_epochs:,} epochs, "
-        f"{plan.run_epochs * len(dataset.train):,} images{resumed}; {name}, {jax.devices()[0].device_kind}; "
-        f"workdir {workdir}",
+        f"{plan.run_epochs * len(dataset.train):,} images{resumed}; {dataset.display_name}, "
+        f"{jax.devices()[0].device_kind}; workdir {workdir}",
         flush=True,
     )
     pairs = len(arms) * (len(arms) - 1) // 2

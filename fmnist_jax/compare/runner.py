@@ -143,7 +143,7 @@ class _Study:
         if workload.schedule not in schedules.names():
             raise unknown_name("config.study.schedules", workload.schedule, schedules.names())
         config = run_config(self.config, **workload._asdict(), optimizer=arm.optimizer)
-        run = make_run(config, len(self.dataset.train))
+        run = make_run(config, len(self.dataset.train), self.dataset.description)
         return count_parameters(jax.eval_shape(run.init, _member(0, arm.defaults())).params)
 
     def _chunking(self, workload: Workload, arm: Arm) -> Chunking:

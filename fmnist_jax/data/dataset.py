@@ -1,4 +1,4 @@
-"""A data set, as every source returns it: splits of 28x28 grey images with labels; validation splits."""
+"""A data set, as every source returns it: its description, and splits of images with labels; validation splits."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ import numpy as np
 
 from fmnist_jax.errors import DataError
 
-IMAGE_SIZE = 28
-CLASS_NAMES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-NUM_CLASSES = len(CLASS_NAMES)
 SPLITS = ("train", "val", "test")
 
 # A constant, not the run's seed: runs with different seeds are then scored on the same images, and their spread is
@@ -20,13 +17,42 @@ SPLIT_SEED = 0
 
 
 @dataclasses.dataclass(frozen=True)
+class Description:
+    """What a network has to know about a data set.
+
+    **Attributes:**
+
+    - `name`: the source, such as `"fashion_mnist"`, `"csv"` or `"synthetic"` (never `"auto"`).
+    - `class_names`: in the order of the labels.
+    - `image_shape`: height, width and channels.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+
+_GARMENTS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+FASHION_MNIST = Description("fashion_mnist", _GARMENTS, (28, 28, 1))
+
+# Those of Fashion-MNIST.
+IMAGE_SIZE = 28
+CLASS_NAMES = FASHION_MNIST.class_names
+NUM_CLASSES = FASHION_MNIST.num_classes
+
+
+@dataclasses.dataclass(frozen=True)
 class Split:
     """Images and labels in the same order.
 
     **Attributes:**
 
-    - `images`: `uint8[n, 28, 28]`, 0 is background, 255 the brightest garment.
-    - `labels`: `uint8[n]`, each in `[0, 10)`; see `CLASS_NAMES`.
+    - `images`: `uint8[n, height, width]` for one channel, else `uint8[n, height, width, channels]`.
+    - `labels`: unsigned integers `[n]`, each the position of a class name.
     """
 
     images: np.ndarray
@@ -42,13 +68,13 @@ class Dataset:
 
     **Attributes:**
 
-    - `name`: the source that was used: `"fashion_mnist"`, `"csv"` or `"synthetic"` (never `"auto"`).
+    - `description`: its name, classes and image shape.
     - `train`, `val`, `test`: the splits. Where no validation examples are held out, `val` is `test`.
     - `origin`: where it was read from, for display: a folder, a cache, or "built in".
     - `digests`: SHA-256 in hex of each file or array that was read, by name, for the manifest.
     """
 
-    name: str
+    description: Description
     train: Split
     val: Split
     test: Split
@@ -56,8 +82,17 @@ class Dataset:
     digests: Mapping[str, str]
 
     @property
+    def name(self) -> str:
+        return self.description.name
+
+    @property
     def synthetic(self) -> bool:
         return self.name == "synthetic"
+
+    @property
+    def display_name(self) -> str:
+        """The name, for lines that people read: it is loud where the data are synthetic."""
+        return "SYNTHETIC data" if self.synthetic else self.name
 
     @property
     def validation_is_test(self) -> bool:
@@ -79,7 +114,7 @@ def hold_out(split: Split, val_examples: int, seed: int = SPLIT_SEED) -> tuple[S
         )
     rng = np.random.default_rng(seed)
     held_out = np.zeros(len(split), bool)
-    for label, count in enumerate(_apportion(np.bincount(split.labels, minlength=NUM_CLASSES), val_examples)):
+    for label, count in enumerate(_apportion(np.bincount(split.labels), val_examples)):
         held_out[rng.permutation(np.flatnonzero(split.labels == label))[:count]] = True
     return _subset(split, ~held_out), _subset(split, held_out)
 

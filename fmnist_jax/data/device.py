@@ -18,7 +18,7 @@ class DeviceSplit(NamedTuple):
 
     **Attributes:**
 
-    - `images`: `uint8[n, 28, 28]`.
+    - `images`: `uint8[n, height, width]` or `uint8[n, height, width, channels]`.
     - `labels`: `int32[n]`.
     """
 
@@ -69,5 +69,6 @@ def on_device(dataset: Dataset, sharding: Sharding) -> DeviceDataset:
 
 
 def normalise(images: Array) -> Array:
-    """Returns `uint8[..., 28, 28]` images as `float32[..., 28, 28, 1]` in [0, 1]: pixels over 255, one channel."""
-    return images[..., None].astype(jnp.float32) / 255
+    """Returns `uint8[n, height, width]` or `[..., channels]` as `float32[n, height, width, channels]` in [0, 1]."""
+    with_channels = images[..., None] if images.ndim == 3 else images
+    return with_channels.astype(jnp.float32) / 255

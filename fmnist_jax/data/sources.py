@@ -13,7 +13,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from fmnist_jax.data import fashion_mnist, kaggle_csv, raw_files
-from fmnist_jax.data.dataset import Dataset, hold_out
+from fmnist_jax.data.dataset import FASHION_MNIST, Dataset, hold_out
 from fmnist_jax.data.http_stream import Limits
 from fmnist_jax.errors import DataError, unknown_name
 
@@ -75,7 +75,7 @@ def _from_cache(paths: Mapping[str, Path]) -> Dataset:
 
 def _read(paths: Mapping[str, Path], origin: str) -> Dataset:
     train, test = fashion_mnist.read(paths)
-    return Dataset("fashion_mnist", train, test, test, origin, dict(fashion_mnist.SHA256))
+    return Dataset(FASHION_MNIST, train, test, test, origin, dict(fashion_mnist.SHA256))
 
 
 def _csv(folder: Path | None) -> Dataset:
@@ -86,7 +86,7 @@ def _csv(folder: Path | None) -> Dataset:
         paths = raw_files.find(folder, names)
         (train, train_digest), (test, test_digest) = (kaggle_csv.read(paths[name]) for name in names)
     digests = dict(zip(names, (train_digest, test_digest), strict=True))
-    return Dataset("csv", train, test, test, str(folder), digests)
+    return Dataset(dataclasses.replace(FASHION_MNIST, name="csv"), train, test, test, str(folder), digests)
 
 
 def _synthetic(folder: Path | None) -> Dataset:
@@ -97,7 +97,7 @@ def _synthetic(folder: Path | None) -> Dataset:
     for name, split in (("train", train), ("test", test)):
         digests[f"{name}-images"] = raw_files.idx_digest(split.images)
         digests[f"{name}-labels"] = raw_files.idx_digest(split.labels)
-    return Dataset("synthetic", train, test, test, "built in", digests)
+    return Dataset(dataclasses.replace(FASHION_MNIST, name="synthetic"), train, test, test, "built in", digests)
 
 
 def _auto(folder: Path | None) -> Dataset:

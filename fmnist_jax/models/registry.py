@@ -18,6 +18,7 @@ import numpy as np
 from flax import nnx
 
 from fmnist_jax.config.registry import Registry
+from fmnist_jax.data import FASHION_MNIST, Description
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.models.layers import ComputeConfig
 
@@ -55,16 +56,17 @@ def create(name: str, rngs: nnx.Rngs, compute: ComputeConfig | None = None) -> n
     return MODELS.get(name).factory(compute=compute or ComputeConfig(), rngs=rngs)
 
 
-def check(name: str) -> None:
-    """Raises `ConfigError` unless `name` is registered and maps `[2, 28, 28, 1]` to `[2, 10]`; computes nothing."""
+def check(name: str, description: Description = FASHION_MNIST) -> None:
+    """Raises `ConfigError` unless `name` is registered and maps images of such data to logits; computes nothing."""
     factory = MODELS.get(name).factory
 
     def logits(images: jax.Array) -> jax.Array:
         return factory(compute=ComputeConfig(), rngs=nnx.Rngs(0))(images, train=False)
 
-    shape = jax.eval_shape(logits, jax.ShapeDtypeStruct((2, 28, 28, 1), jnp.float32)).shape
-    if shape != (2, 10):
-        raise ConfigError(f"model {name!r} maps images [2, 28, 28, 1] to {list(shape)}, not to logits [2, 10]")
+    images, expected = (2, *description.image_shape), (2, description.num_classes)
+    shape = jax.eval_shape(logits, jax.ShapeDtypeStruct(images, jnp.float32)).shape
+    if shape != expected:
+        raise ConfigError(f"model {name!r} maps images {list(images)} to {list(shape)}, not to logits {list(expected)}")
 
 
 def count_parameters(params: Any) -> int:

@@ -9,8 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from fmnist_jax.data import NUM_CLASSES
-
 
 def shuffled(key: jax.Array, examples: int, batch_size: int) -> tuple[jax.Array, jax.Array]:
     """Returns `(indices int32[steps, batch], valid bool[steps, batch])`: every example once, in random order."""
@@ -43,7 +41,7 @@ class MetricSums(NamedTuple):
 
     - `loss`: `float32[]`, summed cross-entropy in nats.
     - `correct`, `examples`: `int32[]`.
-    - `confusion`: `int32[10, 10]`, rows are true classes, columns predictions.
+    - `confusion`: `int32[classes, classes]`, rows are true classes, columns predictions.
     """
 
     loss: jax.Array
@@ -62,11 +60,11 @@ def batch_metrics(logits: jax.Array, labels: jax.Array, valid: jax.Array) -> Met
 
     **Arguments:**
 
-    - `logits`: `[batch, 10]`; `labels`: `int32[batch]`; `valid`: `bool[batch]`, false for padding.
+    - `logits`: `[batch, classes]`; `labels`: `int32[batch]`; `valid`: `bool[batch]`, false for padding.
     """
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
     predictions = jnp.argmax(logits, axis=-1)
-    cells = jnp.zeros((NUM_CLASSES, NUM_CLASSES), jnp.int32)
+    cells = jnp.zeros((logits.shape[-1],) * 2, jnp.int32)
     return MetricSums(
         loss=jnp.sum(jnp.where(valid, losses, 0.0)),
         correct=jnp.sum((predictions == labels) & valid, dtype=jnp.int32),

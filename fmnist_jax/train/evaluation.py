@@ -23,7 +23,7 @@ from fmnist_jax.train.executor import Programs
 from fmnist_jax.train.manifest import recorded_config_file
 from fmnist_jax.train.run import TrainState
 from fmnist_jax.train.sharded import DataParallelRun
-from fmnist_jax.train.workdir import check_data, evaluation_path, read_config, read_manifest
+from fmnist_jax.train.workdir import check_data, described_data, evaluation_path, read_config, read_manifest
 
 
 class TrainedRun(NamedTuple):
@@ -34,7 +34,7 @@ class TrainedRun(NamedTuple):
     checkpoint: Checkpoint
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """Returns class probabilities `float32[n, 10]` for `images`, `uint8[n, 28, 28]`."""
+        """Returns class probabilities `float32[n, classes]` for `images`, as in `data.Split`."""
         state = self.checkpoint.state
         on_device = jax.device_put(images, state.step.sharding)
         return np.asarray(self.programs.predict(on_device)(state, on_device))
@@ -120,7 +120,7 @@ def write_evaluation_files(folder: Path, programs: Programs, state: TrainState, 
 def _make_run(folder: Path, config: ConfigDict, config_file: str | os.PathLike[str] | None) -> DataParallelRun:
     """Makes the functions of the run; first, its config file registers what it brought."""
     manifest = read_manifest(folder)
-    arguments = config, manifest["data"]["examples"]["train"], devices.for_scoring(config)
+    arguments = config, manifest["data"]["examples"]["train"], devices.for_scoring(config), described_data(manifest)
     if config_file is not None:
         run_registrations(Path(config_file))
         return DataParallelRun(*arguments)

@@ -44,7 +44,7 @@ def train(
     """
     config_schema.validate(config)
     dataset, folder = data.load(config.data), Path(workdir)
-    run = DataParallelRun(config, len(dataset.train), devices.for_training(config))
+    run = DataParallelRun(config, len(dataset.train), devices.for_training(config), dataset.description)
     with claim(folder, config, _manifest(config, dataset, run, config_file), dataset):
         # The summary is the last file of a run.
         reader = WorkdirReader(folder, "delete it and run the command again")
@@ -112,10 +112,9 @@ def _train_epochs(
 def _announce(config: ConfigDict, dataset: data.Dataset, folder: Path, run: DataParallelRun, epoch: int) -> None:
     if not epoch:
         print(parameter_table(run.template.params))
-    mark = "SYNTHETIC data" if dataset.synthetic else dataset.name
     print(
         f"{config.model.name} ({count_parameters(run.template.params):,} parameters), "
-        f"{config.optimizer.name}, {mark} ({len(dataset.train):,} training images), "
+        f"{config.optimizer.name}, {dataset.display_name} ({len(dataset.train):,} training images), "
         f"{jax.devices()[0].device_kind}{f', resumed after epoch {epoch}' if epoch else ''}; workdir {folder}",
         flush=True,
     )

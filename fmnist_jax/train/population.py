@@ -77,7 +77,7 @@ class Population:
         budget_bytes: int | None = None,
     ):
         self._config, self._max_concurrent = config, max_concurrent
-        self._run = make_run(config, len(dataset.train))
+        self._run = make_run(config, len(dataset.train), dataset.description)
         devices = list(devices or jax.local_devices())
         self.executor = _faster(devices[0]) if executor == "auto" else executor
         self._executor = _EXECUTORS[self.executor](self._run, dataset, devices, budget_bytes)

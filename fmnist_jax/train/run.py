@@ -20,6 +20,7 @@ from jax import lax
 from ml_collections import ConfigDict
 
 from fmnist_jax import models, optim
+from fmnist_jax.data import FASHION_MNIST, Description
 from fmnist_jax.data.device import DeviceSplit, normalise
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.optim import schedules
@@ -75,7 +76,7 @@ class Run:
     - `epoch(state, member, train) -> (state, sums)`: one pass over the training split. The metrics are those of the
       training batches: before their step, dropout on.
     - `evaluate(state, split) -> sums`: every example of the split once, dropout off.
-    - `predict(state, images) -> probabilities`: `uint8[n, 28, 28]` to `float32[n, 10]`.
+    - `predict(state, images) -> probabilities`: images as in `data.Split` to `float32[n, classes]`.
     - `learning_rate(member, step)`: the rate of the 0-based step.
     - `steps_per_epoch`, `total_steps`.
     """
@@ -103,13 +104,13 @@ def member_of(config: ConfigDict) -> Member:
     return Member(jnp.uint32(config.seed), {key: jnp.float32(value) for key, value in numbers.items()})
 
 
-def make_run(config: ConfigDict, train_examples: int) -> Run:
-    """Returns the run that the config describes, over `train_examples` training images.
+def make_run(config: ConfigDict, train_examples: int, description: Description = FASHION_MNIST) -> Run:
+    """Returns the run that the config describes, over `train_examples` training images of such data.
 
     **Raises:** `ConfigError` for an unknown model, optimizer or schedule, a schedule that does not fit the run, or a
     batch larger than the training split.
     """
-    models.check(config.model.name)
+    models.check(config.model.name, description)
     optim.get(config.optimizer.name)
     batch_size, eval_batch_size = config.train.batch_size, config.train.eval_batch_size
     if batch_size > train_examples:
@@ -202,7 +203,7 @@ class _Network:
         return state._replace(ema=self._updated_ema(state)), sums
 
     def logits(self, state: TrainState, images: jax.Array) -> jax.Array:
-        """Returns the logits `float32[batch, 10]` of `uint8` images, dropout off, at the averaged parameters if any."""
+        """Returns the logits `float32[batch, classes]` of images, dropout off, at the averaged parameters if any."""
         params = self._eval_params(state) if state.ema is None else state.ema
         model = nnx.merge(self.structure, params, state.model_state)
         return model(normalise(images), train=False).astype(jnp.float32)

@@ -12,7 +12,7 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
-from fmnist_jax.data import Dataset, Split, device
+from fmnist_jax.data import FASHION_MNIST, Dataset, Description, Split, device
 from fmnist_jax.data.device import DeviceDataset, DeviceSplit, on_device
 from fmnist_jax.runtime import batch_sharding
 from fmnist_jax.train.batches import MetricSums
@@ -23,7 +23,7 @@ _MEMBERS = "member"
 
 
 class DataParallelRun:
-    """The run of a config over `train_examples` images, each batch sharded over `devices`.
+    """The run of a config over `train_examples` images of such data, each batch sharded over `devices`.
 
     **Attributes:**
 
@@ -36,10 +36,16 @@ class DataParallelRun:
     **Raises:** `ConfigError` as `make_run` and `member_of` do.
     """
 
-    def __init__(self, config: ConfigDict, train_examples: int, devices: Sequence[jax.Device]):
+    def __init__(
+        self,
+        config: ConfigDict,
+        train_examples: int,
+        devices: Sequence[jax.Device],
+        description: Description = FASHION_MNIST,
+    ):
         mesh = Mesh(np.asarray(devices), (batch_sharding.AXIS,), axis_types=(AxisType.Auto,))
         self.sharding = NamedSharding(mesh, PartitionSpec())
-        self.run = _shard_batches(make_run(config, train_examples), self.sharding)
+        self.run = _shard_batches(make_run(config, train_examples, description), self.sharding)
         self.member = self.put(member_of(config))
         self.template = with_sharding(jax.eval_shape(self.run.init, self.member), self.sharding)
         self.programs = Programs(self.run, self.template, self.member)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from fmnist_jax.config import schema as config_schema
 from fmnist_jax.config.schema import SCHEMA, Schema, WrongScriptError
-from fmnist_jax.data import Dataset
+from fmnist_jax.data import FASHION_MNIST, Dataset, Description
 from fmnist_jax.errors import ConfigError, DataError, WorkdirError
 from fmnist_jax.files.atomic import write_json
 from fmnist_jax.files.reader import WorkdirReader
@@ -89,10 +89,18 @@ def read_manifest(workdir: Path) -> dict[str, Any]:
     reader = _reader(workdir)
     found = reader.object("manifest.json")
     try:
-        found["data"]["name"], found["data"]["digests"], found["data"]["examples"]["train"]
-    except (KeyError, TypeError):
+        described_data(found), found["data"]["digests"], found["data"]["examples"]["train"]
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise reader.error("manifest.json", "does not describe the data of a run") from None
     return found
+
+
+def described_data(manifest: Mapping[str, Any]) -> Description:
+    """Returns the description of the data of a run; a manifest without one is older, its data are Fashion-MNIST's."""
+    found, default = manifest["data"], FASHION_MNIST
+    names, shape = found.get("class_names", default.class_names), found.get("image_shape", default.image_shape)
+    height, width, channels = shape
+    return Description(found["name"], tuple(names), (height, width, channels))
 
 
 def _reader(workdir: Path) -> WorkdirReader:

@@ -14,7 +14,7 @@ from fmnist_jax.benchmark.candidates import Go, Implementation, Unavailable, net
 from fmnist_jax.benchmark.candidates.machine import on_jax
 from fmnist_jax.benchmark.problem import EVAL_BATCH, Precision, Problem
 from fmnist_jax.config.schema import default_config
-from fmnist_jax.data import Dataset, Split
+from fmnist_jax.data import FASHION_MNIST, Dataset, Split
 from fmnist_jax.models import count_parameters, deepobs, keras_cnn
 from fmnist_jax.runtime import devices
 from fmnist_jax.train.executor import MemberBatch
@@ -49,7 +49,7 @@ def make(problem: Problem, variant: str) -> Implementation:
 def _begin(config: ConfigDict, executor: str, seeds: range, train: int, val: int) -> MemberBatch:
     """Returns the initialized members, with that many random examples; without an executor, a single run."""
     train_split, val_split = Split(*random_images(train)), Split(*random_images(val))
-    dataset = Dataset("random", train_split, val_split, val_split, "in memory", {})
+    dataset = Dataset(FASHION_MNIST, train_split, val_split, val_split, "in memory", {})
     if executor:
         members = [member_of(config)._replace(seed=jnp.uint32(seed)) for seed in seeds]
         return Population(config, dataset, executor=executor).begin(members)
