@@ -50,9 +50,11 @@ def register(name: str, summary: str) -> Callable[[_Factory], _Factory]:
     return enter
 
 
-def create(name: str, rngs: nnx.Rngs, compute: ComputeConfig | None = None) -> nnx.Module:
-    """Returns a new model; raises `ConfigError` for an unknown name or an output that is not `[batch, 10]`."""
-    check(name)
+def create(
+    name: str, rngs: nnx.Rngs, compute: ComputeConfig | None = None, description: Description = FASHION_MNIST
+) -> nnx.Module:
+    """Returns a new model for such data; raises `ConfigError` as `check` does."""
+    check(name, description)
     return MODELS.get(name).factory(compute=compute or ComputeConfig(), rngs=rngs)
 
 

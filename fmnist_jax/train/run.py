@@ -120,7 +120,7 @@ def make_run(config: ConfigDict, train_examples: int, description: Description =
     steps_per_epoch = batches.num_batches(train_examples, batch_size)
     total_steps = steps_per_epoch * config.train.epochs
     schedule = schedules.make(**config.schedule, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
-    network = _Network.of(config, schedule)
+    network = _Network.of(config, schedule, description)
 
     def epoch(state: TrainState, member: Member, train: DeviceSplit) -> tuple[TrainState, MetricSums]:
         def step(state: TrainState, batch: tuple[jax.Array, jax.Array]) -> tuple[TrainState, MetricSums]:
@@ -164,11 +164,11 @@ class _Network:
     ema_decay: float
 
     @classmethod
-    def of(cls, config: ConfigDict, schedule: optax.Schedule) -> _Network:
+    def of(cls, config: ConfigDict, schedule: optax.Schedule, description: Description) -> _Network:
         compute = models.ComputeConfig(jnp.dtype(config.precision), config.model.conv_algorithm)
 
         def create(key: jax.Array) -> nnx.Module:
-            return models.create(config.model.name, nnx.Rngs(params=key), compute)
+            return models.create(config.model.name, nnx.Rngs(params=key), compute, description)
 
         structure = nnx.graphdef(nnx.eval_shape(lambda: create(jax.random.key(0))))
         return cls(create, structure, config.optimizer.name, schedule, config.train.ema_decay)
