@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fmnist_jax.models import register as register_model
     from fmnist_jax.optim import Hyperparameter, Optimizer
     from fmnist_jax.optim import register as register_optimizer
+    from fmnist_jax.optim.schedules import register as register_schedule
     from fmnist_jax.report import write_run_report, write_study_report
     from fmnist_jax.runtime.devices import use_all_cores
     from fmnist_jax.train.loop import train as train_network
@@ -36,6 +37,7 @@ __all__ = [
     "read_images",
     "register_model",
     "register_optimizer",
+    "register_schedule",
     "study_config",
     "train_network",
     "use_all_cores",
@@ -57,6 +59,7 @@ _ORIGINS = {
     "read_images": "fmnist_jax.data.images",
     "register_model": "fmnist_jax.models:register",
     "register_optimizer": "fmnist_jax.optim:register",
+    "register_schedule": "fmnist_jax.optim.schedules:register",
     "study_config": "fmnist_jax.compare.config",
     "train_network": "fmnist_jax.train.loop:train",
     "use_all_cores": "fmnist_jax.runtime.devices",

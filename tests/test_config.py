@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from typing import Any
@@ -23,6 +24,9 @@ def _with(key: str, value: Any) -> ml_collections.ConfigDict:
 
 def _allowed(field: Field) -> st.SearchStrategy:
     unset = st.none() if isinstance(field.default, type) else st.nothing()
+    if field.items is not None:
+        item = dataclasses.replace(field, default=field.items, items=None)
+        return st.lists(_allowed(item).filter(lambda each: each is not None), unique=True).map(tuple)
     if field.type is bool:
         return st.booleans() | unset
     if field.choices:
@@ -140,6 +144,16 @@ def test_a_missing_key_is_named():
 def test_what_is_no_saved_config_is_refused(values, message):
     with pytest.raises(ConfigError, match=message.replace(".", r"\.")):
         config.from_dict(values)
+
+
+def test_the_config_of_an_earlier_version_gets_the_defaults_of_later_keys():
+    saved = config.default_config().to_dict() | {"seed": 3}
+    for key in ("cooldown", "milestones", "gamma", "weight_decay"):
+        del saved["schedule"][key]
+    found = config.from_dict(json.loads(json.dumps(saved)))
+    assert config.differences(found, config.default_config()) == ["config.seed: 3, not 0"]
+    with pytest.raises(ConfigError, match=r"config\.train is not a config key"):
+        config.from_dict(saved | {"train": 5})
 
 
 def test_differences_are_a_line_each():

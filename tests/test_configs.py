@@ -25,13 +25,13 @@ NAMES = sorted({path.stem for path in FOLDER.glob("*.py")} - set(STUDIES))
 
 
 def resolved(name: str) -> dict[str, Any]:
-    """The config's keys, sorted, those of the optimizer with its defaults filled in."""
+    """The config's keys, sorted, those of the optimizer with its defaults filled in, ready for JSON."""
     config = dict(flatten(read_config_file(FOLDER / f"{name}.py")))
     given = {key.removeprefix("optimizer."): config.pop(key) for key in list(config) if key.startswith("optimizer.")}
     optimizer = given.pop("name")
     numbers = optim.resolve(optimizer, given)
     config |= {"optimizer.name": optimizer} | {f"optimizer.{key}": value for key, value in numbers.items()}
-    return dict(sorted(config.items()))
+    return json.loads(json.dumps(dict(sorted(config.items()))))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -272,3 +272,29 @@ def test_the_schedule_scales_the_rate_from_the_first_step_on(name):
     late, _ = _trained(name, scale=lambda step: jnp.where(step == 2, 1.0, 0.0))
     moved = [np.abs(a - b).max() > 0.1 * RATE for a, b in itertools.pairwise([_params()["kernel"], *late["kernel"]])]
     assert moved[:3] == [False, False, True]
+
+
+def _decayed(decay_schedule, steps: int = 3) -> np.ndarray:
+    """A kernel of ones after each of `steps` steps of sgd without a gradient, at half the peak rate in the third."""
+    numbers = {"learning_rate": RATE, "weight_decay": 0.3}
+    transformation = optim.build("sgd", numbers, lambda step: jnp.where(step < 2, 1.0, 0.5), decay_schedule)
+    params = {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2)}
+    state, found = transformation.init(params), []
+    for _ in range(steps):
+        updates, state = transformation.update(jax.tree.map(jnp.zeros_like, params), state, params)
+        params = optax.apply_updates(params, updates)
+        assert (params["bias"] == 1).all()
+        found.append(float(params["kernel"][0, 0]))
+    return np.asarray(found)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "factors"),
+    [
+        ("constant", [RATE * 0.3, RATE * 0.3, RATE * 0.15]),
+        ("independent", [0.3, 0.3, 0.15]),
+        (lambda step: 1.0 + step, [RATE * 0.3, RATE * 0.6, RATE * 0.45]),
+    ],
+)
+def test_weight_decay_has_a_schedule_of_its_own(schedule, factors):
+    np.testing.assert_allclose(_decayed(schedule), np.cumprod(1 - np.asarray(factors)), rtol=1e-6)

@@ -3,23 +3,28 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fmnist_jax.config.schema import default_config
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.optim import schedules
 
 # Scales are computed for so many steps whatever the run, so that each schedule is compiled once.
 STEPS = np.arange(400)
+BUILT_IN = schedules.names()
 
 
-def _scales(name: str, *, total: int, warmup: int = 0, final_scale: float = 0.0) -> np.ndarray:
+def _make(name: str, *, total_steps: int, steps_per_epoch: int = 1, **settings) -> optax.Schedule:
+    defaults = {key: value for key, value in default_config().schedule.items() if key not in ("name", "weight_decay")}
+    return schedules.make(name, **{**defaults, **settings}, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+
+
+def _scales(name: str, *, total: int, warmup: int = 0, **settings) -> np.ndarray:
     """The scales of steps 0 to `total`, which is the first one after the run."""
-    scale = schedules.make(
-        name, warmup=f"{warmup} steps", final_scale=final_scale, total_steps=total, steps_per_epoch=1
-    )
-    found = scale(jnp.asarray(STEPS))
+    found = jax.vmap(_make(name, warmup=f"{warmup} steps", total_steps=total, **settings))(jnp.asarray(STEPS))
     assert found.dtype == jnp.float32
     return np.asarray(found)[: total + 1]
 
@@ -31,10 +36,12 @@ def _runs(draw):
 
 
 @settings(deadline=None, max_examples=60)
-@given(name=st.sampled_from(schedules.names()), run=_runs())
+@given(name=st.sampled_from(BUILT_IN), run=_runs())
 def test_rises_to_the_peak_then_falls_to_the_final_scale(name, run):
     total, warmup = run["total"], run["warmup"]
-    scales = _scales(name, **run)
+    scales = _scales(
+        name, **run, cooldown=f"{(total - warmup + 1) // 2} steps", milestones=(f"{min(warmup + 1, total)} steps",)
+    )
     if name == "one-cycle" and warmup == 0:
         warmup = round(0.3 * total)
     assert (scales >= 0).all()
@@ -43,7 +50,13 @@ def test_rises_to_the_peak_then_falls_to_the_final_scale(name, run):
     assert (np.diff(scales[warmup:]) <= 1e-6).all()
     if warmup < total:
         assert scales[warmup] == pytest.approx(1.0)
-        assert scales[total] == pytest.approx(1.0 if name == "constant" else run["final_scale"], abs=1e-6)
+        end = {
+            "constant": 1.0,
+            "step": 0.1,
+            "inverse-sqrt": (max(warmup, 1) / (max(warmup, 1) + total - warmup)) ** 0.5,
+        }
+        expected = run["final_scale"] + (1 - run["final_scale"]) * end.get(name, 0.0)
+        assert scales[total] == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -52,10 +65,100 @@ def test_rises_to_the_peak_then_falls_to_the_final_scale(name, run):
         ("constant", [1.0, 1.0, 1.0, 1.0, 1.0]),
         ("linear", [1.0, 0.8, 0.6, 0.4, 0.2]),
         ("cosine", [1.0, 0.2 + 0.8 * (2 + 2**0.5) / 4, 0.6, 0.2 + 0.8 * (2 - 2**0.5) / 4, 0.2]),
+        ("wsd", [1.0, 1.0, 1.0, 0.2 + 0.8 * (1 - 0.5**0.5), 0.2]),
+        ("step", [1.0, 1.0, 1.0, 0.2 + 0.8 * 0.5, 0.2 + 0.8 * 0.5]),
+        ("inverse-sqrt", 0.2 + 0.8 / np.sqrt([1, 2, 3, 4, 5])),
     ],
 )
 def test_shapes(name, expected):
-    np.testing.assert_allclose(_scales(name, total=4, final_scale=0.2), expected, rtol=1e-6)
+    own = {"cooldown": "50%", "milestones": ("3 steps",), "gamma": 0.5}
+    np.testing.assert_allclose(_scales(name, total=4, final_scale=0.2, **own), expected, rtol=1e-6)
+
+
+def test_step_is_that_of_multistep_lr_with_milestones_from_the_start_of_the_run():
+    """PyTorch's `MultiStepLR([2, 4], gamma=0.1)`, stepped once an epoch of five steps, after a warm-up of one."""
+    scales = _scales("step", total=30, warmup=5, steps_per_epoch=5, milestones=("4 epochs", "2 epochs"), gamma=0.1)
+    np.testing.assert_allclose(scales[5:30], np.repeat([1.0, 0.1, 0.1, 0.01, 0.01], 5), rtol=1e-6)
+
+
+def test_inverse_sqrt_after_a_warmup_is_the_root_of_its_share():
+    scales = _scales("inverse-sqrt", total=64, warmup=4)
+    np.testing.assert_allclose(scales[4:], np.sqrt(4 / np.arange(4, 65)), rtol=1e-6)
+
+
+def test_a_cooldown_longer_than_what_the_warmup_leaves_is_refused():
+    with pytest.raises(ConfigError, match=r"config\.schedule\.cooldown and config\.schedule\.warmup together"):
+        _make("wsd", warmup="60%", cooldown="50%", total_steps=100)
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """Registers a schedule for the duration of a test."""
+    monkeypatch.setattr(schedules.SCHEDULES, "entries", dict(schedules.SCHEDULES.entries))
+    return lambda factory: schedules.register("own", factory)
+
+
+def test_a_users_schedule_starts_after_the_warmup(registered):
+    registered(lambda run: optax.exponential_decay(1.0, run.steps, 0.25))
+    found = _scales("own", total=10, warmup=2, final_scale=0.5)
+    np.testing.assert_allclose(found, [0.5, 1.0, *(0.5 + 0.5 * 0.25 ** (np.arange(9) / 8))], rtol=1e-6)
+    registered(lambda run: lambda step: 1)  # a second registration replaces the first
+    np.testing.assert_array_equal(_scales("own", total=4), 1.0)
+
+
+def test_a_users_schedule_knows_the_run(registered):
+    seen = []
+
+    def factory(run):
+        seen.append(run)
+        return optax.constant_schedule(1.0)
+
+    registered(factory)
+    own = {"cooldown": "10%", "milestones": ("3 epochs",), "gamma": 0.3}
+    _make("own", total_steps=50, steps_per_epoch=10, warmup="1 epoch", **own)
+    assert seen == [schedules.ScheduleSettings(40, 10, 10, cooldown_steps=5, milestones=[20], gamma=0.3)]
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        (lambda run: lambda step: 1.0 - step / 4, r"finite numbers of at least 0, not -0.25 for step 5 of 9 after the"),
+        (lambda run: lambda step: 1.0 / (step - 2), r"not -0.5 for step 0"),
+        (lambda run: lambda step: jnp.where(step > 2, jnp.nan, 1.0), r"not nan for step 3 of 9"),
+        (lambda run: lambda step: jnp.ones(3), r"must return a number for a step, not an array \[3\]"),
+        (lambda run: lambda step: 1.0 if step < 3 else 0.5, "fails: TracerBoolConversionError: "),
+        (lambda run: lambda step: (step, step), "must return a number for a step|fails: "),
+        (lambda run: lambda step: None, "fails: "),
+        (lambda run: 1.0, "fails: TypeError: 'float' object is not callable"),
+        (lambda run: run.epochs, "fails: AttributeError: "),
+        (lambda: 1.0, "fails: TypeError: "),
+    ],
+)
+def test_a_users_schedule_that_is_none_is_refused_in_one_line(registered, factory, message):
+    registered(factory)
+    with pytest.raises(ConfigError, match=rf"^schedule 'own' .*({message})") as caught:
+        _make("own", total_steps=10, warmup="1 step")
+    assert "\n" not in str(caught.value)
+
+
+def test_built_in_names_are_protected():
+    with pytest.raises(ValueError, match="registered as 'cosine' already"):
+        schedules.register("cosine", lambda run: optax.constant_schedule(1.0))
+
+
+def _of(**keys: str):
+    config = default_config()
+    config.schedule.update(name="linear", **keys)
+    return schedules.of(config.schedule, 10, 5)
+
+
+def test_weight_decay_schedules():
+    assert _of().weight_decay == "constant"
+    assert _of(weight_decay="independent").weight_decay == "independent"
+    decay = _of(weight_decay="cosine", warmup="1 epoch").weight_decay  # the warm-up is the learning rate's alone
+    assert [float(decay(step)) for step in (0, 5, 10)] == pytest.approx([1.0, 0.5, 0.0])
+    with pytest.raises(ConfigError, match=r"config\.schedule\.weight_decay must be one of independent, .*'cosine'\?"):
+        _of(weight_decay="cosin")
 
 
 def test_one_cycle_warms_up_over_three_tenths_by_default():
@@ -64,7 +167,7 @@ def test_one_cycle_warms_up_over_three_tenths_by_default():
 
 
 def test_steps_may_be_traced():
-    scale = schedules.make("cosine", warmup="10%", final_scale=0.1, total_steps=20, steps_per_epoch=5)
+    scale = _make("cosine", warmup="10%", final_scale=0.1, total_steps=20, steps_per_epoch=5)
     alone = [float(scale(jnp.int32(step))) for step in (0, 7, 20)]
     together = jax.jit(jax.vmap(scale))(jnp.asarray([0, 7, 20]))
     np.testing.assert_allclose(together, alone, rtol=1e-6)
@@ -104,8 +207,10 @@ def test_longer_than_the_run_is_refused(duration):
 
 
 def test_errors_name_the_key():
-    run = {"final_scale": 0.0, "total_steps": 10, "steps_per_epoch": 5}
+    run = {"total_steps": 10, "steps_per_epoch": 5}
     with pytest.raises(ConfigError, match=r"config\.schedule\.warmup: a duration must be like"):
-        schedules.make("cosine", warmup="long", **run)
+        _make("cosine", warmup="long", **run)
+    with pytest.raises(ConfigError, match=r"config\.schedule\.milestones: the duration '3 epochs' is 15 steps, longer"):
+        _make("step", milestones=("1 epoch", "3 epochs"), **run)
     with pytest.raises(ConfigError, match=r"config\.schedule\.name must be one of .*did you mean 'cosine'\?"):
-        schedules.make("cosin", warmup="0 steps", **run)
+        _make("cosin", **run)

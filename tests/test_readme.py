@@ -99,7 +99,8 @@ def test_library_example_runs(capsys):
 
 
 def test_network_of_ones_own_trains(tmp_path):
-    code, _ = _blocks("python", (ROOT / "docs/bring_your_own.md").read_text())
+    section = (ROOT / "docs/bring_your_own.md").read_text().split("## A network\n")[1].split("\n## ")[0]
+    (code,) = _blocks("python", section)
     (tmp_path / "my_network.py").write_text(code)
     flags = ["--config=my_network.py", "--config.data.name=synthetic", "--config.train.epochs=1", "--workdir=run"]
     command = [sys.executable, str(ROOT / "scripts/train.py"), *flags]

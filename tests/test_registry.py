@@ -20,6 +20,7 @@ def test_entries_are_found_by_name_in_the_order_of_registration(numbers):
     numbers.register("three", 3)
     assert numbers.names() == ("one", "two", "three")
     assert numbers.get("three") == 3
+    assert [numbers.is_built_in(name) for name in ("one", "three", "four")] == [True, False, False]
 
 
 def test_a_built_in_name_is_protected(numbers):

@@ -38,6 +38,10 @@ class Registry(Generic[Entry]):
         """Declares the entries so far built in: `register` then refuses their names."""
         self._built_in = frozenset(self.entries)
 
+    def is_built_in(self, name: str) -> bool:
+        """Whether the entry is not a user's."""
+        return name in self._built_in
+
     def names(self) -> tuple[str, ...]:
         """Returns the registered names."""
         return tuple(self.entries)

@@ -49,6 +49,12 @@ SCHEMA: Schema = {
     "schedule.name": Field("constant", "shape of the learning rate over the run; see fmnist_jax.optim.schedules"),
     "schedule.warmup": Field("0 steps", "linear warm-up, as '500 steps', '2 epochs' or '10%' of the run"),
     "schedule.final_scale": Field(0.0, "where a decaying schedule ends, as a share of the peak", 0, 1),
+    "schedule.cooldown": Field("20%", "of wsd: its decay at the end of the run, as a duration like the warm-up"),
+    "schedule.milestones": Field(("50%", "75%"), "of step: when the rate is multiplied by gamma", items=str),
+    "schedule.gamma": Field(0.1, "of step: the factor at each milestone", gt=0, le=1),
+    "schedule.weight_decay": Field(
+        "constant", "a schedule for the weight decay; independent: of the peak learning rate (see docs/training.md)"
+    ),
     "train.epochs": Field(10, "passes over the training images", 1),
     "train.batch_size": Field(256, "images a step", 1),
     "train.devices": Field(0, "devices to spread each batch over; 0: on a CPU its cores, else one device", 0),
@@ -80,12 +86,19 @@ _STUDY = Purpose("a study", "scripts/compare.py", "fmnist_jax.study_config()")
 def default_config(schema: Schema = SCHEMA) -> ml_collections.ConfigDict:
     """Returns a locked config with every key at its default."""
     config = ml_collections.ConfigDict()
-    for key, field in schema.items():
-        section, _, leaf = key.rpartition(".")
-        if section and section not in config:
-            config[section] = ml_collections.ConfigDict()
-        (config[section] if section else config)[leaf] = field.placeholder()
+    _fill_in(config, schema)
     return config.lock()
+
+
+def _fill_in(config: ml_collections.ConfigDict, schema: Schema) -> None:
+    """Adds the keys that the config lacks, at their defaults."""
+    found = dict(flatten(config))
+    for key, field in schema.items():
+        if key not in found:
+            section, _, leaf = key.rpartition(".")
+            if section and section not in config:
+                config[section] = ml_collections.ConfigDict()
+            (config[section] if section else config)[leaf] = field.placeholder()
 
 
 def settable(schema: Schema) -> list[str]:
@@ -134,9 +147,15 @@ def flatten(config: ml_collections.ConfigDict) -> Iterator[tuple[str, Any]]:
 def from_dict(values: Mapping[str, Any], schema: Schema = SCHEMA) -> ml_collections.ConfigDict:
     """Returns the locked config whose `to_dict()` is `values`, also after JSON turned its tuples into lists.
 
+    Keys that an earlier version did not have yet get their defaults, which keep its numbers as they were.
+
     **Raises:** `ConfigError` where `values` is no such config.
     """
     saved = ml_collections.ConfigDict(_with_tuples(values))
+    found = dict(flatten(saved)).keys()
+    # With fewer keys it is corrupt, not of an earlier version.
+    if found <= schema.keys() and 2 * len(found) > len(schema) and purpose_of(found) is purpose_of(schema):
+        _fill_in(saved, schema)
     validate(saved, schema)
     config = default_config(schema)
     config.update(saved)

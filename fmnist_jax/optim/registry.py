@@ -2,7 +2,7 @@
 
 Hyperparameters may be traced numbers, so that one compiled program serves every setting of an optimizer.
 Weight decay is decoupled for all of them (Loshchilov & Hutter 2019): the update is
-`-rate * (direction + weight_decay * w)`, for kernels only, never for biases.
+`-rate * (direction + weight_decay * w)`, for kernels only, never for biases. The decay may have a schedule of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import optax
 from fmnist_jax.config.field import Field
 from fmnist_jax.config.registry import Registry
 from fmnist_jax.errors import ConfigError
+from fmnist_jax.optim.schedules import CONSTANT, INDEPENDENT
 
 # Each scale is defined for values strictly between these.
 _SCALE_DOMAINS = {"log": (0.0, math.inf), "log1m": (-math.inf, 1.0), "linear": (-math.inf, math.inf)}
@@ -126,7 +127,10 @@ def resolve(name: str, given: Mapping[str, float | None]) -> dict[str, float]:
 
 
 def build(
-    name: str, hyperparameters: Mapping[str, float | jax.Array], schedule: optax.Schedule
+    name: str,
+    hyperparameters: Mapping[str, float | jax.Array],
+    schedule: optax.Schedule,
+    decay_schedule: optax.Schedule | str = CONSTANT,
 ) -> optax.GradientTransformation:
     """Returns the optimizer's transformation, with gradient clipping before it and weight decay in it where given.
 
@@ -134,15 +138,26 @@ def build(
 
     - `hyperparameters`: what `resolve` returns; values may be traced, keys are not.
     - `schedule`: the learning rate is `learning_rate * schedule(step)`.
+    - `decay_schedule`: of the weight decay, as `schedules.Schedules` describes it.
     """
     numbers = dict(hyperparameters)
     peak = numbers.pop("learning_rate")
     clip_norm, factor = numbers.pop("clip_norm", None), numbers.pop("weight_decay", None)
-    weight_decay = optax.identity() if factor is None else optax.add_decayed_weights(factor, _is_kernel)
+    weight_decay = optax.identity() if factor is None else _weight_decay(factor, peak, decay_schedule)
     transformation = get(name).make(lambda step: peak * schedule(step), weight_decay, **numbers)
     if clip_norm is None:
         return transformation
     return optax.chain(optax.clip_by_global_norm(clip_norm), transformation)
+
+
+def _weight_decay(
+    factor: float | jax.Array, peak: float | jax.Array, schedule: optax.Schedule | str
+) -> optax.GradientTransformation:
+    if schedule == INDEPENDENT:  # the optimizer multiplies by the learning rate, peak * schedule(step), afterwards
+        return optax.add_decayed_weights(factor / peak, _is_kernel)
+    if callable(schedule):
+        return optax.add_decayed_weights(lambda step: factor * schedule(step), _is_kernel)
+    return optax.add_decayed_weights(factor, _is_kernel)
 
 
 def eval_params(name: str, state: Any, params: Any) -> Any:

@@ -24,6 +24,7 @@ from fmnist_jax.data import FASHION_MNIST, Description
 from fmnist_jax.data.device import DeviceSplit, normalise
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.optim import schedules
+from fmnist_jax.optim.schedules import Schedules
 from fmnist_jax.runtime import batch_sharding
 from fmnist_jax.train import batches
 from fmnist_jax.train.batches import MetricSums, batch_metrics, merge
@@ -119,8 +120,8 @@ def make_run(config: ConfigDict, train_examples: int, description: Description =
         )
     steps_per_epoch = batches.num_batches(train_examples, batch_size)
     total_steps = steps_per_epoch * config.train.epochs
-    schedule = schedules.make(**config.schedule, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
-    network = _Network.of(config, schedule, description)
+    scheduled = schedules.of(config.schedule, total_steps, steps_per_epoch)
+    network = _Network.of(config, scheduled, description)
 
     def epoch(state: TrainState, member: Member, train: DeviceSplit) -> tuple[TrainState, MetricSums]:
         def step(state: TrainState, batch: tuple[jax.Array, jax.Array]) -> tuple[TrainState, MetricSums]:
@@ -148,7 +149,7 @@ def make_run(config: ConfigDict, train_examples: int, description: Description =
         return found.reshape(-1, found.shape[-1])[: images.shape[0]]
 
     def learning_rate(member: Member, step: jax.Array) -> jax.Array:
-        return member.hyperparameters["learning_rate"] * schedule(step)
+        return member.hyperparameters["learning_rate"] * scheduled.rate(step)
 
     return Run(network.init, epoch, evaluate, predict, learning_rate, steps_per_epoch, total_steps)
 
@@ -160,18 +161,18 @@ class _Network:
     create: Callable[[jax.Array], nnx.Module]
     structure: nnx.GraphDef[nnx.Module]
     optimizer: str
-    schedule: optax.Schedule
+    schedules: schedules.Schedules
     ema_decay: float
 
     @classmethod
-    def of(cls, config: ConfigDict, schedule: optax.Schedule, description: Description) -> _Network:
+    def of(cls, config: ConfigDict, schedules: Schedules, description: Description) -> _Network:
         compute = models.ComputeConfig(jnp.dtype(config.precision), config.model.conv_algorithm)
 
         def create(key: jax.Array) -> nnx.Module:
             return models.create(config.model.name, nnx.Rngs(params=key), compute, description)
 
         structure = nnx.graphdef(nnx.eval_shape(lambda: create(jax.random.key(0))))
-        return cls(create, structure, config.optimizer.name, schedule, config.train.ema_decay)
+        return cls(create, structure, config.optimizer.name, schedules, config.train.ema_decay)
 
     def init(self, member: Member) -> TrainState:
         key = jax.random.key(member.seed)
@@ -219,7 +220,7 @@ class _Network:
         return dict(optim.eval_params(self.optimizer, state.opt_state, state.params))
 
     def _transformation(self, member: Member) -> optax.GradientTransformation:
-        return optim.build(self.optimizer, member.hyperparameters, self.schedule)
+        return optim.build(self.optimizer, member.hyperparameters, *self.schedules)
 
 
 def _eval_batches(examples: int, batch_size: int) -> tuple[jax.Array, jax.Array]:
