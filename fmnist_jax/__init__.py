@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from fmnist_jax.report import write_run_report, write_study_report
     from fmnist_jax.runtime.devices import use_all_cores
     from fmnist_jax.train.loop import train as train_network
-    from fmnist_jax.train.run import Member, make_run, member_of
+    from fmnist_jax.train.network import Member
+    from fmnist_jax.train.run import make_run, member_of
 
 __all__ = [
     "Hyperparameter",
@@ -48,7 +49,7 @@ __all__ = [
 # Imported on first use: writing a report from files needs no jax. The module of each name, and its name there.
 _ORIGINS = {
     "Hyperparameter": "fmnist_jax.optim",
-    "Member": "fmnist_jax.train.run",
+    "Member": "fmnist_jax.train.network",
     "Optimizer": "fmnist_jax.optim",
     "compare_optimizers": "fmnist_jax.compare.runner:compare",
     "default_config": "fmnist_jax.config",

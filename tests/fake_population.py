@@ -11,8 +11,8 @@ from ml_collections import ConfigDict
 
 from fmnist_jax.data import Dataset
 from fmnist_jax.train.interrupts import Interrupts
+from fmnist_jax.train.network import Member
 from fmnist_jax.train.population import Outcome
-from fmnist_jax.train.run import Member
 
 STEPS = 3  # an epoch
 DIVERGES_ABOVE = 0.5  # a learning rate

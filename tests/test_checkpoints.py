@@ -16,7 +16,8 @@ import toy
 from fmnist_jax import optim
 from fmnist_jax.errors import WorkdirError
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
-from fmnist_jax.train.run import TrainState, make_run, member_of
+from fmnist_jax.train.network import TrainState
+from fmnist_jax.train.run import make_run, member_of
 
 
 def _state(seed: int, *, size: int = 3, **params: jax.Array) -> TrainState:

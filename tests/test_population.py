@@ -19,8 +19,9 @@ from fmnist_jax.data import FASHION_MNIST, Dataset, device
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.train.executor import Programs
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
+from fmnist_jax.train.network import Member
 from fmnist_jax.train.population import Outcome, Population
-from fmnist_jax.train.run import Member, member_of
+from fmnist_jax.train.run import member_of
 
 EXECUTORS = ("vmap", "threads")
 PADDED_SIZE = 4

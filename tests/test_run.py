@@ -15,7 +15,8 @@ from fmnist_jax import models, optim
 from fmnist_jax.data import Description, Split, device
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.train import batches
-from fmnist_jax.train.run import Member, make_run, member_of
+from fmnist_jax.train.network import Member
+from fmnist_jax.train.run import make_run, member_of
 
 TRAIN, TEST = toy.split(toy.TRAIN), toy.split(toy.TEST, seed=1)
 

@@ -19,7 +19,8 @@ from fmnist_jax.data import device
 from fmnist_jax.data.dataset import Split
 from fmnist_jax.models.keras_cnn import KerasCNN
 from fmnist_jax.train import batches
-from fmnist_jax.train.run import TrainState, make_run, member_of
+from fmnist_jax.train.network import TrainState
+from fmnist_jax.train.run import make_run, member_of
 
 BATCH = 4
 OPTIMIZERS = {"rmsprop": reference.RMSprop, "adam": reference.Adam}

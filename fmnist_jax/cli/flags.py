@@ -32,7 +32,10 @@ def define_config(example: str = "configs/model3.py", schema: Schema = SCHEMA) -
     - `schema`: the config's.
     """
     config_flags.register_flag_parser_for_type(tuple, _TupleParser())
-    holder = config_flags.DEFINE_config_file("config", None, f"The config file, e.g. {example}.")
+    # The parser locks the config; new keys can only be those of its open section.
+    holder = config_flags.DEFINE_config_file(
+        "config", None, f"The config file, e.g. {example}.", lock_config=False, accept_new_attributes=True
+    )
     FLAGS["config"].parser = parser = _ConfigFileParser(example, schema)
 
     def check(config: ConfigDict | None) -> bool:
@@ -103,7 +106,7 @@ def _check_overrides(argv: Sequence[str]) -> None:
     parser = _config_parser()
     for argument in argv[1:]:
         match = re.match(r"--?(?:no)?config\.([^=]+)", argument)
-        if match and parser and match[1] not in parser.schema:
+        if match and parser and match[1] not in parser.schema and not config_schema.is_option(match[1]):
             raise config_schema.unknown_key(match[1], parser.schema, "--config.", "; --help lists them")
 
 

@@ -36,8 +36,9 @@ from fmnist_jax.models import count_parameters
 from fmnist_jax.optim import schedules
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import provenance
+from fmnist_jax.train.network import Member
 from fmnist_jax.train.population import Outcome, Population
-from fmnist_jax.train.run import Member, make_run
+from fmnist_jax.train.run import make_run
 from fmnist_jax.train.workdir import claim
 
 # Populations are kept with their programs, which planning a study compiles, too; they share the data on the device.

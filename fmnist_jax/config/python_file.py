@@ -37,7 +37,7 @@ def read_config_file(path: Path, schema: Schema = SCHEMA) -> ConfigDict:
                 f"{config_schema.purpose_of(schema).factory} and return that"
             )
         config_schema.validate(config, schema)
-        return config.lock()
+        return config_schema.lock(config)
 
 
 def run_registrations(path: Path) -> None:

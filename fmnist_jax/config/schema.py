@@ -25,6 +25,9 @@ CONV_ALGORITHMS: tuple[ConvAlgorithm, ...] = get_args(ConvAlgorithm)
 # Former names of keys.
 RENAMED: Mapping[str, str] = {"model.conv_lowering": "model.conv_algorithm"}
 
+# The section of a config with keys of the user's own: arguments of the network's factory, which it checks.
+OPTIONS = "model.options"
+
 Schema: TypeAlias = Mapping[str, Field]
 
 SCHEMA: Schema = {
@@ -59,6 +62,9 @@ SCHEMA: Schema = {
     "train.batch_size": Field(256, "images a step", 1),
     "train.devices": Field(0, "devices to spread each batch over; 0: on a CPU its cores, else one device", 0),
     "train.ema_decay": Field(0.0, "evaluate an exponential moving average of the parameters; 0: off", 0, lt=1),
+    "train.statistics_batches": Field(
+        30, "training batches to estimate batch statistics from where averaged weights are evaluated", 1
+    ),
     "train.score_test": Field(False, "score the test set too, once, after the last epoch"),
     "train.eval_batch_size": Field(500, "images an evaluation step", 1),
     "checkpoint.every": Field(1, "epochs between checkpoints; the last epoch always has one", 1),
@@ -87,7 +93,14 @@ def default_config(schema: Schema = SCHEMA) -> ml_collections.ConfigDict:
     """Returns a locked config with every key at its default."""
     config = ml_collections.ConfigDict()
     _fill_in(config, schema)
-    return config.lock()
+    return lock(config)
+
+
+def lock(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+    """Locks every section of the config but the one with keys of the user's own, and returns it."""
+    config.lock()
+    config.model.options.unlock()
+    return config
 
 
 def _fill_in(config: ml_collections.ConfigDict, schema: Schema) -> None:
@@ -99,6 +112,8 @@ def _fill_in(config: ml_collections.ConfigDict, schema: Schema) -> None:
             if section and section not in config:
                 config[section] = ml_collections.ConfigDict()
             (config[section] if section else config)[leaf] = field.placeholder()
+    if "options" not in config.model:
+        config.model.options = ml_collections.ConfigDict()
 
 
 def settable(schema: Schema) -> list[str]:
@@ -114,7 +129,7 @@ def validate(config: ml_collections.ConfigDict, schema: Schema = SCHEMA) -> None
     if purpose is not purpose_of(schema) and SCHEMA.keys() <= found.keys():
         raise WrongScriptError(f"it is the config of {purpose.name}; run it with {purpose.script}")
     for key in found:
-        if key not in schema:
+        if key not in schema and not is_option(key):
             raise unknown_key(key, schema)
     for key, field in schema.items():
         if key not in found:
@@ -128,6 +143,11 @@ def unknown_key(key: str, schema: Schema, prefix: str = "config.", hint: str = "
     if key in RENAMED:
         return ConfigError(f"{prefix}{key} is now {prefix}{RENAMED[key]}")
     return ConfigError(f"{prefix}{key} is not a config key{did_you_mean(key, settable(schema))}{hint}")
+
+
+def is_option(key: str) -> bool:
+    """Returns whether the key is an option of the network."""
+    return key.startswith(f"{OPTIONS}.")
 
 
 def purpose_of(keys: Iterable[str]) -> Purpose:
@@ -152,7 +172,7 @@ def from_dict(values: Mapping[str, Any], schema: Schema = SCHEMA) -> ml_collecti
     **Raises:** `ConfigError` where `values` is no such config.
     """
     saved = ml_collections.ConfigDict(_with_tuples(values))
-    found = dict(flatten(saved)).keys()
+    found = {key for key in dict(flatten(saved)) if not is_option(key)}
     # With fewer keys it is corrupt, not of an earlier version.
     if found <= schema.keys() and 2 * len(found) > len(schema) and purpose_of(found) is purpose_of(schema):
         _fill_in(saved, schema)

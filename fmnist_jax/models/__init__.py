@@ -1,14 +1,15 @@
-"""The models: Flax NNX modules that map images `[batch, 28, 28, 1]` to logits `[batch, 10]`, by name."""
+"""The models: Flax modules that map images `[batch, height, width, channels]` to logits `[batch, classes]`, by name."""
 
 from fmnist_jax.models import deepobs, keras_cnn
+from fmnist_jax.models.functional import FunctionalModel, create
 from fmnist_jax.models.layers import ComputeConfig
-from fmnist_jax.models.registry import MODELS, check, count_parameters, create, names, parameter_table, register
+from fmnist_jax.models.registry import MODELS, count_parameters, names, parameter_table, register
 
 MODELS.protect()
 
 __all__ = [
     "ComputeConfig",
-    "check",
+    "FunctionalModel",
     "count_parameters",
     "create",
     "deepobs",

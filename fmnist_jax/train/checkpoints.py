@@ -23,7 +23,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from fmnist_jax.errors import WorkdirError
 from fmnist_jax.train.epochs import History
-from fmnist_jax.train.run import TrainState
+from fmnist_jax.train.network import TrainState
 
 _Arrays = dict[str, np.ndarray]
 _OS_ERROR = re.compile(r": ([^:]+) \[os_error_code=")  # as TensorStore, which writes the arrays, reports it

@@ -36,7 +36,8 @@ class Training:
     - `interrupts`: where they are entered, a signal can end the waiting.
     - `histories`: for each member the records of its epochs, those before a resume included: `epoch` (1-based),
       `step`, `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, `learning_rate`, `examples_per_second` of the
-      member, and `train_seconds` and `eval_seconds` of the whole batch. Losses that are not finite are `None`.
+      member, and `train_seconds` and `eval_seconds` of the whole batch, also `statistics_seconds` where batch
+      statistics are estimated for evaluation. Losses that are not finite are `None`.
     """
 
     batch: MemberBatch
@@ -79,15 +80,17 @@ class Training:
         return [index for index, history in enumerate(self.histories) if not (history and diverged(history[-1]))]
 
     def _train(self, epoch: int) -> None:
-        """One epoch and its validation, with one host sync; both are started before the first is waited for."""
+        """One epoch and its validation, with one host sync; all is started before the first is waited for."""
         alive = self._alive
         started = time.perf_counter()
-        trained, scored = self.batch.train(alive), self.batch.evaluate("val", alive)
-        self.interrupts.wait(trained)
-        between = time.perf_counter()
-        self.interrupts.wait(scored)
+        trained, estimated = self.batch.train(alive), self.batch.estimate_statistics(alive)
+        scored = self.batch.evaluate("val", alive)
+        seconds: dict[str, float] = {}
+        for name, pending in ("train_seconds", trained), ("statistics_seconds", estimated), ("eval_seconds", scored):
+            if pending is not None:
+                self.interrupts.wait(pending)
+                seconds[name] = time.perf_counter() - started - sum(seconds.values())
         train_sums, val_sums = trained.result(), scored.result()
-        seconds = {"train_seconds": between - started, "eval_seconds": time.perf_counter() - between}
         for index in alive:
             record = _epoch_record(epoch, epoch * self.steps_per_epoch, train_sums[index], val_sums[index])
             record["learning_rate"] = float(self.learning_rates[index, epoch - 1])

@@ -21,7 +21,7 @@ from fmnist_jax.train import writers
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
 from fmnist_jax.train.executor import Programs
 from fmnist_jax.train.manifest import recorded_config_file
-from fmnist_jax.train.run import TrainState
+from fmnist_jax.train.network import TrainState
 from fmnist_jax.train.sharded import DataParallelRun
 from fmnist_jax.train.workdir import check_data, described_data, evaluation_path, read_config, read_manifest
 

@@ -17,7 +17,8 @@ from fmnist_jax.data.device import DeviceDataset, DeviceSplit, on_device
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.runtime import compiler, memory
 from fmnist_jax.train.batches import MetricSums
-from fmnist_jax.train.run import Member, Run, TrainState
+from fmnist_jax.train.network import Member, TrainState
+from fmnist_jax.train.run import Run
 
 
 class Programs:
@@ -45,6 +46,12 @@ class Programs:
         """Returns `epoch(state, member, train) -> (state, sums)`, which donates its state."""
         return self._compile("epoch", self._state, self._member, train, donate_argnums=0)
 
+    def estimate_statistics(self, train: DeviceSplit) -> Compiled | None:
+        """Returns `estimate_statistics(state, train) -> state`, which donates its state; `None` if the run has none."""
+        if self._run.estimate_statistics is None:
+            return None
+        return self._compile("estimate_statistics", self._state, train, donate_argnums=0)
+
     def evaluate(self, split: DeviceSplit) -> Compiled:
         """Returns `evaluate(state, split) -> sums`."""
         return self._compile("evaluate", self._state, split)
@@ -63,11 +70,15 @@ class Programs:
         return self._compiled[key]
 
 
-class PendingMetrics(Protocol):
-    """Metrics of members that are being computed."""
+class Pending(Protocol):
+    """Something that is being computed."""
 
     def is_ready(self) -> bool:
-        """Whether they are computed, or have failed."""
+        """Whether it is computed, or has failed."""
+
+
+class PendingMetrics(Pending, Protocol):
+    """Metrics of members that are being computed."""
 
     def result(self) -> Mapping[int, MetricSums]:
         """Waits for them and returns the host's numbers by the member's index in the batch; raises what failed."""
@@ -87,12 +98,17 @@ class MemberBatch(abc.ABC):
     def prepare(self, splits: Collection[str]) -> None:
         """Compiles what training and scoring these splits need; the rest is compiled when it is needed."""
         self._programs.epoch(self._data["train"])
+        self._programs.estimate_statistics(self._data["train"])
         for split in splits:
             self._programs.evaluate(self._data[split])
 
     @abc.abstractmethod
     def train(self, alive: Collection[int]) -> PendingMetrics:
         """Starts an epoch of at least the members with the indices `alive`; returns immediately."""
+
+    @abc.abstractmethod
+    def estimate_statistics(self, alive: Collection[int]) -> Pending | None:
+        """Starts to estimate their batch statistics for evaluation; `None` if the run estimates none."""
 
     @abc.abstractmethod
     def evaluate(self, split: str, alive: Collection[int]) -> PendingMetrics:

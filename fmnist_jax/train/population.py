@@ -21,7 +21,8 @@ from fmnist_jax.errors import ConfigError
 from fmnist_jax.train.epochs import History, Training
 from fmnist_jax.train.executor import MemberBatch
 from fmnist_jax.train.interrupts import Interrupts
-from fmnist_jax.train.run import Member, make_run, member_of
+from fmnist_jax.train.network import Member
+from fmnist_jax.train.run import make_run, member_of
 from fmnist_jax.train.sharded import VmapExecutor
 from fmnist_jax.train.threads import ThreadExecutor
 

@@ -16,8 +16,9 @@ from fmnist_jax.data import FASHION_MNIST, Dataset, Description, Split, device
 from fmnist_jax.data.device import DeviceDataset, DeviceSplit, on_device
 from fmnist_jax.runtime import batch_sharding
 from fmnist_jax.train.batches import MetricSums
-from fmnist_jax.train.executor import Executor, MemberBatch, PendingMetrics, Programs, with_sharding
-from fmnist_jax.train.run import Member, Run, TrainState, make_run, member_of
+from fmnist_jax.train.executor import Executor, MemberBatch, Pending, PendingMetrics, Programs, with_sharding
+from fmnist_jax.train.network import Member, TrainState
+from fmnist_jax.train.run import Run, make_run, member_of
 
 _MEMBERS = "member"
 
@@ -123,6 +124,16 @@ class SingleProgramBatch(MemberBatch):
         self.state, sums = self._programs.epoch(train)(self.state, self._members, train)
         return _OnDevice(sums, self._size)
 
+    def estimate_statistics(self, alive: Collection[int]) -> Pending | None:
+        del alive
+        train = self._data["train"]
+        estimate = self._programs.estimate_statistics(train)
+        if estimate is None:
+            return None
+        self.state = estimate(self.state, train)
+        done: Any = self.state.step
+        return done
+
     def evaluate(self, split: str, alive: Collection[int]) -> PendingMetrics:
         del alive
         data = self._data[split]
@@ -161,6 +172,7 @@ def _shard_batches(run: Run, replicated: NamedSharding) -> Run:
         epoch=sharded(run.epoch),
         evaluate=sharded(run.evaluate),
         predict=sharded(run.predict),
+        estimate_statistics=run.estimate_statistics and sharded(run.estimate_statistics),
     )
 
 
@@ -180,5 +192,9 @@ def _shard_members(run: Run, mesh: Mesh) -> Run:
         )
 
     return dataclasses.replace(
-        run, init=mapped(run.init, 0), epoch=mapped(run.epoch, 0, 0, None), evaluate=mapped(run.evaluate, 0, None)
+        run,
+        init=mapped(run.init, 0),
+        epoch=mapped(run.epoch, 0, 0, None),
+        evaluate=mapped(run.evaluate, 0, None),
+        estimate_statistics=run.estimate_statistics and mapped(run.estimate_statistics, 0, None),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import jax
 from jax.sharding import SingleDeviceSharding
@@ -13,8 +14,9 @@ from fmnist_jax.data import Dataset
 from fmnist_jax.data.device import DeviceDataset
 from fmnist_jax.runtime.devices import cores
 from fmnist_jax.train.batches import MetricSums
-from fmnist_jax.train.executor import Executor, MemberBatch, PendingMetrics, Programs
-from fmnist_jax.train.run import Member, Run, TrainState
+from fmnist_jax.train.executor import Executor, MemberBatch, Pending, PendingMetrics, Programs
+from fmnist_jax.train.network import Member, TrainState
+from fmnist_jax.train.run import Run
 
 
 class ThreadExecutor(Executor):
@@ -41,17 +43,29 @@ class _ThreadBatch(MemberBatch):
         super().__init__(programs, data)
         self._members = members
         self._states: list[TrainState] = jax.block_until_ready([programs.init()(member) for member in members])
-        self._trained: dict[int, Future[MetricSums]] = {}
+        self._started: dict[int, Future[Any]] = {}  # what changes the state of a member, the last one started
         self._threads = ThreadPoolExecutor(min(len(members), cores()))
 
     def train(self, alive: Collection[int]) -> PendingMetrics:
         epoch = self._programs.epoch(self._data["train"])
-        self._trained = {index: self._threads.submit(self._train, epoch, index) for index in alive}
-        return _Futures(self._trained)
+        futures = {index: self._threads.submit(self._train, epoch, index) for index in alive}
+        self._started = dict(futures)
+        return _Futures(futures)
+
+    def estimate_statistics(self, alive: Collection[int]) -> Pending | None:
+        estimate = self._programs.estimate_statistics(self._data["train"])
+        if estimate is None:
+            return None
+        futures = {
+            index: self._threads.submit(self._estimate, estimate, index, self._started[index]) for index in alive
+        }
+        self._started = dict(futures)
+        return _Futures(futures)
 
     def evaluate(self, split: str, alive: Collection[int]) -> PendingMetrics:
         evaluate = self._programs.evaluate(self._data[split])
-        return _Futures({index: self._threads.submit(self._evaluate, evaluate, split, index) for index in alive})
+        submit, started = self._threads.submit, self._started
+        return _Futures({index: submit(self._evaluate, evaluate, split, index, started.get(index)) for index in alive})
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -60,16 +74,21 @@ class _ThreadBatch(MemberBatch):
         self._states[index], sums = epoch(self._states[index], self._members[index], self._data["train"])
         return jax.block_until_ready(sums)
 
-    def _evaluate(self, evaluate: Compiled, split: str, index: int) -> MetricSums:
-        if index in self._trained:
-            self._trained[index].result()  # submitted before, so that a thread is running it, or has done so
+    def _estimate(self, estimate: Compiled, index: int, before: Future[Any]) -> Any:
+        before.result()  # submitted before, so that a thread is running it, or has done so
+        self._states[index] = estimate(self._states[index], self._data["train"])
+        return jax.block_until_ready(self._states[index].step)
+
+    def _evaluate(self, evaluate: Compiled, split: str, index: int, before: Future[Any] | None) -> MetricSums:
+        if before is not None:
+            before.result()
         return jax.block_until_ready(evaluate(self._states[index], self._data[split]))
 
 
 class _Futures:
     """Metrics that threads are computing."""
 
-    def __init__(self, futures: Mapping[int, Future[MetricSums]]):
+    def __init__(self, futures: Mapping[int, Future[Any]]):
         self._futures = futures
 
     def is_ready(self) -> bool:

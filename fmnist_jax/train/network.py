@@ -1,0 +1,173 @@
+"""A network with its optimizer: what one step and one batch of a run need, as pure functions of its state."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from ml_collections import ConfigDict
+
+from fmnist_jax import models, optim
+from fmnist_jax.data import Description
+from fmnist_jax.data.device import normalise
+from fmnist_jax.optim.schedules import Schedules
+from fmnist_jax.runtime import batch_sharding
+from fmnist_jax.train.batches import MetricSums, batch_metrics
+
+# The purpose of a key, folded into the run's key first.
+INITIALISE, SHUFFLE, DROPOUT, STATISTICS = range(4)
+
+
+class Member(NamedTuple):
+    """One run among those that a compiled program serves: everything in which they may differ.
+
+    **Attributes:**
+
+    - `seed`: `uint32[]`, from which initialisation, data order and dropout derive.
+    - `hyperparameters`: name -> `float32[]`, as `optim.resolve` names them.
+    """
+
+    seed: jax.Array
+    hyperparameters: dict[str, jax.Array]
+
+
+class TrainState(NamedTuple):
+    """Everything that a run needs to resume exactly; a pytree of arrays.
+
+    **Attributes:**
+
+    - `step`: `int32[]`, steps done.
+    - `rng`: `uint32[2]`, the data of the run's key. It never changes: keys of a step are folded from it and `step`.
+    - `params`: trained arrays, nested by module name.
+    - `model_state`: the model's other arrays (running batch statistics), nested likewise.
+    - `opt_state`: optax's state.
+    - `ema`: the moving average of the parameters; `None` without one.
+    - `eval_model_state`: like `model_state`, with batch statistics estimated at the parameters that are evaluated;
+      `None` where these are the trained ones.
+    """
+
+    step: jax.Array
+    rng: jax.Array
+    params: dict[str, Any]
+    model_state: dict[str, Any]
+    opt_state: Any
+    ema: dict[str, Any] | None
+    eval_model_state: dict[str, Any] | None = None
+
+
+def key_for(state: TrainState, purpose: int) -> jax.Array:
+    """Returns the key of the run for a purpose."""
+    return jax.random.fold_in(jax.random.wrap_key_data(state.rng), purpose)
+
+
+class Network:
+    """The network and the optimizer of a config. Holds no arrays.
+
+    **Arguments:**
+
+    - `schedules`: of the learning rate and of the weight decay.
+    - `description`: of the data.
+
+    **Raises:** `ConfigError` for an unknown model or optimizer, or a model that does not work with the data.
+    """
+
+    def __init__(self, config: ConfigDict, schedules: Schedules, description: Description):
+        compute = models.ComputeConfig(jnp.dtype(config.precision), config.model.conv_algorithm)
+        options = config.model.options.to_dict()
+        batch_size = config.train.batch_size
+        self._model = models.FunctionalModel(config.model.name, compute, options, description, batch_size)
+        optim.get(config.optimizer.name)
+        self._optimizer, self._schedules, self._ema_decay = config.optimizer.name, schedules, config.train.ema_decay
+
+    def init(self, member: Member) -> TrainState:
+        """Returns the state before the first step."""
+        key = jax.random.key(member.seed)
+        params, model_state = self._model.init(jax.random.fold_in(key, INITIALISE))
+        state = TrainState(
+            step=jnp.int32(0),
+            rng=jax.random.key_data(key),
+            params=params,
+            model_state=model_state,
+            opt_state=self._transformation(member).init(params),
+            ema=jax.tree.map(jnp.copy, params) if self._ema_decay else None,
+        )
+        averaged = state.ema is not None or self._eval_params(state) is not params
+        if averaged and self._model.has_statistics:
+            state = state._replace(eval_model_state=jax.tree.map(jnp.copy, model_state))
+        return state
+
+    def estimates_statistics(self, member: Member) -> bool:
+        """Returns whether averaged parameters are evaluated, in a network with batch statistics."""
+        return self._model.has_statistics and jax.eval_shape(self.init, member).eval_model_state is not None
+
+    def step(
+        self,
+        state: TrainState,
+        member: Member,
+        images: jax.Array,
+        labels: jax.Array,
+        valid: jax.Array,
+        padded: bool = True,
+    ) -> tuple[TrainState, MetricSums]:
+        """Returns the state after one step, and the metrics of the batch before it, dropout on.
+
+        **Arguments:**
+
+        - `images`: `float32[batch, height, width, channels]`; `labels`: `int32[batch]`.
+        - `valid`: `bool[batch]`, false for padding; `padded`: whether it is false anywhere.
+        """
+        key = jax.random.fold_in(key_for(state, DROPOUT), state.step)
+
+        def loss(params: Any) -> tuple[jax.Array, tuple[MetricSums, Any]]:
+            mask = valid if padded else None
+            logits, model_state = self._model.train(params, state.model_state, images, key, mask)
+            sums = batch_metrics(logits, labels, valid)
+            return sums.loss / sums.examples, (sums, model_state)
+
+        gradients, (sums, model_state) = jax.grad(loss, has_aux=True)(state.params)
+        updates, opt_state = self._transformation(member).update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        state = state._replace(step=state.step + 1, params=params, model_state=model_state, opt_state=opt_state)
+        return state._replace(ema=self._updated_ema(state)), sums
+
+    def logits(self, state: TrainState, images: jax.Array) -> jax.Array:
+        """Returns the logits `float32[batch, classes]` of `uint8` images, at the averaged parameters if any."""
+        model_state = state.model_state if state.eval_model_state is None else state.eval_model_state
+        return self._model.evaluate(self._evaluated(state), model_state, normalise(images))
+
+    def estimate_statistics(self, state: TrainState, batches: jax.Array, images: jax.Array) -> TrainState:
+        """Returns the state with the batch statistics that its evaluated parameters have, averaged over batches.
+
+        The running averages of training belong to the trained parameters; those of averaged parameters are estimated
+        anew (Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima", section 3.2).
+
+        **Arguments:**
+
+        - `batches`: `int32[number, batch]`, rows of `images`, `uint8[n, ...]`.
+        """
+
+        def images_of(rows: jax.Array) -> jax.Array:
+            return normalise(images[batch_sharding.shard_batch(rows)])
+
+        params = self._evaluated(state)
+        estimated = self._model.estimate_statistics(params, state.model_state, batches, images_of)
+        return state._replace(eval_model_state=estimated)
+
+    def _evaluated(self, state: TrainState) -> dict[str, Any]:
+        return self._eval_params(state) if state.ema is None else state.ema
+
+    def _updated_ema(self, state: TrainState) -> dict[str, Any] | None:
+        """The decay starts low, min(decay, (1 + t) / (10 + t)), so that the average forgets the initial parameters."""
+        if state.ema is None:
+            return None
+        decay = jnp.minimum(self._ema_decay, (1.0 + state.step) / (10.0 + state.step))
+        return jax.tree.map(lambda old, new: decay * old + (1.0 - decay) * new, state.ema, self._eval_params(state))
+
+    def _eval_params(self, state: TrainState) -> dict[str, Any]:
+        found: dict[str, Any] = optim.eval_params(self._optimizer, state.opt_state, state.params)
+        return found
+
+    def _transformation(self, member: Member) -> optax.GradientTransformation:
+        return optim.build(self._optimizer, member.hyperparameters, *self._schedules)
