@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from fmnist_jax.report import write_run_report, write_study_report
     from fmnist_jax.runtime.devices import use_all_cores
     from fmnist_jax.train.loop import train as train_network
+    from fmnist_jax.train.losses import register as register_loss
+    from fmnist_jax.train.metrics import Metric
+    from fmnist_jax.train.metrics import register as register_metric
     from fmnist_jax.train.network import Member
     from fmnist_jax.train.run import make_run, member_of
 
 __all__ = [
     "Hyperparameter",
     "Member",
+    "Metric",
     "Optimizer",
     "compare_optimizers",
     "default_config",
@@ -36,6 +40,8 @@ __all__ = [
     "make_run",
     "member_of",
     "read_images",
+    "register_loss",
+    "register_metric",
     "register_model",
     "register_optimizer",
     "register_schedule",
@@ -50,6 +56,7 @@ __all__ = [
 _ORIGINS = {
     "Hyperparameter": "fmnist_jax.optim",
     "Member": "fmnist_jax.train.network",
+    "Metric": "fmnist_jax.train.metrics",
     "Optimizer": "fmnist_jax.optim",
     "compare_optimizers": "fmnist_jax.compare.runner:compare",
     "default_config": "fmnist_jax.config",
@@ -58,6 +65,8 @@ _ORIGINS = {
     "make_run": "fmnist_jax.train.run",
     "member_of": "fmnist_jax.train.run",
     "read_images": "fmnist_jax.data.images",
+    "register_loss": "fmnist_jax.train.losses:register",
+    "register_metric": "fmnist_jax.train.metrics:register",
     "register_model": "fmnist_jax.models:register",
     "register_optimizer": "fmnist_jax.optim:register",
     "register_schedule": "fmnist_jax.optim.schedules:register",

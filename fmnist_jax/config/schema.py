@@ -58,6 +58,10 @@ SCHEMA: Schema = {
     "schedule.weight_decay": Field(
         "constant", "a schedule for the weight decay; independent: of the peak learning rate (see docs/training.md)"
     ),
+    "loss.name": Field("cross_entropy", "what is minimised; see fmnist_jax.train.losses"),
+    "loss.label_smoothing": Field(0.0, "share of the targets spread evenly over all classes", 0, lt=1),
+    "loss.gamma": Field(2.0, "of focal: how much less well classified examples count", 0),
+    "eval.metrics": Field((), "beside loss and accuracy: top2, top5, nll, brier, ece or one's own", items=str),
     "train.epochs": Field(10, "passes over the training images", 1),
     "train.batch_size": Field(256, "images a step", 1),
     "train.devices": Field(0, "devices to spread each batch over; 0: on a CPU its cores, else one device", 0),

@@ -27,13 +27,13 @@ def user_code(what: str) -> Iterator[None]:
         raise ConfigError(f"{what} fails: {shown}") from error
 
 
-def output_shape(what: str, function: Callable[..., Any], *arguments: jax.ShapeDtypeStruct) -> tuple[int, ...]:
-    """Returns the shape of the float array that a user's function returns; computes nothing.
+def output(what: str, function: Callable[..., Any], *arguments: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+    """Returns the shape and dtype of the array that a user's function returns; computes nothing.
 
-    **Raises:** `ConfigError` where it fails, or returns anything but one array of numbers.
+    **Raises:** `ConfigError` where it fails, or returns anything but one array.
     """
     with user_code(what):
         found = jax.eval_shape(function, *arguments)
     if not isinstance(found, jax.ShapeDtypeStruct):
         raise ConfigError(f"{what} must return one array, not {type(found).__name__}")
-    return tuple(found.shape)
+    return found

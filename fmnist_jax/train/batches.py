@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
+
+from fmnist_jax.train.metrics import Metric, finished, summed
 
 
 def shuffled(key: jax.Array, examples: int, batch_size: int) -> tuple[jax.Array, jax.Array]:
@@ -39,30 +41,35 @@ class MetricSums(NamedTuple):
 
     **Attributes:**
 
-    - `loss`: `float32[]`, summed cross-entropy in nats.
+    - `loss`: `float32[]`.
     - `correct`, `examples`: `int32[]`.
     - `confusion`: `int32[classes, classes]`, rows are true classes, columns predictions.
+    - `metrics`: name -> `float32[...]`, of `config.eval.metrics`; empty in training.
     """
 
     loss: jax.Array
     correct: jax.Array
     examples: jax.Array
     confusion: jax.Array
+    metrics: dict[str, jax.Array]
 
     def means(self) -> dict[str, float]:
-        """Returns the mean `loss` and the `accuracy` in [0, 1], as Python numbers."""
+        """Returns the mean `loss`, the `accuracy` in [0, 1] and the other metrics by name, as Python numbers."""
         examples = int(self.examples)
-        return {"loss": float(self.loss) / examples, "accuracy": int(self.correct) / examples}
+        mean = {"loss": float(self.loss) / examples, "accuracy": int(self.correct) / examples}
+        return mean | finished(self.metrics, examples)
 
 
-def batch_metrics(logits: jax.Array, labels: jax.Array, valid: jax.Array) -> MetricSums:
+def batch_metrics(
+    logits: jax.Array, labels: jax.Array, valid: jax.Array, losses: jax.Array, metrics: Mapping[str, Metric]
+) -> MetricSums:
     """Sums the metrics of a batch.
 
     **Arguments:**
 
     - `logits`: `[batch, classes]`; `labels`: `int32[batch]`; `valid`: `bool[batch]`, false for padding.
+    - `losses`: `float32[batch]`; `metrics`: by name, beside loss and accuracy.
     """
-    losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
     predictions = jnp.argmax(logits, axis=-1)
     cells = jnp.zeros((logits.shape[-1],) * 2, jnp.int32)
     return MetricSums(
@@ -70,6 +77,7 @@ def batch_metrics(logits: jax.Array, labels: jax.Array, valid: jax.Array) -> Met
         correct=jnp.sum((predictions == labels) & valid, dtype=jnp.int32),
         examples=jnp.sum(valid, dtype=jnp.int32),
         confusion=cells.at[labels, predictions].add(valid.astype(jnp.int32)),
+        metrics=summed(metrics, logits, labels, valid),
     )
 
 

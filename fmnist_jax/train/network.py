@@ -14,6 +14,7 @@ from fmnist_jax.data import Description
 from fmnist_jax.data.device import normalise
 from fmnist_jax.optim.schedules import Schedules
 from fmnist_jax.runtime import batch_sharding
+from fmnist_jax.train import losses
 from fmnist_jax.train.batches import MetricSums, batch_metrics
 
 # The purpose of a key, folded into the run's key first.
@@ -63,14 +64,18 @@ def key_for(state: TrainState, purpose: int) -> jax.Array:
 
 
 class Network:
-    """The network and the optimizer of a config. Holds no arrays.
+    """The network, the loss and the optimizer of a config. Holds no arrays.
 
     **Arguments:**
 
     - `schedules`: of the learning rate and of the weight decay.
     - `description`: of the data.
 
-    **Raises:** `ConfigError` for an unknown model or optimizer, or a model that does not work with the data.
+    **Attributes:**
+
+    - `loss`: from logits and labels to `float32[batch]`; see `losses.make`.
+
+    **Raises:** `ConfigError` for an unknown model, loss or optimizer, or one that does not work with the data.
     """
 
     def __init__(self, config: ConfigDict, schedules: Schedules, description: Description):
@@ -78,6 +83,7 @@ class Network:
         options = config.model.options.to_dict()
         batch_size = config.train.batch_size
         self._model = models.FunctionalModel(config.model.name, compute, options, description, batch_size)
+        self.loss = losses.make(config.loss, description.num_classes)
         optim.get(config.optimizer.name)
         self._optimizer, self._schedules, self._ema_decay = config.optimizer.name, schedules, config.train.ema_decay
 
@@ -123,7 +129,7 @@ class Network:
         def loss(params: Any) -> tuple[jax.Array, tuple[MetricSums, Any]]:
             mask = valid if padded else None
             logits, model_state = self._model.train(params, state.model_state, images, key, mask)
-            sums = batch_metrics(logits, labels, valid)
+            sums = batch_metrics(logits, labels, valid, self.loss(logits, labels), {})
             return sums.loss / sums.examples, (sums, model_state)
 
         gradients, (sums, model_state) = jax.grad(loss, has_aux=True)(state.params)

@@ -22,7 +22,7 @@ from fmnist_jax.data.device import DeviceSplit, normalise
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.optim import schedules
 from fmnist_jax.runtime import batch_sharding
-from fmnist_jax.train import batches
+from fmnist_jax.train import batches, metrics
 from fmnist_jax.train.batches import MetricSums, batch_metrics, merge
 from fmnist_jax.train.network import SHUFFLE, STATISTICS, Member, Network, TrainState, key_for
 
@@ -71,8 +71,8 @@ def member_of(config: ConfigDict) -> Member:
 def make_run(config: ConfigDict, train_examples: int, description: Description = FASHION_MNIST) -> Run:
     """Returns the run that the config describes, over `train_examples` training images of such data.
 
-    **Raises:** `ConfigError` for an unknown model, optimizer or schedule, a schedule that does not fit the run, or a
-    batch larger than the training split.
+    **Raises:** `ConfigError` for an unknown model, optimizer, loss, metric or schedule, one that does not fit the run
+    or the data, or a batch larger than the training split.
     """
     batch_size, eval_batch_size = config.train.batch_size, config.train.eval_batch_size
     if batch_size > train_examples:
@@ -83,6 +83,7 @@ def make_run(config: ConfigDict, train_examples: int, description: Description =
     total_steps = steps_per_epoch * config.train.epochs
     scheduled = schedules.of(config.schedule, total_steps, steps_per_epoch)
     network = Network(config, scheduled, description)
+    scored = metrics.checked(config.eval.metrics, description.num_classes)
 
     def epoch(state: TrainState, member: Member, train: DeviceSplit) -> tuple[TrainState, MetricSums]:
         def step(state: TrainState, batch: tuple[jax.Array, jax.Array]) -> tuple[TrainState, MetricSums]:
@@ -98,7 +99,8 @@ def make_run(config: ConfigDict, train_examples: int, description: Description =
     def evaluate(state: TrainState, split: DeviceSplit) -> MetricSums:
         def score(_: None, batch: tuple[jax.Array, jax.Array]) -> tuple[None, MetricSums]:
             rows, valid = batch_sharding.shard_batch(batch)
-            return None, batch_metrics(network.logits(state, split.images[rows]), split.labels[rows], valid)
+            logits, labels = network.logits(state, split.images[rows]), split.labels[rows]
+            return None, batch_metrics(logits, labels, valid, network.loss(logits, labels), scored)
 
         _, sums = lax.scan(score, None, _eval_batches(split.labels.shape[0], eval_batch_size))
         return merge(sums)

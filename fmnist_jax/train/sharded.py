@@ -153,7 +153,7 @@ class _OnDevice:
         sums = jax.device_get(self._sums)
         if self._size is None:
             return {0: sums}
-        return {index: MetricSums(*(leaf[index] for leaf in sums)) for index in range(self._size)}
+        return {index: jax.tree.map(lambda leaf, i=index: leaf[i], sums) for index in range(self._size)}
 
 
 def _shard_batches(run: Run, replicated: NamedSharding) -> Run:
