@@ -34,7 +34,7 @@ from toy import write_csv
 from fmnist_jax.train.evaluation import load_trained
 
 # What a clock measured differs from run to run.
-_TIMES = ("examples_per_second", "train_seconds", "eval_seconds", "compile_seconds")
+_TIMES = ("examples_per_second", "train_seconds", "eval_seconds", "statistics_seconds", "compile_seconds")
 _SETTINGS = {"train__epochs": 4, "train__score_test": True}
 
 

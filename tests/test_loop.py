@@ -34,7 +34,7 @@ EPOCH_KEYS = {
     "train_seconds",
     "eval_seconds",
 }
-TIMINGS = {"examples_per_second", "train_seconds", "eval_seconds", "compile_seconds"}
+TIMINGS = {"examples_per_second", "train_seconds", "eval_seconds", "statistics_seconds", "compile_seconds"}
 
 
 def _strict_json(text: str):
