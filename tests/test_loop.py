@@ -184,8 +184,8 @@ def test_the_confusion_matrix_and_the_predictions_are_of_the_scored_split(finish
     test = data.load(toy.toy_config(toy_data).data).test
     with (finished / "confusion_matrix.csv").open() as file:
         header, *rows = csv.reader(file)
-    assert header == ["true\\predicted", *data.CLASS_NAMES]
-    assert [row[0] for row in rows] == list(data.CLASS_NAMES)
+    assert header == ["true\\predicted", *data.FASHION_MNIST.class_names]
+    assert [row[0] for row in rows] == list(data.FASHION_MNIST.class_names)
     confusion = np.array([[int(cell) for cell in row[1:]] for row in rows])
     with np.load(finished / "predictions.npz") as file:
         arrays = dict(file)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from fmnist_jax.data import FASHION_MNIST
 from fmnist_jax.report.run.calibration import reliability
 from fmnist_jax.report.run.confusion import class_scores, confused_pairs
 from fmnist_jax.report.run.report import accuracy_stat
@@ -38,7 +39,7 @@ def test_scores_of_a_class_without_images_are_undefined_not_zero():
 def test_confused_pairs_read_as_sentences_most_frequent_first():
     matrix = np.diag([1000] * 10)
     matrix[6, 0], matrix[6, 6], matrix[4, 2] = 118, 882, 30
-    pairs = confused_pairs(matrix)
+    pairs = confused_pairs(matrix, FASHION_MNIST.class_names)
     assert list(map(str, pairs)) == [
         "Shirt predicted as T-shirt/top: 118 of 1000",
         "Coat predicted as Pullover: 30 of 1030",
@@ -47,7 +48,7 @@ def test_confused_pairs_read_as_sentences_most_frequent_first():
 
 @given(MATRICES, st.integers(0, 100))
 def test_confused_pairs_leave_out_nothing_more_frequent(matrix, limit):
-    counts = [pair.count for pair in confused_pairs(matrix, limit)]
+    counts = [pair.count for pair in confused_pairs(matrix, FASHION_MNIST.class_names, limit)]
     wrong = sorted((int(n) for n in matrix[~np.eye(10, dtype=bool)] if n), reverse=True)
     assert counts == wrong[:limit]
 

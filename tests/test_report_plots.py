@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fmnist_jax.data import FASHION_MNIST
 from fmnist_jax.report.run import calibration, confusion, curves
 from fmnist_jax.report.run.calibration import reliability
 from fmnist_jax.report.run.workdir import Epoch, Predictions
@@ -16,6 +17,7 @@ from fmnist_jax.report.theme import Subject, new_figure
 
 SUBJECT = Subject("model3 with rmsprop, seed 0", synthetic=False)
 IMAGES = "the test set"
+CLASSES = FASHION_MNIST.class_names
 BLUE, VERMILION = (0, 114, 178), (213, 94, 0)
 
 
@@ -73,17 +75,17 @@ def test_a_lost_value_is_a_gap_in_the_curve():
 def test_confusion_matrix_colours_the_share_of_the_row():
     matrix = np.diag([1000] * 9 + [0])
     matrix[3, 4] = 1
-    darkest = _has_colour(confusion.confusion_matrix(matrix, IMAGES, SUBJECT).png, (8, 48, 107)).sum()
-    few = _has_colour(confusion.confusion_matrix(matrix // 100, IMAGES, SUBJECT).png, (8, 48, 107)).sum()
+    darkest = _has_colour(confusion.confusion_matrix(matrix, CLASSES, IMAGES, SUBJECT).png, (8, 48, 107)).sum()
+    few = _has_colour(confusion.confusion_matrix(matrix // 100, CLASSES, IMAGES, SUBJECT).png, (8, 48, 107)).sum()
     assert darkest > 9_000
     assert few == pytest.approx(darkest, rel=0.1)
 
 
 @pytest.mark.parametrize("mistakes", [1, 4, 5, 6, 25])
 def test_gallery_shows_every_mistake(mistakes):
-    pixels = _pixels(calibration.mistakes(_predictions(mistakes), IMAGES, SUBJECT).png)
+    pixels = _pixels(calibration.mistakes(_predictions(mistakes), CLASSES, IMAGES, SUBJECT).png)
     black = (pixels.max(axis=2) < 8).sum()
-    one = (_pixels(calibration.mistakes(_predictions(1), IMAGES, SUBJECT).png).max(axis=2) < 8).sum()
+    one = (_pixels(calibration.mistakes(_predictions(1), CLASSES, IMAGES, SUBJECT).png).max(axis=2) < 8).sum()
     assert black == pytest.approx(mistakes * one, rel=0.03)
 
 
@@ -100,8 +102,8 @@ def _all_plots(subject: Subject) -> list[bytes]:
     figures = reliability(predictions.labels, predictions.probabilities)
     return [
         curves.convergence(_epochs([0.5, 0.4]), "validation", subject).png,
-        confusion.confusion_matrix(np.diag([100] * 10), IMAGES, subject).png,
-        calibration.mistakes(predictions, IMAGES, subject).png,
+        confusion.confusion_matrix(np.diag([100] * 10), CLASSES, IMAGES, subject).png,
+        calibration.mistakes(predictions, CLASSES, IMAGES, subject).png,
         calibration.reliability_diagram(figures, IMAGES, subject).png,
     ]
 
@@ -132,4 +134,16 @@ def test_synthetic_data_is_said_in_every_title(plain):
 def test_plots_are_small_files(plain):
     noise = np.random.default_rng(0).integers(0, 256, (25, 28, 28), dtype=np.uint8)
     predictions = dataclasses.replace(_predictions(25), mistake_images=noise)
-    assert max(map(len, [*plain, calibration.mistakes(predictions, IMAGES, SUBJECT).png])) < 150_000
+    assert max(map(len, [*plain, calibration.mistakes(predictions, CLASSES, IMAGES, SUBJECT).png])) < 150_000
+
+
+@pytest.mark.parametrize(("classes", "channels"), [(2, 1), (3, 3), (30, 4), (30, 2)])
+def test_plots_of_any_data(classes, channels):
+    names, labels = [f"a class with a long name, {i}" for i in range(classes)], np.zeros(3, np.int32)
+    probabilities = np.full((3, classes), 0.5 / (classes - 1), np.float32)
+    probabilities[:, 1] = 0.5
+    images = np.full((3, 5, 4, channels) if channels > 1 else (3, 5, 4), 200, np.uint8)
+    predictions = Predictions(labels, probabilities, np.arange(3, dtype=np.int32), images)
+    assert calibration.mistakes(predictions, names, IMAGES, SUBJECT).alt.startswith("3 misclassified images")
+    matrix = np.eye(classes, dtype=int) * 9
+    assert "on the diagonal" in confusion.confusion_matrix(matrix, names, IMAGES, SUBJECT).alt

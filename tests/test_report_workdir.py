@@ -141,7 +141,7 @@ def test_epochs_have_to_count_upward(workdir, epochs):
 def test_classes_in_another_order_are_refused(workdir):
     path = workdir / "confusion_matrix.csv"
     path.write_text(path.read_text().replace("Trouser", "Shirt"))
-    with pytest.raises(WorkdirError, match="does not name the ten classes in order"):
+    with pytest.raises(WorkdirError, match="does not name the 10 classes in order"):
         read_run(workdir)
 
 

@@ -17,7 +17,7 @@ from kill_and_resume import RUN, differences, kill_and_resume
 from PIL import Image
 from run_script import run_script, start_script, train_arguments, write_data
 
-from fmnist_jax.data import CLASS_NAMES
+from fmnist_jax.data import FASHION_MNIST
 from fmnist_jax.data.synthetic import generate
 from fmnist_jax.runtime.devices import cores
 
@@ -245,7 +245,7 @@ def test_predicting_pictures_arrays_and_idx_files_in_order(garments: np.ndarray,
     for answer in answers:
         classes, shares = zip(*(part.rsplit(" ", 1) for part in answer.split(", ")), strict=True)
         assert len(set(classes)) == 3
-        assert set(classes) < set(CLASS_NAMES)
+        assert set(classes) < set(FASHION_MNIST.class_names)
         numbers = [float(share.removesuffix("%")) for share in shares]
         assert numbers == sorted(numbers, reverse=True)
 
@@ -259,7 +259,7 @@ def test_predicting_as_json(garments: np.ndarray, trained: Path, tmp_path: Path)
     found = [json.loads(line) for line in ended.out.splitlines()]
     assert [answer["image"] for answer in found] == [one, f"{two}[0]", f"{two}[1]", one]
     for answer in found:
-        assert set(answer["probabilities"]) == set(CLASS_NAMES)
+        assert set(answer["probabilities"]) == set(FASHION_MNIST.class_names)
         assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
         assert answer["class"] == max(answer["probabilities"], key=answer["probabilities"].get)
     for same in (found[1], found[3]):

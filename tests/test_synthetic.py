@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fmnist_jax.data import synthetic
-from fmnist_jax.data.dataset import CLASS_NAMES, IMAGE_SIZE, NUM_CLASSES, Split
+from fmnist_jax.data.dataset import FASHION_MNIST, Split
 from fmnist_jax.data.synthetic import generate
 
 
@@ -26,12 +26,12 @@ def _flat(split: Split) -> np.ndarray:
 
 
 def _class_means(split: Split) -> np.ndarray:
-    return np.stack([_flat(split)[split.labels == label].mean(0) for label in range(NUM_CLASSES)])
+    return np.stack([_flat(split)[split.labels == label].mean(0) for label in range(FASHION_MNIST.num_classes)])
 
 
 def test_shapes_and_types(splits):
     for split, size in zip(splits, (2000, 1000), strict=True):
-        assert split.images.shape == (size, IMAGE_SIZE, IMAGE_SIZE)
+        assert split.images.shape == (size, 28, 28)
         assert split.images.dtype == np.uint8
         assert split.labels.shape == (size,)
         assert split.labels.dtype == np.uint8
@@ -40,7 +40,7 @@ def test_shapes_and_types(splits):
 @pytest.mark.parametrize(("train_examples", "test_examples"), [(1000, 200), (103, 57), (7, 0)])
 def test_classes_are_balanced_within_one(train_examples, test_examples):
     for split, size in zip(generate(1, train_examples, test_examples), (train_examples, test_examples), strict=True):
-        counts = np.bincount(split.labels, minlength=NUM_CLASSES)
+        counts = np.bincount(split.labels, minlength=FASHION_MNIST.num_classes)
         assert counts.sum() == size
         assert counts.max() - counts.min() <= 1
 
@@ -97,7 +97,7 @@ def test_background_is_black_and_garments_are_not(splits):
     assert np.all(np.mean(train.images > 0, axis=(1, 2)) > 0.03)
 
 
-@pytest.mark.parametrize("label", range(NUM_CLASSES), ids=CLASS_NAMES)
+@pytest.mark.parametrize("label", range(FASHION_MNIST.num_classes), ids=FASHION_MNIST.class_names)
 def test_each_class_has_a_shape(splits, label):
     mean = _class_means(splits[0])[label]
     # Dark around, bright somewhere: a silhouette shows through the average.
@@ -117,6 +117,6 @@ def test_neither_trivial_nor_impossible_for_the_nearest_class_mean(splits):
 def test_tops_are_nearer_to_each_other_than_to_the_rest(splits):
     means = _class_means(splits[0])
     distance = np.linalg.norm(means[:, None] - means[None], axis=-1)
-    shirt = CLASS_NAMES.index("Shirt")
-    nearest = {CLASS_NAMES[label] for label in np.argsort(distance[shirt])[1:4]}
+    shirt = FASHION_MNIST.class_names.index("Shirt")
+    nearest = {FASHION_MNIST.class_names[label] for label in np.argsort(distance[shirt])[1:4]}
     assert nearest == {"T-shirt/top", "Pullover", "Coat"}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import toy
 
-from fmnist_jax.data import CLASS_NAMES
+from fmnist_jax.data import FASHION_MNIST
 from fmnist_jax.files.atomic import finite
 from fmnist_jax.train import writers
 from fmnist_jax.train.writers import Events
@@ -26,12 +26,12 @@ def test_metrics_are_a_line_an_epoch_and_written_anew(tmp_path):
 
 def test_the_confusion_matrix_is_a_table_with_the_classes_names(tmp_path):
     confusion = np.arange(100, dtype=np.int32).reshape(10, 10)
-    writers.write_confusion_matrix(tmp_path / "confusion_matrix.csv", confusion)
+    writers.write_confusion_matrix(tmp_path / "confusion_matrix.csv", confusion, FASHION_MNIST.class_names)
     with (tmp_path / "confusion_matrix.csv").open(newline="") as file:
         header, *rows = csv.reader(file)
-    assert header == ["true\\predicted", *CLASS_NAMES]
+    assert header == ["true\\predicted", *FASHION_MNIST.class_names]
     assert [(row[0], [int(cell) for cell in row[1:]]) for row in rows] == list(
-        zip(CLASS_NAMES, confusion.tolist(), strict=True)
+        zip(FASHION_MNIST.class_names, confusion.tolist(), strict=True)
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fmnist_jax.config import schema
-from fmnist_jax.data.dataset import CLASS_NAMES
+from fmnist_jax.data import FASHION_MNIST
 
 # The share of each class's images that a CNN of 90 % gets right, and the pairs that it confuses most.
 _RECALL = np.array([0.86, 0.98, 0.86, 0.91, 0.85, 0.98, 0.72, 0.97, 0.98, 0.96])
@@ -136,7 +136,7 @@ def manifest() -> dict[str, Any]:
 def write_predictions(folder: Path, examples: int) -> float:
     """Writes `predictions.npz` and the `confusion_matrix.csv` that belongs to it; returns the accuracy."""
     random = np.random.default_rng(1)
-    labels = (np.arange(examples) % len(CLASS_NAMES)).astype(np.uint8)
+    labels = (np.arange(examples) % FASHION_MNIST.num_classes).astype(np.uint8)
     probabilities = _probabilities(labels, random)
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != labels)
@@ -156,8 +156,8 @@ def write_predictions(folder: Path, examples: int) -> float:
 def write_matrix(folder: Path, matrix: np.ndarray) -> None:
     with (folder / "confusion_matrix.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["true\\predicted", *CLASS_NAMES])
-        writer.writerows([name, *map(int, row)] for name, row in zip(CLASS_NAMES, matrix, strict=True))
+        writer.writerow(["true\\predicted", *FASHION_MNIST.class_names])
+        writer.writerows([name, *map(int, row)] for name, row in zip(FASHION_MNIST.class_names, matrix, strict=True))
 
 
 def _probabilities(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:

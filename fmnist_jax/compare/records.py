@@ -8,10 +8,10 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from fmnist_jax.data import NUM_CLASSES
+from fmnist_jax.data import FASHION_MNIST
 from fmnist_jax.train.epochs import diverged
 
-CHANCE = 1 / NUM_CLASSES  # the accuracy of a guess, which a diverged run is scored with
+CHANCE = 1 / FASHION_MNIST.num_classes  # the accuracy of a guess, which a diverged run is scored with
 
 Phase: TypeAlias = Literal["tune", "final"]
 TUNE: Phase = "tune"

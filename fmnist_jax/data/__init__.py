@@ -2,26 +2,7 @@
 
 from __future__ import annotations
 
-from fmnist_jax.data.dataset import (
-    CLASS_NAMES,
-    FASHION_MNIST,
-    IMAGE_SIZE,
-    NUM_CLASSES,
-    SPLITS,
-    Dataset,
-    Description,
-    Split,
-)
+from fmnist_jax.data.dataset import FASHION_MNIST, SPLITS, Dataset, Description, Split
 from fmnist_jax.data.sources import load
 
-__all__ = [
-    "CLASS_NAMES",
-    "FASHION_MNIST",
-    "IMAGE_SIZE",
-    "NUM_CLASSES",
-    "SPLITS",
-    "Dataset",
-    "Description",
-    "Split",
-    "load",
-]
+__all__ = ["FASHION_MNIST", "SPLITS", "Dataset", "Description", "Split", "load"]

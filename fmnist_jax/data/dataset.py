@@ -25,24 +25,28 @@ class Description:
     - `name`: the source, such as `"fashion_mnist"`, `"csv"` or `"synthetic"` (never `"auto"`).
     - `class_names`: in the order of the labels.
     - `image_shape`: height, width and channels.
+    - `margin`: of grey images that show one bright object on black, as Fashion-MNIST's do, the pixels between the
+      object and the nearest edge: pictures for prediction are brought into that form. `None` for images of another
+      kind: pictures are only converted and resized.
     """
 
     name: str
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
+    margin: int | None = None
 
     @property
     def num_classes(self) -> int:
         return len(self.class_names)
 
+    @property
+    def array_shape(self) -> tuple[int, ...]:
+        """The shape of an image in a `Split`: without the channels where there is one."""
+        return self.image_shape if self.image_shape[2] > 1 else self.image_shape[:2]
+
 
 _GARMENTS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-FASHION_MNIST = Description("fashion_mnist", _GARMENTS, (28, 28, 1))
-
-# Those of Fashion-MNIST.
-IMAGE_SIZE = 28
-CLASS_NAMES = FASHION_MNIST.class_names
-NUM_CLASSES = FASHION_MNIST.num_classes
+FASHION_MNIST = Description("fashion_mnist", _GARMENTS, (28, 28, 1), margin=0)
 
 
 @dataclasses.dataclass(frozen=True)

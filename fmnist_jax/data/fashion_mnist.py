@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fmnist_jax.data.dataset import IMAGE_SIZE, NUM_CLASSES, Split
+from fmnist_jax.data.dataset import FASHION_MNIST, Split
 from fmnist_jax.data.raw_files import expand_user, idx_digest, read_idx
 from fmnist_jax.errors import DataError
 
@@ -26,9 +26,9 @@ SHA256: Mapping[str, str] = {
     TEST_LABELS: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
 _SHAPES = {
-    TRAIN_IMAGES: (60_000, IMAGE_SIZE, IMAGE_SIZE),
+    TRAIN_IMAGES: (60_000, *FASHION_MNIST.image_shape[:2]),
     TRAIN_LABELS: (60_000,),
-    TEST_IMAGES: (10_000, IMAGE_SIZE, IMAGE_SIZE),
+    TEST_IMAGES: (10_000, *FASHION_MNIST.image_shape[:2]),
     TEST_LABELS: (10_000,),
 }
 
@@ -46,8 +46,8 @@ def _read_verified(name: str, path: Path) -> np.ndarray:
     array = read_idx(path)
     if array.shape != _SHAPES[name]:
         raise DataError(f"{path} holds an array of shape {array.shape}, expected {_SHAPES[name]}")
-    if array.ndim == 1 and array.max() >= NUM_CLASSES:
-        raise DataError(f"{path} holds the label {array.max()}, expected 0 to {NUM_CLASSES - 1}")
+    if array.ndim == 1 and array.max() >= FASHION_MNIST.num_classes:
+        raise DataError(f"{path} holds the label {array.max()}, expected 0 to {FASHION_MNIST.num_classes - 1}")
     found = idx_digest(array)
     if found != SHA256[name]:
         raise DataError(

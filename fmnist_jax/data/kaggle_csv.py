@@ -11,14 +11,16 @@ from typing import BinaryIO
 
 import numpy as np
 
-from fmnist_jax.data.dataset import IMAGE_SIZE, NUM_CLASSES, Split
+from fmnist_jax.data.dataset import FASHION_MNIST, Split
 from fmnist_jax.data.raw_files import open_unpacked
 from fmnist_jax.errors import DataError
 
 TRAIN, TEST = "fashion-mnist_train.csv", "fashion-mnist_test.csv"
-_COLUMNS = ("label", *(f"pixel{i}" for i in range(1, IMAGE_SIZE**2 + 1)))
+_HEIGHT, _WIDTH, _ = FASHION_MNIST.image_shape
+_CLASSES = FASHION_MNIST.num_classes
+_COLUMNS = ("label", *(f"pixel{i}" for i in range(1, _HEIGHT * _WIDTH + 1)))
 _HEADER = ",".join(_COLUMNS).encode()
-_LABELS = frozenset(str(value).encode() for value in range(NUM_CLASSES))
+_LABELS = frozenset(str(value).encode() for value in range(_CLASSES))
 _PIXELS = frozenset(str(value).encode() for value in range(256))
 _MAX_LINE = 2 * len(_HEADER)  # the header is the longest line
 
@@ -42,9 +44,9 @@ def read(path: str | os.PathLike[str]) -> tuple[Split, str]:
         except ValueError as error:
             raise DataError(_first_bad_value(path) or f"{path} is no table of integers ({error})") from None
     labels = values[:, 0].copy()
-    if labels.max() >= NUM_CLASSES:
+    if labels.max() >= _CLASSES:
         raise DataError(_first_bad_value(path))
-    return Split(values[:, 1:].reshape(-1, IMAGE_SIZE, IMAGE_SIZE), labels), sha.hexdigest()
+    return Split(values[:, 1:].reshape(-1, _HEIGHT, _WIDTH), labels), sha.hexdigest()
 
 
 def _rows(file: BinaryIO, path: str | os.PathLike[str], sha: hashlib._Hash) -> Iterator[bytes]:
@@ -68,7 +70,7 @@ def _first_bad_value(path: str | os.PathLike[str]) -> str:
         for number, line in enumerate(itertools.islice(file, 1, None), start=2):
             label, *pixels = (value.strip() for value in line.split(b","))
             if label not in _LABELS and line.strip():
-                return f"{path}, line {number}: the label is {_shown(label)}, expected 0 to {NUM_CLASSES - 1}"
+                return f"{path}, line {number}: the label is {_shown(label)}, expected 0 to {_CLASSES - 1}"
             if not _PIXELS.issuperset(pixels):
                 i = next(i for i, pixel in enumerate(pixels) if pixel not in _PIXELS)
                 return f"{path}, line {number}: {_COLUMNS[i + 1]} is {_shown(pixels[i])}, expected 0 to 255"

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from fmnist_jax import data
 from fmnist_jax.config.python_file import run_registrations
-from fmnist_jax.data import SPLITS, Split, device
+from fmnist_jax.data import SPLITS, Dataset, Description, device
 from fmnist_jax.errors import ConfigError, UnknownNameError, WorkdirError, unknown_name
 from fmnist_jax.files.atomic import finite, write_json
 from fmnist_jax.runtime import devices
@@ -27,9 +27,10 @@ from fmnist_jax.train.workdir import check_data, described_data, evaluation_path
 
 
 class TrainedRun(NamedTuple):
-    """A run read from its workdir: its config, its compiled functions and one of its checkpoints."""
+    """A run read from its workdir: its config and data, its compiled functions and one of its checkpoints."""
 
     config: ConfigDict
+    description: Description
     programs: Programs
     checkpoint: Checkpoint
 
@@ -56,14 +57,15 @@ def load_trained(
     """
     folder = Path(workdir)
     config = read_config(folder)
-    run = _make_run(folder, config, config_file)
+    description = described_data(read_manifest(folder))
+    run = _make_run(folder, config, description, config_file)
     restored = None
     if (folder / "checkpoints").is_dir():
         with contextlib.closing(Checkpoints(folder / "checkpoints", run.template)) as checkpoints:
             restored = _restore(checkpoints, checkpoint, config)
     if restored is None:
         raise WorkdirError(f"{folder} has no checkpoint yet; let scripts/train.py finish an epoch first")
-    return TrainedRun(config, run.programs, restored._replace(state=run.put(restored.state)))
+    return TrainedRun(config, description, run.programs, restored._replace(state=run.put(restored.state)))
 
 
 def evaluate(
@@ -90,7 +92,7 @@ def evaluate(
     dataset = data.load(config.data)
     check_data(folder, dataset)
     path = evaluation_path(folder, split, checkpoint)
-    scores = write_evaluation_files(path, trained.programs, trained.checkpoint.state, getattr(dataset, split))
+    scores = write_evaluation_files(path, trained.programs, trained.checkpoint.state, dataset, split)
     summary = {
         "split": split,
         **scores,
@@ -107,20 +109,25 @@ def evaluate(
     return dict(finite(summary))
 
 
-def write_evaluation_files(folder: Path, programs: Programs, state: TrainState, split: Split) -> dict[str, Any]:
-    """Writes the confusion matrix and the predictions for `split`; returns its `loss`, `accuracy` and `examples`."""
-    on_device = device.put(split, state.step.sharding)
+def write_evaluation_files(
+    folder: Path, programs: Programs, state: TrainState, dataset: Dataset, split: str
+) -> dict[str, Any]:
+    """Writes the confusion matrix and the predictions for a split; returns its `loss`, `accuracy` and `examples`."""
+    examples = getattr(dataset, split)
+    on_device = device.put(examples, state.step.sharding)
     sums = jax.device_get(programs.evaluate(on_device)(state, on_device))
     probabilities = np.asarray(programs.predict(on_device.images)(state, on_device.images))
-    writers.write_confusion_matrix(folder / "confusion_matrix.csv", sums.confusion)
-    writers.write_predictions(folder / "predictions.npz", split, probabilities)
+    writers.write_confusion_matrix(folder / "confusion_matrix.csv", sums.confusion, dataset.description.class_names)
+    writers.write_predictions(folder / "predictions.npz", examples, probabilities)
     return {**sums.means(), "examples": int(sums.examples)}
 
 
-def _make_run(folder: Path, config: ConfigDict, config_file: str | os.PathLike[str] | None) -> DataParallelRun:
+def _make_run(
+    folder: Path, config: ConfigDict, description: Description, config_file: str | os.PathLike[str] | None
+) -> DataParallelRun:
     """Makes the functions of the run; first, its config file registers what it brought."""
     manifest = read_manifest(folder)
-    arguments = config, manifest["data"]["examples"]["train"], devices.for_scoring(config), described_data(manifest)
+    arguments = config, manifest["data"]["examples"]["train"], devices.for_scoring(config), description
     if config_file is not None:
         run_registrations(Path(config_file))
         return DataParallelRun(*arguments)

@@ -125,7 +125,7 @@ def _finish(
 ) -> dict[str, Any]:
     """Scores the last epoch's state and writes the summary."""
     compile_seconds, split = run.programs.seconds, "test" if config.train.score_test else "val"
-    scores = write_evaluation_files(folder, run.programs, at.state, getattr(dataset, split))
+    scores = write_evaluation_files(folder, run.programs, at.state, dataset, split)
     last = at.history[-1]
     if split == "test":
         last.update(test_loss=scores["loss"], test_accuracy=scores["accuracy"])

@@ -47,8 +47,7 @@ def provenance(dataset: Dataset, config_file: str | os.PathLike[str] | None = No
         "data": {
             "name": dataset.name,
             "origin": dataset.origin,
-            "class_names": list(dataset.description.class_names),
-            "image_shape": list(dataset.description.image_shape),
+            **{key: value for key, value in vars(dataset.description).items() if key != "name"},
             "digests": dict(dataset.digests),
             "examples": {"train": len(dataset.train), "val": len(dataset.val), "test": len(dataset.test)},
         },

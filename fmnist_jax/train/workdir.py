@@ -89,18 +89,29 @@ def read_manifest(workdir: Path) -> dict[str, Any]:
     reader = _reader(workdir)
     found = reader.object("manifest.json")
     try:
-        described_data(found), found["data"]["digests"], found["data"]["examples"]["train"]
-    except (AttributeError, KeyError, TypeError, ValueError):
+        described_data(found), found["data"]["name"], found["data"]["digests"], found["data"]["examples"]["train"]
+    except (KeyError, TypeError, ValueError):
         raise reader.error("manifest.json", "does not describe the data of a run") from None
     return found
 
 
 def described_data(manifest: Mapping[str, Any]) -> Description:
-    """Returns the description of the data of a run; a manifest without one is older, its data are Fashion-MNIST's."""
-    found, default = manifest["data"], FASHION_MNIST
-    names, shape = found.get("class_names", default.class_names), found.get("image_shape", default.image_shape)
-    height, width, channels = shape
-    return Description(found["name"], tuple(names), (height, width, channels))
+    """Returns the description of a run's data; a manifest without it is older, and its data are like Fashion-MNIST.
+
+    **Raises:** `ValueError` where the record is damaged.
+    """
+    found = manifest.get("data", {})
+    if not isinstance(found, Mapping):
+        raise ValueError("data is not an object")
+    values = {key: found.get(key, default) for key, default in vars(FASHION_MNIST).items()}
+    names, shape, margin = values["class_names"], values["image_shape"], values["margin"]
+    if not (isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names)):
+        raise ValueError("class_names are not strings")
+    if not (isinstance(shape, list | tuple) and len(shape) == 3 and all(type(size) is int for size in shape)):
+        raise ValueError("image_shape is not height, width and channels")
+    if not (margin is None or type(margin) is int):
+        raise ValueError("margin is not an integer")
+    return Description(str(values["name"]), tuple(names), (shape[0], shape[1], shape[2]), margin)
 
 
 def _reader(workdir: Path) -> WorkdirReader:

@@ -7,6 +7,7 @@ import datetime
 import io
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from tensorboardX import SummaryWriter
 
-from fmnist_jax.data import CLASS_NAMES, Split
+from fmnist_jax.data import Split
 from fmnist_jax.files.atomic import json_lines, write_atomically
 
 _MISTAKES = 25  # images kept of the most confident wrong predictions
@@ -30,17 +31,17 @@ def write_metrics(path: Path, history: list[dict[str, Any]]) -> None:
     write_atomically(path, json_lines(history))
 
 
-def write_confusion_matrix(path: Path, confusion: np.ndarray) -> None:
-    """Writes `confusion`, `int[10, 10]` with rows the true classes, as CSV with class names."""
+def write_confusion_matrix(path: Path, confusion: np.ndarray, class_names: Sequence[str]) -> None:
+    """Writes `confusion`, `int[classes, classes]` with rows the true classes, as CSV with class names."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow([r"true\predicted", *CLASS_NAMES])
-    table.writerows([name, *map(int, row)] for name, row in zip(CLASS_NAMES, confusion, strict=True))
+    table.writerow([r"true\predicted", *class_names])
+    table.writerows([name, *map(int, row)] for name, row in zip(class_names, confusion, strict=True))
     write_atomically(path, text.getvalue().encode())
 
 
 def write_predictions(path: Path, split: Split, probabilities: np.ndarray) -> None:
-    """Writes the split's labels, its predicted probabilities `float32[n, 10]` and its most confident mistakes."""
+    """Writes the split's labels, its predicted probabilities `float32[n, classes]` and its most confident mistakes."""
     predicted = np.argmax(probabilities, axis=-1)
     confidence = np.max(probabilities, axis=-1)
     wrong = np.flatnonzero(predicted != split.labels)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fmnist_jax.data.dataset import IMAGE_SIZE, NUM_CLASSES, Split
+from fmnist_jax.data.dataset import FASHION_MNIST, Split
 from fmnist_jax.data.synthetic.footwear import BOOT, SANDAL, SNEAKER, draw_closed_shoe, draw_sandal
 from fmnist_jax.data.synthetic.garment import Drawing, Parameters, Ranges, garment_coordinates, sample, shade
 from fmnist_jax.data.synthetic.tops import COAT, DRESS, PULLOVER, SHIRT, T_SHIRT, draw_top
@@ -21,7 +21,7 @@ from fmnist_jax.data.synthetic.trousers_and_bags import BAG, TROUSERS, draw_bag,
 
 Draw = Callable[[np.ndarray, np.ndarray, Parameters], Drawing]
 
-# In the order of `CLASS_NAMES`: how a class is drawn, and the ranges of its parameters.
+# In the order of Fashion-MNIST's classes: how a class is drawn, and the ranges of its parameters.
 _CLASSES: tuple[tuple[Draw, Ranges], ...] = (
     (draw_top, T_SHIRT),
     (draw_trousers, TROUSERS),
@@ -34,6 +34,8 @@ _CLASSES: tuple[tuple[Draw, Ranges], ...] = (
     (draw_bag, BAG),
     (draw_closed_shoe, BOOT),
 )
+
+_HEIGHT, _WIDTH, _ = FASHION_MNIST.image_shape
 
 # Images drawn together: few enough for their arrays to stay in the processor's cache.
 _CHUNK = 128
@@ -49,10 +51,10 @@ def generate(seed: int = 0, train_examples: int = 12_000, test_examples: int = 2
 
 
 def _split(seed: int, which: int, examples: int) -> Split:
-    labels = (np.arange(examples) % NUM_CLASSES).astype(np.uint8)
-    np.random.default_rng((seed, which, NUM_CLASSES)).shuffle(labels)
-    images = np.empty((examples, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
-    for label in range(NUM_CLASSES):
+    labels = (np.arange(examples) % len(_CLASSES)).astype(np.uint8)
+    np.random.default_rng((seed, which, len(_CLASSES))).shuffle(labels)
+    images = np.empty((examples, _HEIGHT, _WIDTH), np.uint8)
+    for label in range(len(_CLASSES)):
         members = np.flatnonzero(labels == label)
         images[members] = _garments(label, len(members), np.random.SeedSequence((seed, which, label)))
     return Split(images, labels)
@@ -63,7 +65,7 @@ def _garments(label: int, count: int, stream: np.random.SeedSequence) -> np.ndar
     shape_stream, grain_stream = (np.random.default_rng(child) for child in stream.spawn(2))
     draw, ranges = _CLASSES[label]
     parameters = sample(ranges, count, shape_stream)
-    images = np.empty((count, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
+    images = np.empty((count, _HEIGHT, _WIDTH), np.uint8)
     for start in range(0, count, _CHUNK):
         part = slice(start, start + _CHUNK)
         chunk = {name: values[part] for name, values in parameters.items()}

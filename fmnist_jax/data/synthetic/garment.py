@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fmnist_jax.data.dataset import IMAGE_SIZE
+from fmnist_jax.data.dataset import FASHION_MNIST
 from fmnist_jax.data.synthetic import shapes
 
 # (probability, low, high)
@@ -15,6 +15,8 @@ Mixture = tuple[Component, ...]
 # The distribution of each parameter of a garment.
 Ranges = dict[str, Mixture]
 Parameters = Mapping[str, np.ndarray]
+_SIZE, *_ = FASHION_MNIST.image_shape  # the images are square
+
 # Coverage in [0, 1] and tone (added to the cloth's brightness), `float32[n, 28, 28]` each.
 Drawing = tuple[np.ndarray, np.ndarray]
 
@@ -80,12 +82,12 @@ GARMENT: Ranges = {
 
 def garment_coordinates(p: Parameters) -> tuple[np.ndarray, np.ndarray]:
     """The garment's coordinates `u`, `v` at each pixel: shifted, scaled, turned, sheared about the image's centre."""
-    centre = 0.5 * (IMAGE_SIZE - 1)
-    rows, columns = np.meshgrid(*[np.arange(IMAGE_SIZE, dtype=np.float32) - centre] * 2, indexing="ij")
+    centre = 0.5 * (_SIZE - 1)
+    rows, columns = np.meshgrid(*[np.arange(_SIZE, dtype=np.float32) - centre] * 2, indexing="ij")
     x, y = columns - p["shift_x"], rows - p["shift_y"]
     u = x / p["scale_x"] + (p["turn"] + p["shear"]) * y
     v = y / p["scale_y"] - p["turn"] * x
-    return u + p["axis"], v + 0.5 * IMAGE_SIZE
+    return u + p["axis"], v + 0.5 * _SIZE
 
 
 def shade(u: np.ndarray, v: np.ndarray, tone: np.ndarray, grain: np.ndarray, p: Parameters) -> np.ndarray:

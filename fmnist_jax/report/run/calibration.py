@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from fmnist_jax.data.dataset import CLASS_NAMES
 from fmnist_jax.report import theme
 from fmnist_jax.report.format import count, percent, probability
 from fmnist_jax.report.model import Columns, Picture, Section
@@ -17,6 +17,7 @@ from fmnist_jax.report.run.workdir import Predictions
 
 _PALE = "#9fb3c4"
 _GALLERY_COLUMNS = 5
+_MAX_NAME = 16  # letters of a class name above a picture
 _TILE, _CAPTION = 1.175, 0.62  # inches: the height of a picture in the gallery, and of the three lines above it
 
 
@@ -49,8 +50,8 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -
 
     **Arguments:**
 
-    - `labels`: `uint8[n]`, n > 0.
-    - `probabilities`: `float[n, 10]`, finite.
+    - `labels`: integers `[n]`, n > 0.
+    - `probabilities`: `float[n, classes]`, finite.
     """
     confidence = probabilities.max(axis=1).astype(float)
     correct = (probabilities.argmax(axis=1) == labels).astype(float)
@@ -67,13 +68,17 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -
 
 
 def calibration_section(
-    predictions: Predictions, calibration: Reliability | None, images: str, subject: theme.Subject
+    predictions: Predictions,
+    calibration: Reliability | None,
+    class_names: Sequence[str],
+    images: str,
+    subject: theme.Subject,
 ) -> Section:
     """Returns the reliability diagram and the most confident mistakes on `images`, or why there are none."""
     if calibration is None:
         return Section("Calibration", ["Some predicted probabilities are not finite, so there is no calibration."])
     none = f"The workdir holds no picture of a mistake on {images}."
-    gallery = mistakes(predictions, images, subject) if predictions.mistake_index.size else none
+    gallery = mistakes(predictions, class_names, images, subject) if predictions.mistake_index.size else none
     return Section("Calibration", [Columns([[reliability_diagram(calibration, images, subject)], [gallery]])])
 
 
@@ -127,12 +132,12 @@ def _draw_histogram(axes: Axes, calibration: Reliability) -> None:
     axes.set_ylim(bottom=0.7)
     axes.yaxis.set_major_formatter(lambda number, _: count(number))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.set(ylabel="images", xlabel="confidence: the highest of the ten probabilities")
+    axes.set(ylabel="images", xlabel="confidence: the highest of the class probabilities")
     theme.legend_above(axes, 2)
 
 
 @theme.plot_style()
-def mistakes(predictions: Predictions, images: str, subject: theme.Subject) -> Picture:
+def mistakes(predictions: Predictions, class_names: Sequence[str], images: str, subject: theme.Subject) -> Picture:
     """Draws the most confident mistakes, at least one, each with its true and predicted class and the probability."""
     rows = math.ceil(len(predictions.mistake_index) / _GALLERY_COLUMNS)
     height = theme.HEAD + rows * (_TILE + _CAPTION)
@@ -144,17 +149,18 @@ def mistakes(predictions: Predictions, images: str, subject: theme.Subject) -> P
         axes.set_axis_off()
     captions = []
     for axes, index, image in zip(grid, predictions.mistake_index, predictions.mistake_images, strict=False):
-        axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axes.imshow(_viewable(image), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         row = predictions.probabilities[index]
-        true, predicted = CLASS_NAMES[predictions.labels[index]], CLASS_NAMES[row.argmax()]
+        true, predicted = (_truncated(class_names[i]) for i in (predictions.labels[index], row.argmax()))
         share = probability(float(row.max()))
         captions.append((true, predicted, share))
-        for y, text, colour in (
-            (-9.6, true, theme.INK),
-            (-5.6, f"→ {predicted}", theme.SECOND),
-            (-1.6, share, theme.SECOND),
+        for line, text, colour in (
+            (2, true, theme.INK),
+            (1, f"→ {predicted}", theme.SECOND),
+            (0, share, theme.SECOND),
         ):
-            axes.text(-0.5, y, text, fontsize=8.8, color=colour, va="baseline")
+            place = {"xycoords": "axes fraction", "textcoords": "offset points", "xytext": (0, 5 + 12 * line)}
+            axes.annotate(text, (0, 1), **place, fontsize=8.8, color=colour, va="baseline")
     number, (true, predicted, share) = len(captions), captions[0]
     return Picture(
         "mistakes",
@@ -162,3 +168,12 @@ def mistakes(predictions: Predictions, images: str, subject: theme.Subject) -> P
         f"{number} misclassified images of {images}; first {true}, predicted as {predicted} with {share}.",
         f"The {number} most confident mistakes: the true class, the predicted class and its probability.",
     )
+
+
+def _viewable(image: np.ndarray) -> np.ndarray:
+    """The image as it can be shown: channels that are neither RGB nor RGBA are averaged."""
+    return image.mean(axis=-1) if image.ndim == 3 and image.shape[-1] not in (3, 4) else image
+
+
+def _truncated(name: str) -> str:
+    return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…"

@@ -165,12 +165,12 @@ def _sections(
         missing = f"{MATRIX_FILE} is missing, so there are no scores of each class. {remedy}"
         yield Section("Confusion matrix", [missing])
     else:
-        yield confusion_section(run.matrix, images, subject)
+        yield confusion_section(run.matrix, run.description.class_names, images, subject)
     if run.predictions is None:
         missing = f"{PREDICTIONS_FILE} is missing, so there is no calibration and no mistake to show. {remedy}"
         yield Section("Calibration", [missing])
     else:
-        yield calibration_section(run.predictions, _calibration(run), images, subject)
+        yield calibration_section(run.predictions, _calibration(run), run.description.class_names, images, subject)
     resolved: Any = (run.manifest or {}).get("optimizer")
     table = config_table(run.config, SCHEMA, resolved if isinstance(resolved, Mapping) else {})
     yield Section("Hyperparameters", [table, "Keys that are unset and that this optimizer does not use are omitted."])

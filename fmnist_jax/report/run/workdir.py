@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fmnist_jax.data.dataset import CLASS_NAMES, IMAGE_SIZE, NUM_CLASSES, SPLITS
+from fmnist_jax.data.dataset import SPLITS, Description
 from fmnist_jax.errors import WorkdirError, did_you_mean
 from fmnist_jax.files.reader import WorkdirReader
-from fmnist_jax.train.workdir import evaluation_path
+from fmnist_jax.train.workdir import described_data, evaluation_path
 
 MATRIX_FILE = "confusion_matrix.csv"
 PREDICTIONS_FILE = "predictions.npz"
@@ -82,10 +82,10 @@ class Predictions:
 
     **Attributes:**
 
-    - `labels`: `uint8[n]`.
-    - `probabilities`: `float32[n, 10]`; rows sum to 1, or are not finite where the network diverged.
+    - `labels`: unsigned integers `[n]`.
+    - `probabilities`: `float32[n, classes]`; rows sum to 1, or are not finite where the network diverged.
     - `mistake_index`: `int32[m]`, the position of each image of `mistake_images`, the most confident mistake first.
-    - `mistake_images`: `uint8[m, 28, 28]`.
+    - `mistake_images`: `uint8[m, height, width]` or `uint8[m, height, width, channels]`.
     """
 
     labels: np.ndarray
@@ -106,14 +106,16 @@ class Run:
 
     - `summary`: its last metrics; `epochs`: a record for each epoch, in order, at least one.
     - `config`: `config.json` as nested dicts; `manifest`: `manifest.json`, or `None` where there is none.
-    - `matrix`: the confusion matrix `int64[10, 10]` of the images of `summary.scored_split`, rows the true classes;
-      `predictions`: those for the same images. `None` where the file is missing.
+    - `description`: of the data, Fashion-MNIST's where the manifest says nothing of their classes.
+    - `matrix`: the confusion matrix `int64[classes, classes]` of the images of `summary.scored_split`, rows the true
+      classes; `predictions`: those for the same images. `None` where the file is missing.
     """
 
     summary: RunSummary
     epochs: list[Epoch]
     config: Mapping[str, Any]
     manifest: Mapping[str, Any] | None
+    description: Description
     matrix: np.ndarray | None
     predictions: Predictions | None
 
@@ -125,6 +127,7 @@ class Evaluation:
     summary: EvaluationSummary
     config: Mapping[str, Any]
     manifest: Mapping[str, Any] | None
+    description: Description
     matrix: np.ndarray | None
     predictions: Predictions | None
 
@@ -139,8 +142,9 @@ def read_run(workdir: Path) -> Run:
     if not folder.has("summary.json") and folder.has("config.json"):
         raise folder.error("summary.json", "is missing, so the run has not ended")
     summary = folder.record(RunSummary, folder.object("summary.json"), "summary.json")
-    scored = _read_scored(folder, summary.scored_examples)
-    return Run(summary, _read_epochs(folder), *_read_config(folder), *scored)
+    config, manifest, description = _read_config(folder)
+    scored = _read_scored(folder, summary.scored_examples, description)
+    return Run(summary, _read_epochs(folder), config, manifest, description, *scored)
 
 
 def read_evaluation(workdir: Path, split: str, checkpoint: str = "last") -> Evaluation:
@@ -153,8 +157,8 @@ def read_evaluation(workdir: Path, split: str, checkpoint: str = "last") -> Eval
     summary = folder.record(EvaluationSummary, folder.object("summary.json"), "summary.json")
     if summary.split != split:
         raise folder.error("summary.json", f"has split = {summary.split!r}, which is not {split}")
-    scored = _read_scored(folder, summary.examples)
-    return Evaluation(summary, *_read_config(run), *scored)
+    config, manifest, description = _read_config(run)
+    return Evaluation(summary, config, manifest, description, *_read_scored(folder, summary.examples, description))
 
 
 def _run_folder(workdir: Path) -> WorkdirReader:
@@ -173,61 +177,68 @@ def _read_epochs(folder: WorkdirReader) -> list[Epoch]:
     return epochs
 
 
-def _read_config(folder: WorkdirReader) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
-    """Returns the config and the manifest."""
-    return folder.object("config.json"), folder.object("manifest.json") if folder.has("manifest.json") else None
+def _read_config(folder: WorkdirReader) -> tuple[Mapping[str, Any], Mapping[str, Any] | None, Description]:
+    """Returns the config, the manifest and the description of the data."""
+    manifest = folder.object("manifest.json") if folder.has("manifest.json") else None
+    try:
+        return folder.object("config.json"), manifest, described_data(manifest or {})
+    except ValueError as error:
+        raise folder.error("manifest.json", f"does not describe the data of a run ({error})") from None
 
 
-def _read_scored(folder: WorkdirReader, examples: int) -> tuple[np.ndarray | None, Predictions | None]:
+def _read_scored(
+    folder: WorkdirReader, examples: int, description: Description
+) -> tuple[np.ndarray | None, Predictions | None]:
     """Returns confusion matrix and predictions, where the files exist; each has to be of `examples` images."""
     if examples < 1:
         raise folder.error("summary.json", f"counts {examples} images")
-    matrix = _read_matrix(folder) if folder.has(MATRIX_FILE) else None
-    predictions = _read_predictions(folder) if folder.has(PREDICTIONS_FILE) else None
+    matrix = _read_matrix(folder, description.class_names) if folder.has(MATRIX_FILE) else None
+    predictions = _read_predictions(folder, description) if folder.has(PREDICTIONS_FILE) else None
     if matrix is not None and matrix.sum() != examples:
         raise folder.error(MATRIX_FILE, f"counts {matrix.sum()} images where summary.json counts {examples}")
     if predictions is not None and len(predictions.labels) != examples:
         raise folder.error(PREDICTIONS_FILE, f"has {len(predictions.labels)} images, summary.json {examples}")
     if matrix is not None and predictions is not None:
-        support = np.bincount(predictions.labels, minlength=NUM_CLASSES)
+        support = np.bincount(predictions.labels, minlength=len(matrix))
         if (support != matrix.sum(axis=1)).any():
             raise folder.error(PREDICTIONS_FILE, f"has other labels than {MATRIX_FILE}")
     return matrix, predictions
 
 
-def _read_matrix(folder: WorkdirReader) -> np.ndarray:
+def _read_matrix(folder: WorkdirReader, class_names: tuple[str, ...]) -> np.ndarray:
     try:
         header, *rows = csv.reader(folder.text(MATRIX_FILE).splitlines())
         names, counts = [row[0] for row in rows], [[int(cell) for cell in row[1:]] for row in rows]
         matrix = np.array(counts, dtype=np.int64)
     except (ValueError, IndexError, OverflowError, csv.Error):
         raise folder.error(MATRIX_FILE, "is not a table of whole numbers with a class name in each row") from None
-    if header[1:] != list(CLASS_NAMES) or names != list(CLASS_NAMES):
-        raise folder.error(MATRIX_FILE, f"does not name the ten classes in order, {CLASS_NAMES[0]} first")
-    if matrix.shape != (NUM_CLASSES, NUM_CLASSES) or matrix.min() < 0 or matrix.sum() == 0:
-        raise folder.error(MATRIX_FILE, "is not a 10 by 10 table of counts")
+    classes = len(class_names)
+    if header[1:] != list(class_names) or names != list(class_names):
+        raise folder.error(MATRIX_FILE, f"does not name the {classes} classes in order, {class_names[0]} first")
+    if matrix.shape != (classes, classes) or matrix.min() < 0 or matrix.sum() == 0:
+        raise folder.error(MATRIX_FILE, f"is not a {classes} by {classes} table of counts")
     return matrix
 
 
-def _read_predictions(folder: WorkdirReader) -> Predictions:
+def _read_predictions(folder: WorkdirReader, description: Description) -> Predictions:
     arrays, names = folder.arrays(PREDICTIONS_FILE), [field.name for field in dataclasses.fields(Predictions)]
     for name in names:
         if name not in arrays:
             raise folder.error(PREDICTIONS_FILE, f"lacks the array {name!r}")
     predictions = Predictions(**{name: arrays[name] for name in names})
-    if problem := _problem(predictions):
+    if problem := _problem(predictions, description):
         raise folder.error(PREDICTIONS_FILE, problem)
     return predictions
 
 
-def _problem(predictions: Predictions) -> str | None:
+def _problem(predictions: Predictions, description: Description) -> str | None:
     labels, index = predictions.labels, predictions.mistake_index
-    images, mistakes = labels.size, index.size
+    images, mistakes, classes = labels.size, index.size, description.num_classes
     expected: dict[str, tuple[type, tuple[int, ...]]] = {
         "labels": (np.integer, (images,)),
-        "probabilities": (np.floating, (images, NUM_CLASSES)),
+        "probabilities": (np.floating, (images, classes)),
         "mistake_index": (np.integer, (mistakes,)),
-        "mistake_images": (np.uint8, (mistakes, IMAGE_SIZE, IMAGE_SIZE)),
+        "mistake_images": (np.uint8, (mistakes, *description.array_shape)),
     }
     for name, (kind, shape) in expected.items():
         array = getattr(predictions, name)
@@ -235,8 +246,8 @@ def _problem(predictions: Predictions) -> str | None:
             return f"has {name} of {array.dtype} {array.shape}, which is not {kind.__name__} {shape}"
     if not images:
         return "has no image"
-    if labels.min() < 0 or labels.max() >= NUM_CLASSES:
-        return f"has labels outside 0 to {NUM_CLASSES - 1}"
+    if labels.min() < 0 or labels.max() >= classes:
+        return f"has labels outside 0 to {classes - 1}"
     if index.size and (index.min() < 0 or index.max() >= len(labels)):
         return f"has a mistake_index outside its {len(labels)} images"
     rows = predictions.probabilities[np.isfinite(predictions.probabilities).all(axis=1)].astype(np.float64)
