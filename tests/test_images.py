@@ -16,7 +16,7 @@ import pytest
 from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageChops, ImageDraw, ImageOps
 
-from fmnist_jax.data import raw_files
+from fmnist_jax.data import Description, raw_files
 from fmnist_jax.data.images import read_images
 from fmnist_jax.errors import ImageError
 
@@ -399,3 +399,54 @@ def test_random_bytes_never_crash(start, rest, tmp_path_factory):
     path = tmp_path_factory.mktemp("random") / "a"
     path.write_bytes(start + rest)
     read_or_complain(path)
+
+
+COLOUR = Description("colour", ("a", "b"), (6, 8, 3))
+GREY = Description("grey", ("a", "b"), (6, 8, 1))
+DIGITS = Description("digits", ("a", "b"), (28, 28, 1), margin=4)
+
+
+def test_a_colour_picture_is_cropped_to_the_proportions_of_the_data_and_resized(tmp_path):
+    pixels = np.zeros((60, 100, 3), np.uint8)  # 10 columns left and right are cut off
+    pixels[:, 10:50], pixels[:, 50:90] = (255, 0, 0), (0, 0, 255)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    (only,) = read_images(tmp_path / "a.png", COLOUR)
+    assert (only[:, :4] == (255, 0, 0)).all()
+    assert (only[:, 4:] == (0, 0, 255)).all()
+
+
+def test_pictures_of_data_that_are_not_objects_on_black_are_neither_trimmed_nor_negated(tmp_path):
+    light = np.full((6, 8), 250, np.uint8)
+    light[2, 3] = 10
+    Image.fromarray(light).save(tmp_path / "same.png")
+    Image.fromarray(light.repeat(5, 0).repeat(5, 1)).save(tmp_path / "larger.png")
+    np.save(tmp_path / "one.npy", light)
+    np.save(tmp_path / "two.npy", np.stack([light, light]))
+    for name in ("same.png", "larger.png", "one.npy", "two.npy"):
+        for image in read_images(tmp_path / name, GREY):
+            np.testing.assert_array_equal(image, light)
+
+
+def test_arrays_in_the_shape_of_the_data_are_kept(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (3, 6, 8, 3), np.uint8)
+    np.save(tmp_path / "several.npy", images)
+    np.save(tmp_path / "one.npy", images[0])
+    np.testing.assert_array_equal(read_images(tmp_path / "several.npy", COLOUR), images)
+    np.testing.assert_array_equal(read_images(tmp_path / "one.npy", COLOUR), images[:1])
+    with pytest.raises(ImageError, match=r"shape \(3, 6, 8, 3\); expected 28x28"):
+        read_images(tmp_path / "several.npy")
+
+
+def test_a_picture_for_data_of_other_channels_is_an_error(tmp_path):
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    with pytest.raises(ImageError, match=r"images have 4 channels; give them as \.npy files"):
+        read_images(tmp_path / "a.png", Description("four", ("a", "b"), (6, 8, 4)))
+
+
+def test_a_margin_stays_around_the_object(tmp_path):
+    picture = np.full((100, 100), 255, np.uint8)
+    picture[20:60, 30:50] = 0
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    (only,) = read_images(tmp_path / "a.png", DIGITS)
+    rows, columns = np.nonzero(only)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 23, 9, 18)

@@ -10,7 +10,7 @@ import toy  # registers its networks
 from flax import nnx
 
 from fmnist_jax import models
-from fmnist_jax.data import FASHION_MNIST
+from fmnist_jax.data import FASHION_MNIST, Description
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.models import deepobs, keras_cnn, registry
 
@@ -56,6 +56,26 @@ def test_networks_of_other_widths(factory, parameters):
     logits, params = jax.eval_shape(computed, IMAGES)
     assert logits.shape == (3, 10)
     assert models.count_parameters(params) == parameters
+
+
+@pytest.mark.parametrize("name", ["model1", "model2", "model3", "2c2d"])
+@pytest.mark.parametrize("image_shape", [(32, 32, 3), (18, 23, 1), (19, 18, 2)])
+def test_networks_for_other_data(name, image_shape):
+    description = Description("own", ("a", "b", "c"), image_shape)
+    network = models.FunctionalModel(name, models.ComputeConfig(), {}, description, batch_size=8)
+    params, _ = jax.eval_shape(network.init, jax.random.key(0))
+    assert params["logits"]["bias"].shape == (3,)
+
+
+@pytest.mark.parametrize(("name", "least"), [("model1", 10), ("model2", 10), ("model3", 18), ("2c2d", 4)])
+def test_images_too_small_for_a_network_are_an_error_with_the_least_size(name, least):
+    def made(size: int) -> None:
+        description = Description("own", ("a", "b"), (28, size, 1))
+        models.FunctionalModel(name, models.ComputeConfig(), {}, description, batch_size=8)
+
+    made(least)
+    with pytest.raises(ConfigError, match=f"at least {least} pixels"):
+        made(least - 1)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -7,10 +7,13 @@ initializers. The study did not publish its widths: these come closest to its fi
 from __future__ import annotations
 
 import functools
+import math
 
 import jax
 from flax import nnx
 
+from fmnist_jax.data import FASHION_MNIST
+from fmnist_jax.errors import ConfigError
 from fmnist_jax.models.layers import ComputeConfig, Conv, Initializers, dense
 from fmnist_jax.models.registry import register
 
@@ -19,26 +22,40 @@ KERAS = Initializers(nnx.initializers.glorot_uniform(), nnx.initializers.zeros_i
 
 
 class KerasCNN(nnx.Module):
-    """Maps images `[batch, 28, 28, 1]` to logits `[batch, 10]`.
+    """Maps images `[batch, height, width, channels]` to logits `[batch, num_classes]`.
 
     **Arguments:**
 
     - `third`: features of a third convolution, 0 for none.
     - `hidden`: width of a dense layer before the last one, followed by dropout of one half; 0 for none.
     - `first`: features of the first convolution; the second has twice as many.
+    - `image_shape`: height, width and channels.
+
+    **Raises:** `ConfigError` for images smaller than the convolutions.
     """
 
-    def __init__(self, *, third: int, hidden: int, first: int = 32, compute: ComputeConfig, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        *,
+        third: int,
+        hidden: int,
+        first: int = 32,
+        num_classes: int = FASHION_MNIST.num_classes,
+        image_shape: tuple[int, int, int] = FASHION_MNIST.image_shape,
+        compute: ComputeConfig,
+        rngs: nnx.Rngs,
+    ):
         def conv(fan_in: int, features: int, pool: bool) -> Conv:
             return Conv(fan_in, features, 3, pool=pool, padding="VALID", init=KERAS, compute=compute, rngs=rngs)
 
-        self.conv1 = conv(1, first, pool=True)
+        *size, channels = image_shape
+        self.conv1 = conv(channels, first, pool=True)
         self.conv2 = conv(first, 2 * first, pool=True)
         self.conv3 = conv(2 * first, third, pool=False) if third else None
-        flat = 3 * 3 * third if third else 5 * 5 * 2 * first
+        flat = math.prod(_size_out(side, third > 0) for side in size) * (third or 2 * first)
         self.hidden = dense(flat, hidden, init=KERAS, compute=compute, rngs=rngs) if hidden else None
         self.dropout = nnx.Dropout(0.5)
-        self.logits = dense(hidden or flat, 10, init=KERAS, compute=compute, rngs=rngs)
+        self.logits = dense(hidden or flat, num_classes, init=KERAS, compute=compute, rngs=rngs)
 
     def __call__(self, x: jax.Array, *, train: bool = False, rngs: nnx.Rngs | None = None) -> jax.Array:
         x = self.conv2(self.conv1(x))
@@ -49,6 +66,14 @@ class KerasCNN(nnx.Module):
             x = jax.nn.relu(self.hidden(x))
             x = self.dropout(x, deterministic=not train, rngs=rngs)
         return self.logits(x)
+
+
+def _size_out(size: int, third: bool) -> int:
+    """The height or width behind two convolutions, each pooled, and a third one."""
+    out = ((size - 2) // 2 - 2) // 2 - 2 * third
+    if out < 1:
+        raise ConfigError(f"images must be at least {18 if third else 10} pixels high and wide for this network")
+    return out
 
 
 register("model1", "2 conv layers, no dropout (study's model 1)")(functools.partial(KerasCNN, third=0, hidden=0))
