@@ -180,8 +180,9 @@ def _read_epochs(folder: WorkdirReader) -> list[Epoch]:
 def _read_config(folder: WorkdirReader) -> tuple[Mapping[str, Any], Mapping[str, Any] | None, Description]:
     """Returns the config, the manifest and the description of the data."""
     manifest = folder.object("manifest.json") if folder.has("manifest.json") else None
+    described = manifest if manifest and isinstance(manifest.get("data"), Mapping) else {}
     try:
-        return folder.object("config.json"), manifest, described_data(manifest or {})
+        return folder.object("config.json"), manifest, described_data(described)
     except ValueError as error:
         raise folder.error("manifest.json", f"does not describe the data of a run ({error})") from None
 
