@@ -6,13 +6,10 @@ state of random number generators, which is made anew from a key for every call.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
-import traceback
 import types
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import jax
@@ -24,10 +21,11 @@ from jax import lax
 from fmnist_jax import ops
 from fmnist_jax.config.schema import ConvAlgorithm
 from fmnist_jax.data import FASHION_MNIST, Description
-from fmnist_jax.errors import ConfigError, UserError
+from fmnist_jax.errors import ConfigError
 from fmnist_jax.models import registry
 from fmnist_jax.models.batch_norm import BatchNorm, batch_mask
 from fmnist_jax.models.layers import ComputeConfig
+from fmnist_jax.runtime.user_code import user_code
 
 Arrays: TypeAlias = dict[str, Any]
 
@@ -37,7 +35,6 @@ _TRANSIENT = (nnx.Intermediate, nnx.Perturbation)
 # What a key of a step or of the initialisation is folded with: for streams without a key of their own in the `nnx.Rngs`
 # that a network is given, and for those that it keeps.
 _OTHER_STREAMS, _OWN_STREAMS = 2**31 + 1, 2**31 + 2
-_SHOWN = 200  # characters of a message from the network's code
 _MUTABLE = DenyList(("params", "intermediates"))  # collections of a Linen module that training may change
 
 
@@ -63,7 +60,7 @@ class FunctionalModel:
     ):
         self._name, self._data = name, description
         self._arguments = compute, options, description
-        with self._as_config_error("cannot be made"):
+        with user_code(f"model {name!r}", "cannot be made"):
             abstract = nnx.eval_shape(lambda: self._create(jax.random.key(0)))
             self._structure = nnx.graphdef(abstract)
             self._rngs = nnx.to_pure_dict(nnx.state(abstract, nnx.RngState))
@@ -162,7 +159,7 @@ class FunctionalModel:
                 raise self._error(f"keeps a random key in {name}; keep an nnx.RngStream, such as rngs.dropout.fork()")
         batch, one = (jax.ShapeDtypeStruct((size, *self._data.image_shape), jnp.float32) for size in (batch_size, 1))
         key, mask = jax.eval_shape(lambda: (jax.random.key(0), jnp.ones(batch_size, bool)))
-        with self._as_config_error(f"fails on images {list(batch.shape)}"):
+        with user_code(f"model {self._name!r}", f"fails on images {list(batch.shape)}"):
             logits, new_state = jax.eval_shape(self.train, params, state, batch, key, mask)
             scored = jax.eval_shape(self.evaluate, params, state, one)
         for images, found in ((batch, logits), (one, scored)):
@@ -188,17 +185,6 @@ class FunctionalModel:
 
     def _error(self, problem: str) -> ConfigError:
         return ConfigError(f"model {self._name!r} {problem}")
-
-    @contextlib.contextmanager
-    def _as_config_error(self, problem: str) -> Iterator[None]:
-        """Turns whatever the network's own code raises into an error of one line that says where."""
-        try:
-            yield
-        except UserError:
-            raise
-        except Exception as error:
-            message = next(iter(str(error).strip().splitlines()), "")
-            raise self._error(f"{problem}: {type(error).__name__}: {message[:_SHOWN]}{_place(error)}") from error
 
 
 def create(
@@ -282,14 +268,3 @@ def _by_name(arrays: Arrays) -> dict[str, Any]:
 
 def _describe(leaf: Any) -> str:
     return "nothing" if leaf is None else f"{leaf.dtype}{list(leaf.shape)}"
-
-
-def _place(error: Exception) -> str:
-    """Returns the innermost line outside of installed packages and this one, in brackets."""
-    package = str(Path(__file__).parents[1])
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if "site-packages" not in frame.filename and not frame.filename.startswith((package, "<"))
-    ]
-    return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
