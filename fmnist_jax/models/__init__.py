@@ -1,7 +1,8 @@
 """The models: Flax modules that map images `[batch, height, width, channels]` to logits `[batch, classes]`, by name."""
 
 from fmnist_jax.models import deepobs, keras_cnn
-from fmnist_jax.models.functional import FunctionalModel, create
+from fmnist_jax.models.adapt import create
+from fmnist_jax.models.functional import FunctionalModel
 from fmnist_jax.models.layers import ComputeConfig
 from fmnist_jax.models.registry import MODELS, count_parameters, names, parameter_table, register
 

@@ -6,9 +6,6 @@ state of random number generators, which is made anew from a key for every call.
 
 from __future__ import annotations
 
-import functools
-import inspect
-import types
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -18,12 +15,10 @@ from flax import nnx
 from flax.core import DenyList
 from jax import lax
 
-from fmnist_jax import ops
-from fmnist_jax.config.schema import ConvAlgorithm
-from fmnist_jax.data import FASHION_MNIST, Description
+from fmnist_jax.data import Description
 from fmnist_jax.errors import ConfigError
-from fmnist_jax.models import registry
-from fmnist_jax.models.batch_norm import BatchNorm, batch_mask
+from fmnist_jax.models.adapt import create, taken
+from fmnist_jax.models.batch_norm import batch_mask
 from fmnist_jax.models.layers import ComputeConfig
 from fmnist_jax.runtime.user_code import user_code
 
@@ -131,7 +126,7 @@ class FunctionalModel:
     def _call(self, model: Any, images: jax.Array, extra: Mapping[str, Any], *, mutable: bool = False) -> jax.Array:
         if mutable and isinstance(model, nnx.bridge.ToNNX):
             extra = {**extra, "mutable": _MUTABLE}
-        logits: jax.Array = model(images, **_taken(model, extra))
+        logits: jax.Array = model(images, **taken(model, extra))
         return logits.astype(jnp.float32)
 
     def _create(self, key: jax.Array) -> nnx.Module:
@@ -185,69 +180,6 @@ class FunctionalModel:
 
     def _error(self, problem: str) -> ConfigError:
         return ConfigError(f"model {self._name!r} {problem}")
-
-
-def create(
-    name: str,
-    rngs: nnx.Rngs,
-    compute: ComputeConfig | None = None,
-    options: Mapping[str, Any] = types.MappingProxyType({}),
-    description: Description = FASHION_MNIST,
-) -> nnx.Module:
-    """Returns a new network, with our operations in Flax's own layers.
-
-    **Raises:** `ConfigError` for an unknown name or wrong options, `TypeError` where the factory returns no module or
-    one that does not compute in `compute.dtype`.
-    """
-    compute = compute or ComputeConfig()
-    given = {"num_classes": description.num_classes, "image_shape": description.image_shape}
-    arguments = registry.arguments(name, {"rngs": rngs, "compute": compute, **given}, options)
-    model = registry.MODELS.get(name).factory(**arguments)
-    if not isinstance(model, nnx.Module):
-        kind = type(model).__name__
-        raise TypeError(f"its factory returns {kind}, not an nnx.Module (wrap a Linen module in nnx.bridge.ToNNX)")
-    if isinstance(model, nnx.bridge.ToNNX):
-        model.lazy_init(jnp.zeros((1, *description.image_shape)), **_taken(model, {"train": False}))
-    return _adapted(model, compute, "compute" in arguments)
-
-
-def _adapted(model: nnx.Module, compute: ComputeConfig, takes_compute: bool) -> nnx.Module:
-    """Gives Flax's own layers in a network our operations, masked batch statistics and the dtype of the computation.
-
-    **Arguments:**
-
-    - `takes_compute`: whether the network was given `compute` itself.
-
-    **Raises:** `TypeError` where nothing in the network takes the dtype.
-    """
-    layers = [layer for _, layer in nnx.iter_modules(model) if isinstance(layer, nnx.Conv | nnx.Linear | nnx.BatchNorm)]
-    for layer in layers:
-        if type(layer) is nnx.BatchNorm:
-            layer.__class__ = BatchNorm
-        if isinstance(layer, nnx.Conv) and layer.conv_general_dilated is lax.conv_general_dilated:
-            layer.conv_general_dilated = _convolution(compute.algorithm)
-        if isinstance(layer, nnx.Linear) and layer.dot_general is lax.dot_general:
-            layer.dot_general = ops.dot_general
-    if compute.dtype != jnp.float32 and not takes_compute:
-        if not layers:
-            raise TypeError(f"it does not compute in {compute.dtype}: let it take compute= and use compute.dtype")
-        for layer in layers:
-            layer.dtype = layer.dtype or compute.dtype
-    return model
-
-
-@functools.cache
-def _convolution(algorithm: ConvAlgorithm) -> Any:
-    # One object for each algorithm: modules are compared by what they hold.
-    return functools.partial(ops.conv_general_dilated, algorithm=algorithm)
-
-
-def _taken(model: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns those arguments that calling the network takes by name."""
-    linen = isinstance(model, nnx.bridge.ToNNX)
-    takes = set(inspect.signature(type(model.to_nnx__module if linen else model).__call__).parameters)
-    takes |= {"rngs", "mutable"} if linen else set()
-    return {name: value for name, value in arguments.items() if name in takes}
 
 
 def _arrays(model: nnx.Module) -> tuple[Arrays, Arrays]:
