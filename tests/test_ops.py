@@ -12,7 +12,7 @@ from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmnist_jax.ops import chunks, conv2d, conv_general_dilated, conv_relu_pool, winograd
+from fmnist_jax.ops import chunks, conv2d, conv_general_dilated, conv_relu_pool, global_max_pool, winograd
 from fmnist_jax.ops.conv_algorithm import choose
 from fmnist_jax.ops.fft_conv import FFTConvPlan
 
@@ -218,13 +218,39 @@ def test_winograd_matrices_compute_a_convolution(m, r):
 @pytest.mark.parametrize(
     "options", [{}, {"strides": 2, "padding": "SAME"}, {"kernel_dilation": 2}, {"feature_group_count": 2}], ids=str
 )
-def test_nnx_conv_takes_our_convolution(options):
+def test_nnx_conv_takes_our_convolution_and_its_gradients(options):
     x = jax.random.normal(jax.random.key(0), (2, 9, 9, 4))
     ours, stock = (
         nnx.Conv(4, 6, (3, 3), rngs=nnx.Rngs(0), conv_general_dilated=function, **options)
         for function in (conv_general_dilated, jax.lax.conv_general_dilated)
     )
-    np.testing.assert_allclose(ours(x), stock(x), rtol=1e-5, atol=1e-5)
+
+    def convolved(layer):
+        structure, params = nnx.split(layer)
+        return _value_and_gradients(lambda x, params: nnx.merge(structure, params)(x), x, params)
+
+    for a, b in zip(jax.tree.leaves(convolved(ours)), jax.tree.leaves(convolved(stock)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("algorithm", OURS)
+@pytest.mark.parametrize(("taps", "size"), [(3, (14, 14)), (1, (14, 14)), (3, (7, 9))])
+def test_strided_convolutions_of_residual_networks(taps, size, algorithm):
+    arrays = _arrays({"batch": 3, "size": size, "window": (taps, taps), "channels": (8, 16), "seed": 0}, integers=False)
+    padding = ((taps // 2, taps // 2), (taps // 2, taps // 2))
+    ours, reference = (
+        _value_and_gradients(functools.partial(conv2d, strides=(2, 2), padding=padding, algorithm=chosen), *arrays[:2])
+        for chosen in (algorithm, "xla")
+    )
+    _assert_same(ours, reference)
+
+
+def test_the_global_maximum_and_its_gradient():
+    x = jnp.array([[[3.0, 1.0], [3.0, 2.0]], [[2.0, 5.0], [-1.0, 4.0]]])[None]
+    value, pullback = jax.vjp(global_max_pool, x)
+    np.testing.assert_array_equal(value, [[3, 5]])
+    (d_x,) = pullback(jnp.array([[7.0, 8.0]]))
+    np.testing.assert_array_equal(d_x[0], [[[7, 0], [0, 0]], [[0, 8], [0, 0]]])
 
 
 def _primitives(function, *arguments):

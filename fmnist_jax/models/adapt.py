@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import types
 from collections.abc import Mapping
@@ -13,11 +12,10 @@ from flax import nnx
 from jax import lax
 
 from fmnist_jax import ops
-from fmnist_jax.config.schema import ConvAlgorithm
 from fmnist_jax.data import FASHION_MNIST, Description
 from fmnist_jax.models import registry
 from fmnist_jax.models.batch_norm import BatchNorm
-from fmnist_jax.models.layers import ComputeConfig
+from fmnist_jax.models.layers import ComputeConfig, convolution
 
 
 def create(
@@ -58,7 +56,7 @@ def _adapted(model: nnx.Module, compute: ComputeConfig, takes_compute: bool) -> 
         if type(layer) is nnx.BatchNorm:
             layer.__class__ = BatchNorm
         if isinstance(layer, nnx.Conv) and layer.conv_general_dilated is lax.conv_general_dilated:
-            layer.conv_general_dilated = _convolution(compute.algorithm)
+            layer.conv_general_dilated = convolution(compute.algorithm)
         if isinstance(layer, nnx.Linear) and layer.dot_general is lax.dot_general:
             layer.dot_general = ops.dot_general
     if compute.dtype != jnp.float32 and not takes_compute:
@@ -67,12 +65,6 @@ def _adapted(model: nnx.Module, compute: ComputeConfig, takes_compute: bool) -> 
         for layer in layers:
             layer.dtype = layer.dtype or compute.dtype
     return model
-
-
-@functools.cache
-def _convolution(algorithm: ConvAlgorithm) -> Any:
-    # One object for each algorithm: modules are compared by what they hold.
-    return functools.partial(ops.conv_general_dilated, algorithm=algorithm)
 
 
 def taken(model: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+import functools
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -79,3 +80,37 @@ def dense(fan_in: int, features: int, *, init: Initializers, compute: ComputeCon
         dot_general=ops.dot_general,
         rngs=rngs,
     )
+
+
+def plain_conv(
+    fan_in: int,
+    features: int,
+    size: int,
+    *,
+    strides: int = 1,
+    init: nnx.Initializer,
+    compute: ComputeConfig,
+    rngs: nnx.Rngs,
+) -> nnx.Conv:
+    """Returns a square convolution without bias, padded by half its size on every side."""
+    return nnx.Conv(
+        fan_in,
+        features,
+        (size, size),
+        strides=strides,
+        padding=size // 2,
+        use_bias=False,
+        kernel_init=init,
+        dtype=compute.dtype,
+        conv_general_dilated=convolution(compute.algorithm),
+        rngs=rngs,
+    )
+
+
+@functools.cache
+def convolution(algorithm: ConvAlgorithm) -> Any:
+    """Returns what an `nnx.Conv` takes as `conv_general_dilated` to compute by `algorithm`.
+
+    One object for each algorithm: modules are compared by what they hold.
+    """
+    return functools.partial(ops.conv_general_dilated, algorithm=algorithm)

@@ -56,6 +56,17 @@ def max_pool(x: jax.Array) -> jax.Array:
     return lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
 
 
+def global_max_pool(x: jax.Array) -> jax.Array:
+    """Returns the maximum of each channel of `x[batch, height, width, channels]`, `[batch, channels]`.
+
+    The gradient goes to the first pixel that has it. That of `x.max` goes to all pixels that equal the maximum, and is
+    not a number where none does because XLA computed `x` twice and rounded it differently.
+    """
+    pixels = x.reshape(x.shape[0], -1, x.shape[-1])
+    first = jnp.arange(pixels.shape[1])[:, None] == lax.stop_gradient(pixels).argmax(1)[:, None]
+    return jnp.where(first, pixels, 0).sum(1)
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
 def _conv_relu_pool(x: jax.Array, kernel: jax.Array, bias: jax.Array, plan: ConvPlan, pooled: Pair) -> jax.Array:
     return _forward(x, kernel, bias, plan, pooled)[0]
