@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fmnist_jax.compare.runner import compare as compare_optimizers
     from fmnist_jax.config.schema import default_config
     from fmnist_jax.data import load as load_data
+    from fmnist_jax.data.augment import register as register_augmentation
     from fmnist_jax.data.device import put as device_put_split
     from fmnist_jax.data.images import read_images
     from fmnist_jax.models import register as register_model
@@ -40,6 +41,7 @@ __all__ = [
     "make_run",
     "member_of",
     "read_images",
+    "register_augmentation",
     "register_loss",
     "register_metric",
     "register_model",
@@ -65,6 +67,7 @@ _ORIGINS = {
     "make_run": "fmnist_jax.train.run",
     "member_of": "fmnist_jax.train.run",
     "read_images": "fmnist_jax.data.images",
+    "register_augmentation": "fmnist_jax.data.augment:register",
     "register_loss": "fmnist_jax.train.losses:register",
     "register_metric": "fmnist_jax.train.metrics:register",
     "register_model": "fmnist_jax.models:register",

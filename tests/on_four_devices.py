@@ -151,6 +151,10 @@ RUNS = [
     # By its plain gradient: others divide rounding by small numbers.
     pytest.param({"model__name": "model3", "optimizer__name": "sgd", "optimizer__learning_rate": 0.1}, id="model3"),
     pytest.param({"train__ema_decay": 0.9, "optimizer__clip_norm": 0.5}, id="everything"),
+    pytest.param(
+        {"model__name": "linear", "augment__flip": "alternating", "augment__erase": 0.5, "augment__cutmix": 1.0},
+        id="augmented",
+    ),
     pytest.param({"model__name": "toy-batchnorm", "train__eval_batch_size": 500}, id="batchnorm"),
 ]
 

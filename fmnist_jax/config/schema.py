@@ -28,6 +28,9 @@ RENAMED: Mapping[str, str] = {"model.conv_lowering": "model.conv_algorithm"}
 # The section of a config with keys of the user's own: arguments of the network's factory, which it checks.
 OPTIONS = "model.options"
 
+FLIPS = ("none", "random", "alternating")
+PADDINGS = ("zero", "reflect")
+
 Schema: TypeAlias = Mapping[str, Field]
 
 SCHEMA: Schema = {
@@ -62,6 +65,14 @@ SCHEMA: Schema = {
     "loss.label_smoothing": Field(0.0, "share of the targets spread evenly over all classes", 0, lt=1),
     "loss.gamma": Field(2.0, "of focal: how much less well classified examples count", 0),
     "eval.metrics": Field((), "beside loss and accuracy: top2, top5, nll, brier, ece or one's own", items=str),
+    "augment.flip": Field("none", "mirror training images; alternating: each every other epoch", choices=FLIPS),
+    "augment.translate": Field(0, "move each by up to so many pixels: a random crop of the padded image", 0),
+    "augment.translate_padding": Field("zero", "what moves in: zeros, or the image reflected", choices=PADDINGS),
+    "augment.cutout": Field(0, "blank a random square of this side, in pixels; 0: off", 0),
+    "augment.erase": Field(0.0, "the probability of filling a random rectangle with noise", 0, 1),
+    "augment.mixup": Field(0.0, "average two images, with a weight of Beta(mixup, mixup); 0: off", 0),
+    "augment.cutmix": Field(0.0, "paste a rectangle of another image, of Beta(cutmix, cutmix) area; 0: off", 0),
+    "augment.custom": Field((), "augmentations of your own, after the ones above but the mixing", items=str),
     "train.epochs": Field(10, "passes over the training images", 1),
     "train.batch_size": Field(256, "images a step", 1),
     "train.devices": Field(0, "devices to spread each batch over; 0: on a CPU its cores, else one device", 0),

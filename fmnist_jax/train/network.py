@@ -18,7 +18,7 @@ from fmnist_jax.train import losses
 from fmnist_jax.train.batches import MetricSums, batch_metrics
 
 # The purpose of a key, folded into the run's key first.
-INITIALISE, SHUFFLE, DROPOUT, STATISTICS = range(4)
+INITIALISE, SHUFFLE, DROPOUT, STATISTICS, AUGMENT = range(5)
 
 
 class Member(NamedTuple):
@@ -116,6 +116,7 @@ class Network:
         labels: jax.Array,
         valid: jax.Array,
         padded: bool = True,
+        targets: jax.Array | None = None,
     ) -> tuple[TrainState, MetricSums]:
         """Returns the state after one step, and the metrics of the batch before it, dropout on.
 
@@ -123,13 +124,15 @@ class Network:
 
         - `images`: `float32[batch, height, width, channels]`; `labels`: `int32[batch]`.
         - `valid`: `bool[batch]`, false for padding; `padded`: whether it is false anywhere.
+        - `targets`: `float32[batch, classes]`, of the loss, where images are mixed; `None`: the labels.
         """
         key = jax.random.fold_in(key_for(state, DROPOUT), state.step)
 
         def loss(params: Any) -> tuple[jax.Array, tuple[MetricSums, Any]]:
             mask = valid if padded else None
             logits, model_state = self._model.train(params, state.model_state, images, key, mask)
-            sums = batch_metrics(logits, labels, valid, self.loss(logits, labels), {})
+            losses = self.loss(logits, labels if targets is None else targets)
+            sums = batch_metrics(logits, labels, valid, losses, {})
             return sums.loss / sums.examples, (sums, model_state)
 
         gradients, (sums, model_state) = jax.grad(loss, has_aux=True)(state.params)

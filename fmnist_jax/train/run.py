@@ -17,14 +17,14 @@ from jax import lax
 from ml_collections import ConfigDict
 
 from fmnist_jax import optim
-from fmnist_jax.data import FASHION_MNIST, Description
-from fmnist_jax.data.device import DeviceSplit, normalise
+from fmnist_jax.data import FASHION_MNIST, Description, augment
+from fmnist_jax.data.device import DeviceSplit
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.optim import schedules
 from fmnist_jax.runtime import batch_sharding
 from fmnist_jax.train import batches, metrics
 from fmnist_jax.train.batches import MetricSums, batch_metrics, merge
-from fmnist_jax.train.network import SHUFFLE, STATISTICS, Member, Network, TrainState, key_for
+from fmnist_jax.train.network import AUGMENT, SHUFFLE, STATISTICS, Member, Network, TrainState, key_for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,8 +71,8 @@ def member_of(config: ConfigDict) -> Member:
 def make_run(config: ConfigDict, train_examples: int, description: Description = FASHION_MNIST) -> Run:
     """Returns the run that the config describes, over `train_examples` training images of such data.
 
-    **Raises:** `ConfigError` for an unknown model, optimizer, loss, metric or schedule, one that does not fit the run
-    or the data, or a batch larger than the training split.
+    **Raises:** `ConfigError` for an unknown model, optimizer, loss, metric, schedule or augmentation, one that does not
+    fit the run or the data, or a batch larger than the training split.
     """
     batch_size, eval_batch_size = config.train.batch_size, config.train.eval_batch_size
     if batch_size > train_examples:
@@ -83,14 +83,16 @@ def make_run(config: ConfigDict, train_examples: int, description: Description =
     total_steps = steps_per_epoch * config.train.epochs
     scheduled = schedules.of(config.schedule, total_steps, steps_per_epoch)
     network = Network(config, scheduled, description)
+    augmentation = augment.make(config, description.image_shape, description.num_classes)
     scored = metrics.checked(config.eval.metrics, description.num_classes)
 
     def epoch(state: TrainState, member: Member, train: DeviceSplit) -> tuple[TrainState, MetricSums]:
         def step(state: TrainState, batch: tuple[jax.Array, jax.Array]) -> tuple[TrainState, MetricSums]:
             rows, valid = batch_sharding.shard_batch(batch)
-            images, labels = normalise(train.images[rows]), train.labels[rows]
-            return network.step(state, member, images, labels, valid, padded=padded)
+            images, targets = seen(rows)
+            return network.step(state, member, images, train.labels[rows], valid, padded=padded, targets=targets)
 
+        seen = augmentation.of_epoch(key_for(state, AUGMENT), state.step // steps_per_epoch, train)
         padded = train.labels.shape[0] % batch_size != 0
         key = jax.random.fold_in(key_for(state, SHUFFLE), state.step)
         state, sums = lax.scan(step, state, batches.shuffled(key, train.labels.shape[0], batch_size))
