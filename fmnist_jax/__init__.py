@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fmnist_jax.compare.config import study_config
     from fmnist_jax.compare.runner import compare as compare_optimizers
     from fmnist_jax.config.schema import default_config
+    from fmnist_jax.data import dataset_from_arrays, register_dataset
     from fmnist_jax.data import load as load_data
     from fmnist_jax.data.augment import register as register_augmentation
     from fmnist_jax.data.device import put as device_put_split
@@ -35,6 +36,7 @@ __all__ = [
     "Metric",
     "Optimizer",
     "compare_optimizers",
+    "dataset_from_arrays",
     "default_config",
     "device_put_split",
     "load_data",
@@ -42,6 +44,7 @@ __all__ = [
     "member_of",
     "read_images",
     "register_augmentation",
+    "register_dataset",
     "register_loss",
     "register_metric",
     "register_model",
@@ -61,6 +64,7 @@ _ORIGINS = {
     "Metric": "fmnist_jax.train.metrics",
     "Optimizer": "fmnist_jax.optim",
     "compare_optimizers": "fmnist_jax.compare.runner:compare",
+    "dataset_from_arrays": "fmnist_jax.data",
     "default_config": "fmnist_jax.config",
     "device_put_split": "fmnist_jax.data.device:put",
     "load_data": "fmnist_jax.data:load",
@@ -68,6 +72,7 @@ _ORIGINS = {
     "member_of": "fmnist_jax.train.run",
     "read_images": "fmnist_jax.data.images",
     "register_augmentation": "fmnist_jax.data.augment:register",
+    "register_dataset": "fmnist_jax.data",
     "register_loss": "fmnist_jax.train.losses:register",
     "register_metric": "fmnist_jax.train.metrics:register",
     "register_model": "fmnist_jax.models:register",

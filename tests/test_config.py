@@ -80,7 +80,7 @@ def test_a_whole_number_will_do_for_a_number(key):
         ("seed", True, "must be an integer, not True"),
         ("seed", None, "must be an integer, not unset"),
         ("precision", "bfloat", "must be one of float32, bfloat16, not 'bfloat'; did you mean 'bfloat16'?"),
-        ("data.name", "mnist", "must be one of fashion_mnist, csv, synthetic, auto, not 'mnist'"),
+        ("data.class_names", ("a", "a"), "holds 'a' twice"),
         ("data.dir", 3, "must be a string, not 3"),
         ("optimizer.learning_rate", 0.0, "must be above 0, not 0.0"),
         ("optimizer.learning_rate", "1e-3", "must be a number, not '1e-3'"),

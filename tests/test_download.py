@@ -13,11 +13,12 @@ import pytest
 
 from fmnist_jax.data import download
 from fmnist_jax.data.download import Remote, registered
-from fmnist_jax.data.fashion_mnist import SHA256, cache_folder, cached
 from fmnist_jax.data.http_stream import Limits
+from fmnist_jax.data.published import PUBLISHED, cache_folder, cached
+from fmnist_jax.data.raw_files import IDX_FILES
 from fmnist_jax.errors import DataError
 
-CONTENTS = {name: name.encode() * 5_000 for name in SHA256}  # five to eight chunks each
+CONTENTS = {name: name.encode() * 5_000 for name in IDX_FILES}  # five to eight chunks each
 FAST = Limits(timeout=0.3)
 
 
@@ -125,6 +126,13 @@ def test_files_come_into_tfds_cache_under_its_names(server, tmp_path):
     assert {path.parent for path in found.values()} == {tmp_path / "fashion_mnist"}
     assert not list(tmp_path.rglob("*.tmp.*"))
     assert cached(tmp_path) == found
+
+
+def test_another_data_set_has_a_folder_of_its_own_in_the_cache(server, tmp_path, capsys):
+    found = download.fetch(tmp_path, server.remotes(), published=PUBLISHED["mnist"])
+    assert cached(tmp_path, "mnist") == found
+    assert cached(tmp_path) is None
+    assert capsys.readouterr().err.startswith("downloading MNIST, 0.5 MB")
 
 
 def test_the_second_time_needs_no_network(server, tmp_path):
@@ -272,10 +280,13 @@ def test_an_empty_cache_holds_nothing(tmp_path):
     assert cached(tmp_path) is None
 
 
-def test_tfds_has_registered_the_four_files():
-    remotes = registered()
-    assert set(remotes) == set(SHA256)
+@pytest.mark.parametrize(
+    ("name", "size"), [("fashion_mnist", 30_878_645), ("mnist", 11_594_722), ("kmnist", 21_240_888)]
+)
+def test_tfds_has_registered_the_four_files(name, size):
+    remotes = registered(name)
+    assert set(remotes) == set(IDX_FILES)
     for name, remote in remotes.items():
         assert remote.url.endswith(f"/{name}.gz")
         assert len(remote.sha256) == 64
-    assert sum(remote.size for remote in remotes.values()) == 30_878_645
+    assert sum(remote.size for remote in remotes.values()) == size

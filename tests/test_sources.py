@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import contextlib
 import functools
+import hashlib
 import http.server
 import os
 import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,9 @@ from idx_files import lookalike, write
 
 from fmnist_jax import data
 from fmnist_jax.config import schema as config
-from fmnist_jax.data import download, fashion_mnist, kaggle_csv, raw_files
+from fmnist_jax.data import download, kaggle_csv, raw_files
+from fmnist_jax.data.published import PUBLISHED, TEST_LABELS, TRAIN_LABELS, cached
+from fmnist_jax.data.sources import DATASETS
 from fmnist_jax.errors import ConfigError, DataError
 
 REAL = os.environ.get("FMNIST_DATA_DIR")
@@ -48,9 +53,8 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        fashion_mnist, "SHA256", {name: raw_files.idx_digest(array) for name, array in lookalike().items()}
-    )
+    for name, array in lookalike().items():
+        monkeypatch.setitem(PUBLISHED["fashion_mnist"].sha256, name, raw_files.idx_digest(array))
 
 
 @pytest.fixture
@@ -84,7 +88,7 @@ def test_the_folder_of_the_config_is_read(original):
     dataset = data.load(settings(dir=str(original)))
     assert dataset.name == "fashion_mnist"
     assert dataset.origin == str(original)
-    assert dataset.digests == fashion_mnist.SHA256
+    assert dataset.digests == PUBLISHED["fashion_mnist"].sha256
     assert not dataset.synthetic
     assert dataset.validation_is_test
     assert (len(dataset.train), len(dataset.test)) == (60_000, 10_000)
@@ -116,7 +120,7 @@ def test_validation_images_come_from_training_and_are_the_same_each_time(origina
     assert not dataset.validation_is_test
     again = data.load(settings(dir=str(original), val_examples=5_000))
     assert (dataset.val.labels == again.val.labels).all()
-    share = np.bincount(lookalike()[fashion_mnist.TRAIN_LABELS]) / 12
+    share = np.bincount(lookalike()[TRAIN_LABELS]) / 12
     assert (np.abs(np.bincount(dataset.val.labels) - share) < 1).all()
 
 
@@ -158,7 +162,7 @@ def test_the_cache_is_read_without_network(cache, name):
 @pytest.mark.usefixtures("accepted")
 @pytest.mark.parametrize("name", ["fashion_mnist", "auto"])
 def test_a_damaged_cache_is_an_error_with_a_hint(cache, name):
-    path = cache / CACHED.format(fashion_mnist.TEST_LABELS)
+    path = cache / CACHED.format(TEST_LABELS)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(DataError, match=f"{path} is damaged.*; delete that file to have it downloaded again"):
         data.load(settings(name=name))
@@ -167,12 +171,12 @@ def test_a_damaged_cache_is_an_error_with_a_hint(cache, name):
 @pytest.mark.usefixtures("accepted")
 @pytest.mark.parametrize("name", ["fashion_mnist", "auto"])
 def test_missing_files_are_downloaded(cache, name, monkeypatch):
-    missing = cache / CACHED.format(fashion_mnist.TEST_LABELS)
+    missing = cache / CACHED.format(TEST_LABELS)
     missing.unlink()
 
-    def fetch(folder: Path, limits: object) -> dict[str, Path]:
-        write(missing, lookalike()[fashion_mnist.TEST_LABELS])
-        return fashion_mnist.cached(folder)
+    def fetch(folder: Path, limits: object, published: object) -> dict[str, Path]:
+        write(missing, lookalike()[TEST_LABELS])
+        return cached(folder)
 
     monkeypatch.setattr(download, "fetch", fetch)
     assert data.load(settings(name=name)).name == "fashion_mnist"
@@ -223,7 +227,7 @@ def test_auto_takes_the_real_one_from_a_folder(original, capsys):
 def test_auto_takes_the_csv_files_of_a_folder_without_the_original_ones(csv_folder):
     section = settings(name="auto", dir=str(csv_folder))
     assert data.load(section).name == "csv"
-    (csv_folder / f"{fashion_mnist.TEST_LABELS}.gz").touch()
+    (csv_folder / f"{TEST_LABELS}.gz").touch()
     with pytest.raises(DataError, match=r"lacks train-images"):
         data.load(section)
 
@@ -240,7 +244,7 @@ def test_auto_takes_the_synthetic_set_with_a_warning_where_the_real_one_is_unava
 @pytest.mark.parametrize("damage", ["cut", "missing", "other", "no folder"])
 def test_auto_never_replaces_a_damaged_folder(original, tmp_path, damage, monkeypatch):
     folder = shutil.copytree(original, tmp_path / "damaged")
-    path = folder / f"{fashion_mnist.TRAIN_LABELS}.gz"
+    path = folder / f"{TRAIN_LABELS}.gz"
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:-1])
     elif damage == "missing":
@@ -259,15 +263,15 @@ def test_auto_never_replaces_a_damaged_folder(original, tmp_path, damage, monkey
 
 
 def test_an_unknown_name_is_an_error_with_the_nearest():
-    section = ml_collections.ConfigDict({"name": "fashion-mnist", "dir": "", "val_examples": 0})
+    section = settings(name="fashion-mnist")
     with pytest.raises(ConfigError, match="did you mean 'fashion_mnist'"):
         data.load(section)
 
 
-def test_each_name_of_the_schema_is_known(tmp_path, monkeypatch):
+def test_each_built_in_name_is_loaded_or_says_what_is_missing(tmp_path, monkeypatch):
     empty = data.Split(np.zeros((0, 28, 28), np.uint8), np.zeros(0, np.uint8))
     monkeypatch.setattr("fmnist_jax.data.synthetic.generate", lambda: (empty, empty))
-    for name in config.DATA_NAMES:
+    for name in DATASETS.names():
         with pytest.raises(DataError, match=r"validation examples|cannot be read"):
             data.load(settings(name=name, dir=str(tmp_path / "none"), val_examples=10**6))
 
@@ -283,21 +287,148 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.mark.skipif(not REAL, reason="needs the real data set: set FMNIST_DATA_DIR")
-def test_the_real_one_comes_through_tfds_registered_checksums(monkeypatch):
-    files = download.registered()
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=REAL)) as server:
+@contextlib.contextmanager
+def serving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Serves the files of a folder, to which TFDS's registered addresses then lead."""
+    registered = download.registered
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
-        here = {
-            name: replace(file, url=f"http://127.0.0.1:{server.server_port}/{name}.gz") for name, file in files.items()
-        }
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        monkeypatch.setattr(download, "registered", lambda: here)
+        address = f"http://127.0.0.1:{server.server_port}"
+        here = {name: replace(file, url=f"{address}/{name}.gz") for name, file in registered("fashion_mnist").items()}
+        monkeypatch.setattr(
+            download,
+            "registered",
+            lambda data: {name: replace(file, url=here[name].url) for name, file in registered(data).items()},
+        )
         monkeypatch.setattr(download, "fetch", FETCH)
-        dataset = data.load(settings())
+        yield
         server.shutdown()
         thread.join()
+
+
+@pytest.mark.skipif(not REAL, reason="needs the real data set: set FMNIST_DATA_DIR")
+def test_the_real_one_comes_through_tfds_registered_checksums(monkeypatch):
+    with serving(Path(REAL), monkeypatch):
+        dataset = data.load(settings())
     assert len(dataset.train) == 60_000
     assert data.load(settings(name="auto")).digests == dataset.digests
     assert "tensorflow" not in sys.modules
+
+
+@pytest.mark.parametrize("name", ["mnist", "kmnist"])
+def test_the_others_come_through_tfds_registered_checksums(name, original, monkeypatch):
+    with serving(original, monkeypatch), pytest.raises(DataError, match=r"is not the registered file|bytes came"):
+        data.load(settings(name=name))
+
+
+@pytest.mark.parametrize("name", ["mnist", "kmnist"])
+def test_the_others_are_downloaded_into_the_cache_and_read_from_it(name, original, monkeypatch):
+    source, remotes = PUBLISHED[name], {}
+    for file, array in lookalike().items():
+        content = (original / f"{file}.gz").read_bytes()
+        packed = hashlib.sha256(content).hexdigest()
+        remotes[file] = download.Remote("", len(content), packed)
+        monkeypatch.setitem(source.sha256, file, packed if source.packed else raw_files.idx_digest(array))
+    monkeypatch.setattr(download, "registered", lambda _: remotes)
+    with serving(original, monkeypatch):
+        dataset = data.load(settings(name=name, val_examples=1000))
+    assert (dataset.name, len(dataset.train), len(dataset.val)) == (name, 59_000, 1_000)
+    assert data.load(settings(name=name)).digests == dataset.digests
+
+
+@pytest.mark.usefixtures("accepted")
+def test_the_variable_names_the_folder_of_another_set_only_where_it_holds_one(original, tmp_path, monkeypatch):
+    for file, array in lookalike().items():
+        monkeypatch.setitem(PUBLISHED["mnist"].sha256, file, raw_files.idx_digest(array))
+    folder = shutil.copytree(original, tmp_path / "all")
+    monkeypatch.setenv("FMNIST_DATA_DIR", str(folder))
+    with pytest.raises(DataError, match="Network is unreachable"):
+        data.load(settings(name="mnist"))
+    shutil.copytree(original, folder / "MNIST" / "raw")
+    assert data.load(settings(name="mnist")).origin == str(folder / "MNIST" / "raw")
+    assert data.load(settings()).origin == str(folder)
+
+
+def _small(examples: int, *shape: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(examples)
+    images, labels = rng.integers(0, 256, (2, examples, *shape), np.uint8), np.arange(examples, dtype=np.uint8) % 3
+    return dict(zip(raw_files.IDX_FILES, (images[0], labels, images[1], labels), strict=True))
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (5, 4, 3)])
+def test_idx_reads_any_images_in_mnists_naming(tmp_path, shape):
+    arrays = _small(6, *shape)
+    (tmp_path / "raw").mkdir()
+    for name, array in arrays.items():
+        write(tmp_path / "raw" / name.replace("-idx", ".idx"), array)
+    dataset = data.load(settings(name="idx", dir=str(tmp_path)))
+    assert dataset.description == data.Description("idx", ("0", "1", "2"), (*shape, 1)[:3])
+    assert (dataset.test.images == arrays["t10k-images-idx3-ubyte"]).all()
+    names = ("cat", "dog", "owl")
+    assert data.load(settings(name="idx", dir=str(tmp_path), class_names=names)).description.class_names == names
+    with pytest.raises(DataError, match=rf"{tmp_path}/raw: train has the label 2, but there are 2 class names"):
+        data.load(settings(name="idx", dir=str(tmp_path), class_names=names[:2]))
+
+
+def test_npz_reads_kerass_arrays_from_a_file_or_the_only_one_in_a_folder(tmp_path):
+    arrays = dict(zip(raw_files.NPZ_ARRAYS, _small(9, 4, 4, 3).values(), strict=True))
+    arrays["y_train"] = arrays["y_train"].reshape(-1, 1).astype(np.int64)  # as Keras's cifar10 has them
+    np.savez_compressed(tmp_path / "mine.npz", **arrays)
+    for path in (tmp_path, tmp_path / "mine.npz"):
+        dataset = data.load(settings(name="npz", dir=str(path)))
+        assert dataset.description == data.Description("npz", ("0", "1", "2"), (4, 4, 3))
+        assert (dataset.train.images == arrays["x_train"]).all()
+    np.savez(tmp_path / "other.npz")
+    with pytest.raises(DataError, match=r"holds 2 \.npz files; set --config\.data\.dir .* to the path of one"):
+        data.load(settings(name="npz", dir=str(tmp_path)))
+
+
+@pytest.mark.parametrize("name", ["idx", "npz"])
+def test_files_of_ones_own_need_a_path(name):
+    with pytest.raises(DataError, match=f"config.data.name={name} needs --config.data.dir"):
+        data.load(settings(name=name))
+
+
+def test_class_names_of_a_set_that_has_its_own_are_refused():
+    with pytest.raises(ConfigError, match="class_names is for idx and npz; synthetic has names of its own"):
+        data.load(settings(name="synthetic", class_names=("a", "b")))
+
+
+@pytest.fixture
+def mine(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(DATASETS, "entries", dict(DATASETS.entries))
+    return "mine"
+
+
+def test_a_data_set_of_ones_own_is_loaded_by_name(mine, tmp_path):
+    seen = []
+
+    def loader(folder: Path | None) -> data.Dataset:
+        seen.append(folder)
+        train, labels, test, _ = _small(9, 4, 6).values()
+        return data.dataset_from_arrays((train, labels), (test, labels), class_names=("a", "b", "c"))
+
+    data.register_dataset(mine, loader)
+    dataset = data.load(settings(name=mine, val_examples=3))
+    assert dataset.description == data.Description(mine, ("a", "b", "c"), (4, 6, 1))
+    assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [6, 3, 9]
+    data.load(settings(name=mine, dir=str(tmp_path)))
+    assert seen == [None, tmp_path]
+    with pytest.raises(ConfigError, match="did you mean 'mine'"):
+        data.load(settings(name="mime"))
+
+
+def test_a_loader_that_fails_or_returns_something_else_is_named_in_one_line(mine):
+    data.register_dataset(mine, lambda folder: {}["images\nof mine"])
+    with pytest.raises(ConfigError, match="the loader of data set 'mine' fails: KeyError"):
+        data.load(settings(name=mine))
+    data.register_dataset(mine, lambda folder: (1, 2))
+    with pytest.raises(ConfigError, match=r"'mine' must return what dataset_from_arrays\(...\) does, not tuple"):
+        data.load(settings(name=mine))
+
+
+def test_the_name_of_a_built_in_data_set_is_refused():
+    with pytest.raises(ValueError, match="a data set is registered as 'mnist' already"):
+        data.register_dataset("mnist", lambda folder: None)

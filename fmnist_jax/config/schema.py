@@ -1,9 +1,8 @@
 """The config schema: every key with its default, its meaning and the values that it takes; validation.
 
 A config is a locked `ml_collections.ConfigDict`: either a run's, with the keys below, or a study's, which has further
-ones (`fmnist_jax.compare.config`). The names of data sets are checked here; the names of models, optimizers and
-schedules, and what each of them takes, are checked by their own registries (`fmnist_jax.models`, `fmnist_jax.optim`),
-which anyone may add to.
+ones (`fmnist_jax.compare.config`). The names of data sets, models,
+optimizers and so on, and what each of them takes, are checked by their own registries, which anyone may add to.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import ml_collections
 from fmnist_jax.config.field import Field
 from fmnist_jax.errors import ConfigError, did_you_mean
 
-DATA_NAMES = ("fashion_mnist", "csv", "synthetic", "auto")
 PRECISIONS = ("float32", "bfloat16")
 ConvAlgorithm: TypeAlias = Literal["auto", "xla", "patches", "winograd", "fourier"]
 CONV_ALGORITHMS: tuple[ConvAlgorithm, ...] = get_args(ConvAlgorithm)
@@ -36,8 +34,9 @@ Schema: TypeAlias = Mapping[str, Field]
 SCHEMA: Schema = {
     "seed": Field(0, "fixes initialisation, data order and dropout", 0, 2**31 - 1),
     "precision": Field("float32", "of the computation; parameters stay float32", choices=PRECISIONS),
-    "data.name": Field("fashion_mnist", "the data set", choices=DATA_NAMES),
+    "data.name": Field("fashion_mnist", "the data set; see fmnist_jax.data.sources"),
     "data.dir": Field("", "folder with its files; else $FMNIST_DATA_DIR; else they are downloaded"),
+    "data.class_names": Field((), "of idx and npz: the classes, in the order of their labels", items=str),
     "data.val_examples": Field(0, "training images held out to validate on; 0: validate on the test set", 0),
     "model.name": Field("model3", "the network; see fmnist_jax.models"),
     "model.conv_algorithm": Field(

@@ -1,4 +1,4 @@
-"""Downloads Fashion-MNIST with TFDS's download manager: its registered addresses and checksums, its cache.
+"""Downloads published data sets with TFDS's download manager: its registered addresses and checksums, its cache.
 
 TensorFlow is not needed. Importing TFDS takes seconds: import this module only to download.
 """
@@ -20,10 +20,10 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 from tensorflow_datasets.core.download import checksums, downloader
 
+from fmnist_jax.data.dataset import FASHION_MNIST
 from fmnist_jax.data.http_stream import Limits, chunks
+from fmnist_jax.data.published import PUBLISHED, Published
 from fmnist_jax.errors import DataError
-
-_NAME = "fashion_mnist"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,37 +35,44 @@ class Remote:
     sha256: str
 
 
-def registered() -> dict[str, Remote]:
-    """Returns Fashion-MNIST's files as TFDS has registered them, by name without `.gz`."""
-    infos = tfds.builder_cls(_NAME).url_infos
+def registered(name: str) -> dict[str, Remote]:
+    """Returns the files of a data set as TFDS has registered them, by name without `.gz`."""
+    infos = tfds.builder_cls(name).url_infos
     return {Path(url).stem: Remote(url, int(info.size), info.checksum) for url, info in infos.items()}
 
 
-def fetch(cache: Path, remotes: Mapping[str, Remote] | None = None, limits: Limits | None = None) -> dict[str, Path]:
+def fetch(
+    cache: Path,
+    remotes: Mapping[str, Remote] | None = None,
+    limits: Limits | None = None,
+    published: Published = PUBLISHED[FASHION_MNIST.name],
+) -> dict[str, Path]:
     """Returns the paths of the files in `cache` by name, after downloading and verifying those that were missing.
 
     A complete file with the right checksum is moved into the cache atomically; nothing else stays.
 
     **Arguments:**
 
-    - `cache`: TFDS's folder of downloads, see `fashion_mnist.cache_folder`.
-    - `remotes`: the files by name; `None` for those of Fashion-MNIST as TFDS has registered them.
+    - `cache`: TFDS's folder of downloads, see `published.cache_folder`.
+    - `remotes`: the files by name; `None` for those of the data set as TFDS has registered them.
     - `limits`: how long it may take.
+    - `published`: the data set.
 
     **Raises:** `DataError`, within seconds, where the network, the server, a checksum or the cache is at fault.
     """
-    remotes = registered() if remotes is None else remotes
+    name = published.description.name
+    remotes = registered(name) if remotes is None else remotes
     infos = {
         remote.url: checksums.UrlInfo(tfds.core.utils.Size(remote.size), remote.sha256, Path(remote.url).name)
         for remote in remotes.values()
     }
     try:
-        with _progress(cache, sum(remote.size for remote in remotes.values())) as advance:
-            manager = _Manager(_Transport(infos, limits or Limits(), advance), infos, cache)
-            paths = manager.download({name: remote.url for name, remote in remotes.items()})
+        with _progress(published.title, cache, sum(remote.size for remote in remotes.values())) as advance:
+            manager = _Manager(_Transport(infos, limits or Limits(), advance), infos, cache, name)
+            paths = manager.download({file: remote.url for file, remote in remotes.items()})
     except (OSError, ValueError) as error:  # TFDS raises ValueError where its metadata beside a file are damaged
         raise DataError(f"the download cache {cache} cannot be used: {error}") from None
-    return {name: Path(path) for name, path in paths.items()}
+    return {file: Path(path) for file, path in paths.items()}
 
 
 class _Manager(tfds.download.DownloadManager):
@@ -74,8 +81,8 @@ class _Manager(tfds.download.DownloadManager):
     TFDS's own transport has no timeout, retries a dead server for minutes, and leaves partial files behind.
     """
 
-    def __init__(self, transport: _Transport, infos: Mapping[str, checksums.UrlInfo], cache: Path):
-        super().__init__(download_dir=cache, url_infos=infos, dataset_name=_NAME, force_checksums_validation=True)
+    def __init__(self, transport: _Transport, infos: Mapping[str, checksums.UrlInfo], cache: Path, name: str):
+        super().__init__(download_dir=cache, url_infos=infos, dataset_name=name, force_checksums_validation=True)
         self._transport = transport
 
     @property
@@ -138,7 +145,7 @@ class _Transport:
 
 
 @contextlib.contextmanager
-def _progress(cache: Path, size: int) -> Iterator[Callable[[int], None]]:
+def _progress(title: str, cache: Path, size: int) -> Iterator[Callable[[int], None]]:
     """Prints a line on stderr when the first bytes arrive, and on a terminal shows a progress bar.
 
     Yields the function to call with the number of bytes of each chunk.
@@ -150,7 +157,7 @@ def _progress(cache: Path, size: int) -> Iterator[Callable[[int], None]]:
 
         def advance(count: int) -> None:
             if not progress.tasks[task].completed:
-                console.print(f"downloading Fashion-MNIST, {size / 1e6:.1f} MB, into {cache}", markup=False)
+                console.print(f"downloading {title}, {size / 1e6:.1f} MB, into {cache}", markup=False)
             progress.advance(task, count)
 
         yield advance

@@ -1,8 +1,8 @@
-"""Finds data files, unpacks gzip, and reads IDX; whatever is wrong with a file is one `DataError`.
+"""Finds data files, unpacks gzip, reads IDX and `.npz` archives; whatever is wrong with a file is one `DataError`.
 
 IDX is the format of MNIST and Fashion-MNIST: a big-endian header, then bytes in row-major order. The header is
-`00 00 08 d` (8: unsigned bytes, d: the number of dimensions) and d sizes of four bytes each; see "The MNIST database"
-(LeCun, Cortes, Burges).
+`00 00 t d` (t: the type, 8 for unsigned bytes; d: the number of dimensions) and d sizes of four bytes each; see "The
+MNIST database" (LeCun, Cortes, Burges).
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ import math
 import os
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
 
 from fmnist_jax.errors import DataError
+
+# The files of MNIST and its successors, and Keras's names for the same arrays.
+IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _MAX_LISTED = 8  # names of a folder shown in an error
@@ -36,7 +40,7 @@ def expand_user(folder: str) -> Path:
 
 
 def find(folder: Path, names: Iterable[str]) -> dict[str, Path]:
-    """Returns the path of each file in `folder`, which may be called `name` or `name.gz`.
+    """Returns the path of each file in `folder`, which may be called `name` or `name.gz`, and `.idx` for `-idx` in it.
 
     **Raises:** `DataError` naming the missing ones, and what the folder holds.
     """
@@ -45,7 +49,8 @@ def find(folder: Path, names: Iterable[str]) -> dict[str, Path]:
         listing = sorted(entry.name for entry in folder.iterdir())
     except OSError as error:
         raise DataError(f"the data folder {folder} cannot be read: {error.strerror or error}") from None
-    found = {name: folder / file for name in names for file in (f"{name}.gz", name) if file in listing}
+    spelled = {entry.replace(".idx", "-idx"): entry for entry in listing}
+    found = {name: folder / spelled[file] for name in names for file in (f"{name}.gz", name) if file in spelled}
     missing = [f"{name}[.gz]" for name in names if name not in found]
     if missing:
         inside = ", ".join(listing[:_MAX_LISTED] + ["..."] * (len(listing) > _MAX_LISTED)) or "nothing"
@@ -92,13 +97,40 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def idx_digest(array: np.ndarray) -> str:
-    """Returns the SHA-256, in hex, of the uncompressed IDX file that holds the `uint8` array.
+    """Returns the SHA-256, in hex, of the uncompressed IDX file that holds the array, of `uint8` or `int32`.
 
     There is only one such file, so this is the digest of the file that `read_idx` read.
     """
-    sha = hashlib.sha256(IDX_MAGIC + struct.pack(f">B{array.ndim}I", array.ndim, *array.shape))
-    sha.update(np.ascontiguousarray(array).data)
+    kind = {np.dtype(np.uint8): IDX_MAGIC, np.dtype(np.int32): b"\x00\x00\x0c"}[array.dtype]
+    sha = hashlib.sha256(kind + struct.pack(f">B{array.ndim}I", array.ndim, *array.shape))
+    sha.update(np.ascontiguousarray(array, array.dtype.newbyteorder(">")).data)
     return sha.hexdigest()
+
+
+def read_npz(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Returns the arrays of the `.npz` archive at `path`, by name; pickled objects are not read.
+
+    **Raises:** `DataError` where the file cannot be read, is damaged or lacks an array.
+    """
+    try:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise DataError(f"{path} holds a single array; expected an archive with {', '.join(names)}")
+            held = list(archive)
+            arrays = {name: archive[name] for name in names if name in held}
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+    # On damaged bytes, zipfile and numpy raise almost any exception.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path} is damaged: it is no archive of arrays ({reason})") from None
+    if missing := [name for name in names if name not in arrays]:
+        inside = ", ".join(held[:_MAX_LISTED]) or "nothing"
+        raise DataError(f"{path} lacks {', '.join(missing)} (it holds {inside})")
+    return arrays
 
 
 def _read_idx_header(stream: BinaryIO, path: str | os.PathLike[str]) -> tuple[int, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -24,6 +25,8 @@ from fmnist_jax.train.manifest import recorded_config_file
 from fmnist_jax.train.network import TrainState
 from fmnist_jax.train.sharded import DataParallelRun
 from fmnist_jax.train.workdir import check_data, described_data, evaluation_path, read_config, read_manifest
+
+_Made = TypeVar("_Made")
 
 
 class TrainedRun(NamedTuple):
@@ -89,7 +92,7 @@ def evaluate(
     trained = load_trained(folder, checkpoint, config_file)
     config = trained.config.copy_and_resolve_references()
     config.data.name = read_manifest(folder)["data"]["name"]  # where it says "auto", the source that was found then
-    dataset = data.load(config.data)
+    dataset = _with_registrations(folder, lambda: data.load(config.data))
     check_data(folder, dataset)
     path = evaluation_path(folder, split, checkpoint)
     scores = write_evaluation_files(path, trained.programs, trained.checkpoint.state, dataset, split)
@@ -126,16 +129,20 @@ def _make_run(
     folder: Path, config: ConfigDict, description: Description, config_file: str | os.PathLike[str] | None
 ) -> DataParallelRun:
     """Makes the functions of the run; first, its config file registers what it brought."""
-    manifest = read_manifest(folder)
-    arguments = config, manifest["data"]["examples"]["train"], devices.for_scoring(config), description
+    arguments = config, read_manifest(folder)["data"]["examples"]["train"], devices.for_scoring(config), description
     if config_file is not None:
         run_registrations(Path(config_file))
         return DataParallelRun(*arguments)
+    return _with_registrations(folder, lambda: DataParallelRun(*arguments))
+
+
+def _with_registrations(folder: Path, make: Callable[[], _Made]) -> _Made:
+    """Returns `make()`; where a name is not registered, after the run's own config file has been run for it."""
     try:
-        return DataParallelRun(*arguments)
+        return make()
     except UnknownNameError as error:
-        run_registrations(recorded_config_file(manifest, error))
-    return DataParallelRun(*arguments)
+        run_registrations(recorded_config_file(read_manifest(folder), error))
+    return make()
 
 
 def _restore(checkpoints: Checkpoints, which: str, config: ConfigDict) -> Checkpoint | None:

@@ -129,7 +129,13 @@ def evaluation_path(workdir: Path, split: str, checkpoint: str = "last") -> Path
 
 def check_data(workdir: Path, dataset: Dataset) -> None:
     """Raises `DataError` unless the run in `workdir` was started with the data in `dataset`."""
-    before = read_manifest(workdir)["data"]
+    manifest = read_manifest(workdir)
+    before, described = manifest["data"], described_data(manifest)
+    if described.class_names != dataset.description.class_names:
+        raise DataError(
+            f"the run in {workdir} began with other class names than {dataset.name} has now, "
+            f"{described.num_classes} from {described.class_names[0]!r} on; give the same, or take another --workdir"
+        )
     if before["digests"] != dict(dataset.digests):
         raise DataError(
             f"the run in {workdir} began with {before['name']} data of other content than {dataset.name} "
