@@ -7,6 +7,7 @@ import json
 import re
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import toy
@@ -15,6 +16,7 @@ from test_loop import _metrics, _train_one_epoch_only, _untimed
 from test_population import DATASET
 
 from fmnist_jax import ops
+from fmnist_jax.data import augment, device
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.runtime import batch_sharding, devices
 from fmnist_jax.train.evaluation import evaluate, load_trained
@@ -152,7 +154,7 @@ RUNS = [
     pytest.param({"model__name": "model3", "optimizer__name": "sgd", "optimizer__learning_rate": 0.1}, id="model3"),
     pytest.param({"train__ema_decay": 0.9, "optimizer__clip_norm": 0.5}, id="everything"),
     pytest.param(
-        {"model__name": "linear", "augment__flip": "alternating", "augment__erase": 0.5, "augment__cutmix": 1.0},
+        {"model__name": "linear", "augment__flip": "random", "augment__cutmix": 1.0, "eval__tta": "flip+translate"},
         id="augmented",
     ),
     pytest.param({"model__name": "toy-batchnorm", "train__eval_batch_size": 500}, id="batchnorm"),
@@ -173,6 +175,18 @@ def test_a_run_is_that_on_one_device(changes):
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
         _check_counts(several.evaluate(), scored)
         np.testing.assert_allclose(several.predict(), probabilities, rtol=1e-4, atol=1e-6)
+
+
+def test_augmented_images_are_exactly_those_on_one_device():
+    config = toy.toy_config(augment__flip="alternating", augment__translate=2, augment__erase=0.5, augment__mixup=0.5)
+    augmentation = augment.make(config, (28, 28, 1), 10)
+
+    def seen(train, rows):
+        return augmentation.of_epoch(jax.random.key(0), jnp.int32(1), train)(batch_sharding.shard_batch(rows))
+
+    one, four = (_on(number, seen, device.put(TRAIN), np.arange(40)) for number in (1, 4))
+    np.testing.assert_array_equal(four.images, one.images)
+    np.testing.assert_array_equal(four.targets, one.targets)
 
 
 def test_the_state_is_donated_and_nothing_but_counts_touches_the_host():

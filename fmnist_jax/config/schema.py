@@ -28,6 +28,7 @@ OPTIONS = "model.options"
 
 FLIPS = ("none", "random", "alternating")
 PADDINGS = ("zero", "reflect")
+TTA = ("none", "flip", "flip+translate")
 
 Schema: TypeAlias = Mapping[str, Field]
 
@@ -64,6 +65,7 @@ SCHEMA: Schema = {
     "loss.label_smoothing": Field(0.0, "share of the targets spread evenly over all classes", 0, lt=1),
     "loss.gamma": Field(2.0, "of focal: how much less well classified examples count", 0),
     "eval.metrics": Field((), "beside loss and accuracy: top2, top5, nll, brier, ece or one's own", items=str),
+    "eval.tta": Field("none", "average the predictions for views of each image: mirrored, also moved", choices=TTA),
     "augment.flip": Field("none", "mirror training images; alternating: each every other epoch", choices=FLIPS),
     "augment.translate": Field(0, "move each by up to so many pixels: a random crop of the padded image", 0),
     "augment.translate_padding": Field("zero", "what moves in: zeros, or the image reflected", choices=PADDINGS),

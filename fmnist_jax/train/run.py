@@ -22,7 +22,7 @@ from fmnist_jax.data.device import DeviceSplit
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.optim import schedules
 from fmnist_jax.runtime import batch_sharding
-from fmnist_jax.train import batches, metrics
+from fmnist_jax.train import batches, metrics, tta
 from fmnist_jax.train.batches import MetricSums, batch_metrics, merge
 from fmnist_jax.train.network import AUGMENT, SHUFFLE, STATISTICS, Member, Network, TrainState, key_for
 
@@ -83,6 +83,7 @@ def make_run(config: ConfigDict, train_examples: int, description: Description =
     total_steps = steps_per_epoch * config.train.epochs
     scheduled = schedules.of(config.schedule, total_steps, steps_per_epoch)
     network = Network(config, scheduled, description)
+    logits = tta.averaged(network.logits, config.eval.tta)
     augmentation = augment.make(config, description.image_shape, description.num_classes)
     scored = metrics.checked(config.eval.metrics, description.num_classes)
 
@@ -101,15 +102,15 @@ def make_run(config: ConfigDict, train_examples: int, description: Description =
     def evaluate(state: TrainState, split: DeviceSplit) -> MetricSums:
         def score(_: None, batch: tuple[jax.Array, jax.Array]) -> tuple[None, MetricSums]:
             rows, valid = batch_sharding.shard_batch(batch)
-            logits, labels = network.logits(state, split.images[rows]), split.labels[rows]
-            return None, batch_metrics(logits, labels, valid, network.loss(logits, labels), scored)
+            found, labels = logits(state, split.images[rows]), split.labels[rows]
+            return None, batch_metrics(found, labels, valid, network.loss(found, labels), scored)
 
         _, sums = lax.scan(score, None, _eval_batches(split.labels.shape[0], eval_batch_size))
         return merge(sums)
 
     def predict(state: TrainState, images: jax.Array) -> jax.Array:
         def probabilities(rows: jax.Array) -> jax.Array:
-            return jax.nn.softmax(network.logits(state, images[batch_sharding.shard_batch(rows)]))
+            return jax.nn.softmax(logits(state, images[batch_sharding.shard_batch(rows)]))
 
         rows, _ = _eval_batches(images.shape[0], eval_batch_size)
         found = lax.map(probabilities, rows)

@@ -181,7 +181,8 @@ def _sections(
 def _evaluation_notes(images: str, epoch: int) -> list[str]:
     return [
         f"Confusions, scores and confidences cover every image of {images}, with dropout off and the weights "
-        f"after epoch {epoch} (their moving average if train.ema_decay is set).",
+        f"after epoch {epoch} (their moving average if train.ema_decay is set; class probabilities averaged over views "
+        "of each image if eval.tta is set).",
         "Precision: the share of the images predicted as a class that belong to it. Recall: the share of the images "
         "of a class that are predicted as it. F1: the harmonic mean of the two. Support: images of the class.",
         "The 95 % CI of the accuracy is Wilson's (1927). It covers the sampling of the images, not the variation "
