@@ -33,6 +33,19 @@ class WorkdirError(UserError):
     """A workdir cannot be used: it holds another config's run, no run, or no usable checkpoint."""
 
 
+# How people and other libraries call what the config spells out.
+_ABBREVIATIONS = {
+    "lr": "learning_rate",
+    "wd": "weight_decay",
+    "beta1": "b1",
+    "beta2": "b2",
+    "epsilon": "eps",
+    "rho": "decay",
+    "bs": "batch_size",
+    "max_norm": "clip_norm",
+}
+
+
 def unknown_name(key: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """Returns the error for a config key or flag whose value is none of the known names: lists them and the nearest."""
     known = tuple(known)
@@ -41,5 +54,8 @@ def unknown_name(key: str, name: str, known: Iterable[str]) -> UnknownNameError:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Returns `"; did you mean 'x'?"` for the known name nearest to `name`, or `""` where none is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    by_lower = {each.lower(): each for each in known}
+    section, dot, leaf = name.lower().rpartition(".")
+    written_out = f"{section}{dot}{_ABBREVIATIONS.get(leaf, leaf)}"
+    near = [written_out] if written_out in by_lower else difflib.get_close_matches(written_out, by_lower, n=1)
+    return f"; did you mean {by_lower[near[0]]!r}?" if near else ""

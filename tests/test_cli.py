@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_script import Ended, run_script, train_arguments, write_data
+from run_script import ROOT, Ended, environment, run_script, start_script, train_arguments, write_data
 
 from fmnist_jax.compare import config as study_schema
 from fmnist_jax.config import schema as config_schema
@@ -73,11 +73,40 @@ def contents(folder: Path) -> dict[str, bytes]:
             [SMOKE, "--config.model.conv_lowering=xla"],
             "--config.model.conv_lowering is now --config.model.conv_algorithm",
         ),
+        ([SMOKE, "--config.=1"], "--config. is not a config key; --help lists them"),
         ([SMOKE, "--config.train=3"], "--config.train is not a config key; --help lists them"),
         (
             [SMOKE, "--config.optimizer.learningrate=3"],
             "--config.optimizer.learningrate is not a config key; did you mean 'optimizer.learning_rate'?; "
             "--help lists them",
+        ),
+        (
+            [SMOKE, "--config.optimizer.lr=1"],
+            "--config.optimizer.lr is not a config key; did you mean 'optimizer.learning_rate'?; --help lists them",
+        ),
+        (
+            [SMOKE, "--config.optimizer.wd=1"],
+            "--config.optimizer.wd is not a config key; did you mean 'optimizer.weight_decay'?; --help lists them",
+        ),
+        ([SMOKE, "--config.seed=2147483648"], "config.seed must be at most 2147483647, not 2147483648"),
+        ([SMOKE, "--config.train.epochs=2147483648"], "config.train.epochs must be at most 1000000, not 2147483648"),
+        (
+            [SMOKE, "--config.optimizer.learning_rate=1e-50"],
+            "config.optimizer.learning_rate of rmsprop must be between 1.2e-38 and 3.4e+38, the range of float32, "
+            "not 1e-50",
+        ),
+        (
+            [SMOKE, "--config.optimizer.name=adam", "--config.optimizer.b2=0.99999999999"],
+            "config.optimizer.b2 of adam must be below 1, not 1.0: float32 rounds 0.99999999999 to it",
+        ),
+        ([SMOKE, "--flagfile=/none/f"], "Unable to open flagfile: [Errno 2] No such file or directory: '/none/f'"),
+        (
+            [SMOKE, "--workdir=gs://bucket/run"],
+            "gs:/bucket/run is not a folder of this machine; take a local --workdir, or mount it",
+        ),
+        (
+            [SMOKE, "--workdir=/tmp/\udcff"],
+            r"the path '/tmp/\udcff' is not valid Unicode, as checkpoints need; rename it",
         ),
         ([SMOKE, "--config.train.epochs=2.5"], "--config.train.epochs must be an integer, not '2.5'"),
         ([SMOKE, "--config.train.epochs="], "--config.train.epochs must be an integer, not ''"),
@@ -269,6 +298,21 @@ def test_damaged_data(data: Path, tmp_path: Path):
     assert names(tmp_path) == ["data"]
 
 
+def test_the_home_folder_as_a_workdir(data: Path, tmp_path: Path, monkeypatch):
+    process = start_script("train", *train_arguments(Path("~/run"), data, train__epochs=1), home=tmp_path)
+    assert (process.communicate()[1], process.returncode) == ("", 0)
+    assert "summary.json" in names(tmp_path / "run")
+
+
+def test_a_planted_lock_is_not_followed(data: Path, tmp_path: Path):
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").symlink_to(tmp_path / "precious")
+    found = message(run_script("train", *train_arguments(tmp_path / "run", data)))
+    assert found.startswith(f"{tmp_path / 'run'} cannot be used as a workdir (Too many levels of symbolic links)")
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
 def test_an_empty_workdir_stays_empty(data: Path, tmp_path: Path):
     message(run_script("train", *train_arguments(tmp_path, data), "--config.train.batch_size=401"))
     assert names(tmp_path) == []
@@ -419,7 +463,7 @@ exit_on_signals()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 @pytest.mark.parametrize(
     "then",
     [
@@ -435,3 +479,53 @@ def test_a_signal_ends_the_process_with_one_line(number, then):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout) == (128 + number, "")
     assert done.stderr == f"{number.name}: stopped; run the same command again\n"
+
+
+def test_an_ignored_signal_stays_ignored():
+    code = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n{SIGNALLED}"
+    code += "os.kill(os.getpid(), signal.SIGHUP); print('alive')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "alive\n", "")
+
+
+def test_what_the_environment_says_does_not_change_a_run(trained: Path, data: Path, tmp_path: Path):
+    modes = {
+        "JAX_NUMPY_RANK_PROMOTION": "raise",
+        "JAX_NUMPY_DTYPE_PROMOTION": "strict",
+        "JAX_TRANSFER_GUARD": "disallow",
+        "JAX_DISABLE_JIT": "True",
+    }
+    backend = "module://matplotlib_inline.backend_inline"  # as in a notebook's shell, and not installed
+    run = tmp_path / "run"
+    process = start_script("train", *train_arguments(run, data, train__epochs=1), mplbackend=backend, **modes)
+    _, err = process.communicate()
+    problem = "is ignored: Flax and compiled training need it off"
+    ignored = [f"warning: {mode}={value} {problem}" for mode, value in modes.items()]
+    assert (process.returncode, err.splitlines()) == (0, ignored)
+    assert (run / "predictions.npz").read_bytes() == (trained / "predictions.npz").read_bytes()
+
+
+@pytest.mark.parametrize("platforms", ["cuda", "cpux"])
+def test_a_platform_that_is_not_there(platforms, data: Path, tmp_path: Path):
+    process = start_script("train", *train_arguments(tmp_path / "run", data), jax_platforms=platforms)
+    _, err = process.communicate()
+    assert process.returncode == 2
+    assert err == (
+        f"error: JAX finds no device for JAX_PLATFORMS={platforms}; unset it to use what there is, or install JAX's "
+        "plugin for that device\n"
+    )
+    assert names(tmp_path) == []
+
+
+def test_a_closed_stdout(trained: Path):
+    command = f"exec {sys.executable} scripts/evaluate.py --workdir={trained} --split=val >&-"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_name_that_the_output_cannot_encode(data: Path, tmp_path: Path):
+    arguments = train_arguments(tmp_path / "wü", data, train__epochs=1)
+    process = start_script("train", *arguments, pythonioencoding="ascii")
+    out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    assert "w\\xfc" in out

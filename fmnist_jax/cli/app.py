@@ -1,11 +1,12 @@
-"""Runs a script's `main` and turns how it ended into an exit code, also at SIGINT or SIGTERM.
+"""Runs a script's `main` and turns how it ended into an exit code, also at a signal that asks to stop.
 
-0: done. 2: the user's error, one line on stderr. 130, 143: stopped by SIGINT, SIGTERM. 141: the reader of the output
-has gone.
+0: done. 2: the user's error, one line on stderr. 128 + its number: stopped by a signal, so 130 by SIGINT. 141: the
+reader of the output has gone.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -19,16 +20,27 @@ from absl import flags as absl_flags
 
 from fmnist_jax.cli import flags
 from fmnist_jax.errors import UserError
+from fmnist_jax.runtime.signals import stop_signals
 
-USER_ERROR = 2
 _ending = threading.Lock()
 
 
 def run(main: Callable[[Sequence[str]], None]) -> NoReturn:
     """Parses the flags, calls `main(arguments)` and exits; never returns."""
+    _prepare_output()
     exit_on_signals()
     app.run(lambda argv: _call(main, argv[1:]), flags_parser=_parse)
     raise AssertionError("app.run returned")
+
+
+def _prepare_output() -> None:
+    """Makes writing never fail for want of a stream, an encoding or a screen."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:  # closed by the shell: the next file opened would take its number
+            setattr(sys, name, os.fdopen(os.dup2(os.open(os.devnull, os.O_WRONLY), number), "w"))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    os.environ["MPLBACKEND"] = "agg"  # plots are files; a notebook's own backend may not be installed here
 
 
 def _parse(argv: Sequence[str]) -> list[str]:
@@ -42,7 +54,7 @@ def _call(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> No
     # Imported late, for a quick --help.
     import jax
 
-    from fmnist_jax.runtime import compiler
+    from fmnist_jax.runtime import compiler, environment
     from fmnist_jax.runtime.devices import use_all_cores
     from fmnist_jax.train.interrupts import Interrupted
 
@@ -53,6 +65,7 @@ def _call(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> No
     compiler.enable_cache()
     use_all_cores()
     try:
+        environment.check()
         main(arguments)
         sys.stdout.flush()
     except UserError as error:
@@ -74,16 +87,15 @@ def _call(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> No
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(USER_ERROR)
+    sys.exit(flags.report_error(message))
 
 
 def exit_on_signals() -> None:
-    """Makes SIGINT and SIGTERM end this process with exit code 130 or 143 and a line on stderr.
+    """Makes each signal that asks to stop end this process with exit code 128 + its number and a line on stderr.
 
     There is no clean-up: files are written atomically. Code that has more to lose installs its own handlers meanwhile.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stop_signals():
         signal.signal(number, _end)
     # Python runs handlers between two bytecode instructions, so not during a compilation or a computation; and a
     # library may swallow an exception raised by a handler. Hence a thread that listens.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from fmnist_jax.config.python_file import read_config_file
 from fmnist_jax.config.schema import SCHEMA, Schema
 from fmnist_jax.errors import TYPE_NAMES, ConfigError, UserError, did_you_mean
 
+USER_ERROR = 2
+
 # --help then lists the flags defined here with those of the script.
 flags.disclaim_key_flags()
 
@@ -33,9 +36,12 @@ def define_config(example: str = "configs/model3.py", schema: Schema = SCHEMA) -
     """
     config_flags.register_flag_parser_for_type(tuple, _TupleParser())
     # The parser locks the config; new keys can only be those of its open section.
-    holder = config_flags.DEFINE_config_file(
-        "config", None, f"The config file, e.g. {example}.", lock_config=False, accept_new_attributes=True
-    )
+    try:
+        holder = config_flags.DEFINE_config_file(
+            "config", None, f"The config file, e.g. {example}.", lock_config=False, accept_new_attributes=True
+        )
+    except flags.CantOpenFlagFileError as error:  # already here, before anything is parsed
+        sys.exit(report_error(str(error).removeprefix("ERROR:: ")))
     FLAGS["config"].parser = parser = _ConfigFileParser(example, schema)
 
     def check(config: ConfigDict | None) -> bool:
@@ -60,7 +66,7 @@ def define_workdir(help: str) -> flags.FlagHolder[str]:
             raise ConfigError("--workdir must be given: the folder of the run")
         return True
 
-    holder = flags.DEFINE_string("workdir", "", help)
+    holder = flags.DEFINE(_FolderParser(), "workdir", "", help, serializer=flags.ArgumentSerializer())
     flags.register_validator("workdir", check)
     return holder
 
@@ -80,6 +86,12 @@ def check_no_arguments(arguments: Sequence[str]) -> None:
     """Raises `UserError` where positional arguments were given to a script that takes none."""
     if arguments:
         raise UserError(f"{arguments[0]!r} is not a flag; flags begin with --, see --help")
+
+
+def report_error(message: str) -> int:
+    """Prints the user's error as one line on stderr; returns the exit code for it."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return USER_ERROR
 
 
 def parse(argv: Sequence[str]) -> list[str]:
@@ -105,7 +117,7 @@ def _check_overrides(argv: Sequence[str]) -> None:
     """Raises `ConfigError` for an override of a key that is not in the schema: absl's error would not name the key."""
     parser = _config_parser()
     for argument in argv[1:]:
-        match = re.match(r"--?(?:no)?config\.([^=]+)", argument)
+        match = re.match(r"--?(?:no)?config\.([^=]*)", argument)
         if match and parser and match[1] not in parser.schema and not config_schema.is_option(match[1]):
             raise config_schema.unknown_key(match[1], parser.schema, "--config.", "; --help lists them")
 
@@ -154,6 +166,22 @@ def _config_parser() -> _ConfigFileParser | None:
     """Returns the parser of `--config`, or `None` where the script takes no config."""
     parser = FLAGS["config"].parser if "config" in FLAGS else None
     return parser if isinstance(parser, _ConfigFileParser) else None
+
+
+class _FolderParser(flags.ArgumentParser):
+    """Parses the path of a folder, `~` for the home folder, which no shell replaces after the `=` of a flag."""
+
+    syntactic_help = "the path of a folder"
+
+    def parse(self, argument: str) -> str:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise UserError(f"the path {argument!r} is not valid Unicode, as checkpoints need; rename it") from None
+        return os.path.expanduser(argument)  # noqa: PTH111 (Path.expanduser raises where there is no home folder)
+
+    def flag_type(self) -> str:
+        return "string"
 
 
 class _TupleParser(flags.ArgumentParser):

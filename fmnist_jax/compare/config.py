@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from fmnist_jax.config import schema as config_schema
 from fmnist_jax.config.field import Field
+from fmnist_jax.config.schema import MAX_EPOCHS
 from fmnist_jax.errors import ConfigError
 
 Mode: TypeAlias = Literal["quick", "tuned"]
@@ -47,7 +48,7 @@ _STUDY: config_schema.Schema = {
         ("rmsprop", "adam"), "the arms: name, or name:key=value,... with settings to keep fixed", items=str, min_items=1
     ),
     "study.models": Field(("model3",), "networks; see fmnist_jax.models", items=str, min_items=1),
-    "study.epochs": Field((10,), "budgets: passes over the training images", 1, items=int, min_items=1),
+    "study.epochs": Field((10,), "budgets: passes over the training images", 1, MAX_EPOCHS, items=int, min_items=1),
     "study.schedules": Field(("constant",), "shapes of the learning rate over the run", items=str, min_items=1),
     "study.seeds": Field(5, "final runs of each arm, with seeds from config.seed on", 1, 1000),
     "study.trials": Field(20, "in tuned mode: tuning runs of each arm, the first at its defaults", 1, 10_000),

@@ -57,7 +57,7 @@ def compare(
     **Returns:** `runs`, how many were trained, and `diverged`, how many of them did.
 
     **Raises:** `UserError` for whatever is wrong with the config, the data or the workdir, before anything is written,
-    or for too little memory; `Interrupted` after SIGINT or SIGTERM, every finished chunk written.
+    or for too little memory; `Interrupted` after a signal that asks to stop, every finished chunk written.
     """
     validate(config)
     arms = parse_arms(config.study.optimizers, tuned=config.study.mode == "tuned")

@@ -96,7 +96,7 @@ class Field:
         )
         for bound, holds, words in bounds:
             if bound is not None and not holds(value, bound):
-                return f"must be {words} {bound:g}, not {value!r}"
+                return f"must be {words} {bound if isinstance(bound, int) else format(bound, 'g')}, not {value!r}"
         return None
 
 

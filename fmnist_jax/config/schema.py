@@ -29,6 +29,7 @@ OPTIONS = "model.options"
 FLIPS = ("none", "random", "alternating")
 PADDINGS = ("zero", "reflect")
 TTA = ("none", "flip", "flip+translate")
+MAX_EPOCHS = 10**6
 
 Schema: TypeAlias = Mapping[str, Field]
 
@@ -74,7 +75,7 @@ SCHEMA: Schema = {
     "augment.mixup": Field(0.0, "average two images, with a weight of Beta(mixup, mixup); 0: off", 0),
     "augment.cutmix": Field(0.0, "paste a rectangle of another image, of Beta(cutmix, cutmix) area; 0: off", 0),
     "augment.custom": Field((), "augmentations of your own, after the ones above but the mixing", items=str),
-    "train.epochs": Field(10, "passes over the training images", 1),
+    "train.epochs": Field(10, "passes over the training images", 1, MAX_EPOCHS),
     "train.batch_size": Field(256, "images a step", 1),
     "train.devices": Field(0, "devices to spread each batch over; 0: on a CPU its cores, else one device", 0),
     "train.ema_decay": Field(0.0, "evaluate an exponential moving average of the parameters; 0: off", 0, lt=1),

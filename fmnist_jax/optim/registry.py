@@ -13,12 +13,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import jax
+import numpy as np
 import optax
 
 from fmnist_jax.config.field import Field
 from fmnist_jax.config.registry import Registry
+from fmnist_jax.config.schema import SCHEMA
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.optim.schedules import CONSTANT, INDEPENDENT
+
+_SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 # Each scale is defined for values strictly between these.
 _SCALE_DOMAINS = {"log": (0.0, math.inf), "log1m": (-math.inf, 1.0), "linear": (-math.inf, math.inf)}
@@ -120,10 +124,21 @@ def resolve(name: str, given: Mapping[str, float | None]) -> dict[str, float]:
             raise ConfigError(
                 f"config.optimizer.{key} is set, but {name} does not take it; it takes {', '.join(known)}"
             )
-        if problem := known[key].problem(value):
+        if problem := known[key].problem(value) or _problem_in_float32(key, value):
             raise ConfigError(f"config.optimizer.{key} of {name} {problem}")
         resolved[key] = float(value)
     return {key: value for key, value in resolved.items() if value != 0 or key not in _COMMON}
+
+
+def _problem_in_float32(key: str, value: float) -> str | None:
+    """Returns what is wrong with a value as it is trained with: rounded to float32."""
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = float(np.float32(value))
+    if value and not _SMALLEST <= abs(rounded) < math.inf:
+        return f"must be between {_SMALLEST:.2g} and {_LARGEST:.2g}, the range of float32, not {value!r}"
+    field = SCHEMA.get(f"optimizer.{key}")
+    problem = field.problem(rounded) if field else None
+    return f"{problem}: float32 rounds {value!r} to it" if problem else None
 
 
 def build(

@@ -1,4 +1,4 @@
-"""SIGINT (Ctrl-C) and SIGTERM: the first stops training after the current epoch, the second immediately."""
+"""Signals that ask to stop, as Ctrl-C does: the first stops training after the current epoch, the second at once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from types import FrameType, TracebackType
 from typing import Any
 
 import jax
+
+from fmnist_jax.runtime.signals import stop_signals
 
 
 class Interrupted(Exception):
@@ -29,7 +31,7 @@ class Interrupted(Exception):
 
 
 class Interrupts:
-    """While entered, keeps SIGINT and SIGTERM until the loop checks for them. Does nothing outside the main thread.
+    """While entered, keeps the `stop_signals` until the loop checks for them. Does nothing outside the main thread.
 
     **Arguments:**
 
@@ -49,7 +51,7 @@ class Interrupts:
         # A listener on the wakeup file descriptor, as the scripts have, might read the signal only after this exits and
         # stop a second time. In this order a handler is installed at every moment.
         self._wakeup_fd = signal.set_wakeup_fd(-1)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in stop_signals():
             self._previous[number] = signal.signal(number, self._handle)
         return self
 

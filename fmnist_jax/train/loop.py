@@ -40,7 +40,7 @@ def train(
     **Returns:** the summary, as written to `summary.json`.
 
     **Raises:** `UserError` for an error in the config, the data or the workdir, before anything is written;
-    `Interrupted` after SIGINT or SIGTERM, with a checkpoint written.
+    `Interrupted` after a signal that asks to stop, with a checkpoint written.
     """
     config_schema.validate(config)
     dataset, folder = data.load(config.data), Path(workdir)

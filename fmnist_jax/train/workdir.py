@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import os
+import re
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,9 @@ from fmnist_jax.files.atomic import write_json
 from fmnist_jax.files.reader import WorkdirReader
 
 _SHOWN = 5
+_REMOTE = re.compile(r"[a-z][a-z0-9+.-]+:/")  # as pathlib writes gs://bucket/folder
+# Where a file system cannot lock: Lustre without its option, some of NFS's servers, some containers.
+_NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 @contextlib.contextmanager
@@ -46,9 +53,13 @@ def locked(workdir: Path) -> Iterator[None]:
     """Makes the folder where needed and locks it while entered; raises `WorkdirError` where it cannot."""
     with contextlib.ExitStack() as stack:
         try:
+            if _REMOTE.match(str(workdir)):
+                raise WorkdirError(f"{workdir} is not a folder of this machine; take a local --workdir, or mount it")
             workdir.mkdir(parents=True, exist_ok=True)
-            lock = stack.enter_context((workdir / ".lock").open("w"))
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Opened without truncation and through no symbolic link: the name may have been planted.
+            lock = os.open(workdir / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+            stack.callback(os.close, lock)
+            _lock(lock, workdir)
         except BlockingIOError:
             raise WorkdirError(f"{workdir} is in use by another process; wait for it or take another folder") from None
         except FileExistsError:
@@ -57,6 +68,16 @@ def locked(workdir: Path) -> Iterator[None]:
             problem = f"cannot be used as a workdir ({error.strerror})"
             raise WorkdirError(f"{workdir} {problem}; take another --workdir") from None
         yield
+
+
+def _lock(file: int, workdir: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        problem = f"the file system of {workdir} has no locks ({error.strerror})"
+        print(f"warning: {problem}; let no other process use this workdir", file=sys.stderr)
 
 
 def _check_config(workdir: Path, config: ConfigDict, schema: Schema) -> None:
@@ -72,8 +93,6 @@ def _check_config(workdir: Path, config: ConfigDict, schema: Schema) -> None:
 def read_config(workdir: Path, schema: Schema = SCHEMA) -> ConfigDict:
     """Returns the config of the run or study in `workdir`; raises `WorkdirError` where it is missing or damaged."""
     reader = _reader(workdir)
-    if not reader.has("config.json"):
-        raise WorkdirError(f"{workdir} holds no run (no config.json); train one: scripts/train.py --workdir=...")
     try:
         return config_schema.from_dict(reader.object("config.json"), schema)
     except WrongScriptError as error:
@@ -115,7 +134,10 @@ def described_data(manifest: Mapping[str, Any]) -> Description:
 
 
 def _reader(workdir: Path) -> WorkdirReader:
-    return WorkdirReader(workdir, "restore it or take another workdir")
+    reader = WorkdirReader(workdir, "restore it or take another workdir")
+    if not reader.has("config.json"):
+        raise WorkdirError(f"{workdir} holds no run (no config.json); train one: scripts/train.py --workdir=...")
+    return reader
 
 
 def evaluation_path(workdir: Path, split: str, checkpoint: str = "last") -> Path:
