@@ -147,12 +147,22 @@ def _check_counts(found, expected):
     np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-5)
     assert (found.correct, found.examples) == (expected.correct, expected.examples)
     np.testing.assert_array_equal(found.confusion, expected.confusion)
+    for name, sums in expected.metrics.items():
+        np.testing.assert_allclose(found.metrics[name], sums, rtol=1e-4, atol=1e-5)
 
 
 RUNS = [
     # By its plain gradient: others divide rounding by small numbers.
     pytest.param({"model__name": "model3", "optimizer__name": "sgd", "optimizer__learning_rate": 0.1}, id="model3"),
-    pytest.param({"train__ema_decay": 0.9, "optimizer__clip_norm": 0.5}, id="everything"),
+    pytest.param(
+        {
+            "train__ema_decay": 0.9,
+            "optimizer__clip_norm": 0.5,
+            "loss__label_smoothing": 0.1,
+            "eval__metrics": ("top2", "nll", "brier", "ece"),
+        },
+        id="everything",
+    ),
     pytest.param(
         {"model__name": "linear", "augment__flip": "random", "augment__cutmix": 1.0, "eval__tta": "flip+translate"},
         id="augmented",

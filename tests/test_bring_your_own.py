@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fmnist_jax.config.python_file import read_config_file
+from fmnist_jax.config.registry import Registry
 from fmnist_jax.optim.schedules import SCHEDULES
 from fmnist_jax.train.evaluation import evaluate
 from fmnist_jax.train.loop import train
+from fmnist_jax.train.losses import LOSSES
+from fmnist_jax.train.metrics import METRICS
 
 PAGE = Path(__file__).parent.parent / "docs" / "bring_your_own.md"
 
 
-REGISTRIES = (SCHEDULES,)
+REGISTRIES: tuple[Registry[Any], ...] = (SCHEDULES, LOSSES, METRICS)
 
 
 def _forget_registrations(monkeypatch) -> None:
@@ -25,7 +29,7 @@ def _forget_registrations(monkeypatch) -> None:
         monkeypatch.setattr(registry, "entries", built_in)
 
 
-@pytest.mark.parametrize("title", ["A schedule"])
+@pytest.mark.parametrize("title", ["A schedule", "A loss", "A metric"])
 def test_the_example_trains_and_is_evaluated_again(title: str, toy_data: Path, tmp_path: Path, monkeypatch):
     _forget_registrations(monkeypatch)
     section = PAGE.read_text().split(f"## {title}\n")[1].split("\n## ")[0]
@@ -41,5 +45,6 @@ def test_the_example_trains_and_is_evaluated_again(title: str, toy_data: Path, t
     assert summary["status"] == "finished"
     metrics = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert len(metrics) == 2
+    assert {f"val_{name}" for name in config.eval.metrics} <= metrics[0].keys()
     _forget_registrations(monkeypatch)  # evaluating runs the config file once more
     assert evaluate(tmp_path / "run", "val")["loss"] == summary["val_loss"]

@@ -138,12 +138,14 @@ def test_timings_of_an_older_version_are_an_error_that_says_so(folder: Path, pla
 
 
 def test_a_figure_that_is_not_finite_is_null_and_one_that_was_not_taken_is_not_written(tmp_path: Path, plan: Plan):
-    scored = [line(0, 0, 3, test_loss=math.nan, test_accuracy=math.nan)]
+    scored = [line(0, 0, 3, test_loss=math.nan, test_accuracy=math.nan, metrics={"val_nll": 0.5, "test_nll": math.nan})]
     runs = [TrainedRun([*run(0, 0, 1.0, 1.0).history, *scored]), run(0, 1, 1.0, 1.0, 1.0)]
     Results(tmp_path, plan).add(timing(0), runs)
     written = [json.loads(each) for each in (tmp_path / RESULTS).read_text().splitlines()]
     assert [each.get("test_loss", "absent") for each in written] == ["absent", "absent", None, *["absent"] * 3]
-    assert list(written[2]) == [field.name for field in dataclasses.fields(RunEpoch)]
+    names = [field.name for field in dataclasses.fields(RunEpoch) if field.name != "metrics"]
+    assert list(written[2]) == [*names, "val_nll", "test_nll"]
+    assert (written[2]["val_nll"], written[2]["test_nll"]) == (0.5, None)
     assert Results(tmp_path, plan).runs == runs
 
 

@@ -106,8 +106,8 @@ def test_a_users_metric_of_several_sums(register):
         ((lambda logits, labels: jnp.mean(logits, axis=0), True), r"not to float32\[10\]"),
         ((lambda logits, labels: (logits, labels), True), "must return one array, not tuple"),
         ((lambda logits: logits, True), "fails: TypeError: "),
-        ((lambda logits, labels: logits, True), "finish fails: TypeError: "),
-        ((lambda logits, labels: labels, True, lambda sums: sums), "finish fails: TypeError: "),
+        ((lambda logits, labels: logits, True), "fails in finish: TypeError: "),
+        ((lambda logits, labels: labels, True, lambda sums: sums), "fails in finish: TypeError: "),
     ],
 )
 def test_a_metric_that_is_no_sum_over_examples_is_refused_in_one_line_before_the_run(register, arguments, message):

@@ -120,6 +120,7 @@ class RunEpoch:
     - `train_loss`, `train_accuracy`: running means over the epoch; `val_loss`, `val_accuracy`: after it.
     - `test_loss`, `test_accuracy`: `None` unless the test set was scored after this epoch.
     - `train_seconds`, `eval_seconds`: wall time of the chunk's epoch divided by the chunk's runs.
+    - `metrics`: those of `config.eval.metrics`, named like the others: `"val_ece"`, `"test_ece"`.
     """
 
     model: str
@@ -143,6 +144,7 @@ class RunEpoch:
     test_accuracy: float | None = None
     train_seconds: float
     eval_seconds: float
+    metrics: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
 
     @property
     def cell(self) -> Cell:

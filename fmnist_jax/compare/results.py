@@ -13,7 +13,7 @@ import dataclasses
 import io
 import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from fmnist_jax.compare.records import FINAL, ChunkTiming, Plan, PlannedChunk, R
 from fmnist_jax.errors import WorkdirError
 from fmnist_jax.files.atomic import append, finite, json_lines, truncate, write_atomically
 from fmnist_jax.files.reader import WorkdirReader
+from fmnist_jax.train.epochs import other_metrics
 
 PLAN, RESULTS, CHUNKS, TABLE = "plan.json", "results.jsonl", "chunks.jsonl", "results.csv"
 
@@ -130,19 +131,26 @@ def write_table(folder: Path, runs: Iterable[TrainedRun]) -> None:
     `train_seconds` is of the whole run. Figures that are not finite or were not taken are left empty.
     """
     finals = [run for run in runs if run.last.phase == FINAL]
-    names = dict.fromkeys(name for run in finals for name in run.hyperparameters)
+    names = dict.fromkeys(name for run in finals for name in (*run.last.metrics, *run.hyperparameters))
     text = io.StringIO()
     table = csv.DictWriter(text, [*_TABLE_COLUMNS, *names], restval="", lineterminator="\n")
     table.writeheader()
     for run in finals:
         seconds = sum(epoch.train_seconds for epoch in run.history)
         values = finite(vars(run.last) | {"diverged": run.diverged, "train_seconds": seconds})
-        table.writerow({**run.hyperparameters, **{name: values[name] for name in _TABLE_COLUMNS}})
+        figures = {name: values[name] for name in _TABLE_COLUMNS}
+        table.writerow({**values["metrics"], **run.hyperparameters, **figures})
     write_atomically(folder / TABLE, text.getvalue().encode())
 
 
 def _read_epochs(reader: WorkdirReader) -> list[RunEpoch]:
-    return reader.records(RunEpoch, RESULTS) if reader.has(RESULTS) else []
+    if not reader.has(RESULTS):
+        return []
+    lines = enumerate(reader.objects(RESULTS, allow_partial_tail=True), start=1)
+    return [
+        reader.record(RunEpoch, line | {"metrics": other_metrics(line)}, RESULTS, f"line {number} ")
+        for number, line in lines
+    ]
 
 
 def _problem(history: Sequence[RunEpoch], line: RunEpoch) -> str | None:
@@ -178,4 +186,9 @@ def _check_version(reader: WorkdirReader, name: str, chunks: Iterable[Any]) -> N
 
 def _as_lines(records: Iterable[RunEpoch | ChunkTiming]) -> bytes:
     """The records as JSON, one a line, without figures that were not taken, which are `None`; NaN as `null`."""
-    return json_lines({key: value for key, value in vars(record).items() if value is not None} for record in records)
+    return json_lines(_as_line(vars(record)) for record in records)
+
+
+def _as_line(values: Mapping[str, Any]) -> dict[str, Any]:
+    line = {key: value for key, value in values.items() if value is not None and key != "metrics"}
+    return line | dict(values.get("metrics", {}))

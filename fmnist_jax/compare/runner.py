@@ -34,6 +34,8 @@ from fmnist_jax.errors import unknown_name
 from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.models import count_parameters
 from fmnist_jax.optim import schedules
+from fmnist_jax.train import metrics
+from fmnist_jax.train.epochs import other_metrics
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import provenance
 from fmnist_jax.train.network import Member
@@ -86,6 +88,7 @@ class _Study:
 
     def manifest(self, config_file: str | os.PathLike[str] | None) -> dict[str, Any]:
         return provenance(self.dataset, config_file) | {
+            **metrics.described(self.config.eval.metrics),
             "models": self._parameters,
             "arms": {arm.name: arm.defaults() for arm in self.arms},
             "seeds": {FINAL: final_seeds(self.config), TUNE: tuning_seeds(self.config)},
@@ -183,6 +186,7 @@ def trained_runs(chunk: PlannedChunk, outcome: Outcome) -> list[TrainedRun]:
         epochs = []
         for record, train, evaluation in zip(history, outcome.train_seconds, outcome.eval_seconds, strict=False):
             values = vars(chunk) | vars(run) | {name: math.nan if v is None else v for name, v in record.items()}
+            values["metrics"] = other_metrics(values)
             values |= {"train_seconds": train / len(chunk.members), "eval_seconds": evaluation / len(chunk.members)}
             epochs.append(RunEpoch(**{name: value for name, value in values.items() if name in names}))
         runs.append(TrainedRun(epochs))

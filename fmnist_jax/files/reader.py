@@ -105,12 +105,12 @@ class WorkdirReader:
         for field in dataclasses.fields(dataclass):
             if field.name in values:
                 found[field.name] = self._value(field.name, hints[field.name], values[field.name], name, where)
-            elif field.default is dataclasses.MISSING:
+            elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
                 raise self.error(name, f"{where}lacks {field.name!r}")
         return kind(**found)
 
     def _value(self, key: str, hint: Any, value: Any, name: str, where: str) -> Any:
-        optional = isinstance(hint, types.UnionType)
+        optional = _is_optional(hint)
         kind = typing.get_args(hint)[0] if optional else hint
         if value is None and (optional or kind is float):
             return math.nan if kind is float else None
@@ -121,7 +121,7 @@ class WorkdirReader:
         origin, arguments = typing.get_origin(kind), typing.get_args(kind)
         if origin is Sequence and isinstance(value, list):
             return [self._value(key, arguments[0], item, name, where) for item in value]
-        if origin is Mapping and isinstance(value, dict) and None not in value.values():
+        if origin is Mapping and isinstance(value, dict) and (_is_optional(arguments[1]) or None not in value.values()):
             return {inner: self._value(inner, arguments[1], item, name, where) for inner, item in value.items()}
         if origin is typing.Literal and value in arguments:
             return value
@@ -145,6 +145,10 @@ class WorkdirReader:
         if not isinstance(value, dict):
             raise self.error(name, f"{where}is not a JSON object")
         return value
+
+
+def _is_optional(hint: Any) -> bool:
+    return isinstance(hint, types.UnionType)
 
 
 def _refuse_constant(constant: str) -> None:

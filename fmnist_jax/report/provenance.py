@@ -18,6 +18,7 @@ _LABELS = {
     "data": "Data",
     "model": "Model",
     "optimizer": "Optimizer",
+    "metrics": "Metrics",
     "models": "Parameters of each model",
     "arms": "Hyperparameters of each arm",
     "seeds": "Seeds",
@@ -63,6 +64,22 @@ def _leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield from _leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def metric_direction(manifest: Mapping[str, Any] | None, key: str) -> str:
+    """Returns `"higher is better"` or `"lower is better"` of a metric such as `"val_ece"`, `""` where unknown."""
+    recorded = (manifest or {}).get("metrics")
+    found = recorded.get(key.partition("_")[2]) if isinstance(recorded, Mapping) else None
+    return str(found or "")
+
+
+def loss_in_words(config: Mapping[str, Any]) -> str:
+    """Returns the name of the loss in a sentence, as `"cross-entropy with label smoothing 0.1"`."""
+    section = config.get("loss")
+    section = section if isinstance(section, Mapping) else {}
+    name, smoothing = section.get("name", "cross_entropy"), section.get("label_smoothing", 0)
+    words = {"cross_entropy": "cross-entropy", "focal": "focal loss"}.get(str(name), f"loss {name}")
+    return f"{words} with label smoothing {smoothing}" if smoothing else words
 
 
 def reproducibility_section(manifest: Mapping[str, Any] | None, what: str) -> Section:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fmnist_jax.files.atomic import finite
@@ -35,9 +35,10 @@ class Training:
     - `steps_per_epoch`.
     - `interrupts`: where they are entered, a signal can end the waiting.
     - `histories`: for each member the records of its epochs, those before a resume included: `epoch` (1-based),
-      `step`, `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, `learning_rate`, `examples_per_second` of the
-      member, and `train_seconds` and `eval_seconds` of the whole batch, also `statistics_seconds` where batch
-      statistics are estimated for evaluation. Losses that are not finite are `None`.
+      `step`, `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, `val_*` of `config.eval.metrics`,
+      `learning_rate`, `examples_per_second` of the member, and `train_seconds` and `eval_seconds` of the whole batch,
+      also `statistics_seconds` where batch statistics are estimated for evaluation. Figures that are not finite are
+      `None`.
     """
 
     batch: MemberBatch
@@ -72,7 +73,8 @@ class Training:
         self.interrupts.wait(scored)
         sums = scored.result()
         for index, history in enumerate(self.histories):
-            means = sums[index].means() if index in alive else {"loss": None, "accuracy": None}
+            names = [key.removeprefix("val_") for key in history[-1] if key.startswith("val_")]
+            means = sums[index].means() if index in alive else dict.fromkeys(names)
             history[-1].update({f"test_{name}": value for name, value in means.items()})
 
     @property
@@ -102,6 +104,12 @@ def _epoch_record(epoch: int, step: int, trained: MetricSums, scored: MetricSums
     metrics = {f"train_{name}": value for name, value in trained.means().items()}
     metrics |= {f"val_{name}": value for name, value in scored.means().items()}
     return dict(finite({"epoch": epoch, "step": step, **metrics}))
+
+
+def other_metrics(record: Mapping[str, Any], splits: Collection[str] = ("val", "test")) -> dict[str, Any]:
+    """Returns the metrics in a record, or a summary, beside loss and accuracy: `val_*` and `test_*`, in its order."""
+    known = {f"{split}_{name}" for split in splits for name in ("loss", "accuracy")}
+    return {key: value for key, value in record.items() if key.partition("_")[0] in splits and key not in known}
 
 
 def diverged(record: Mapping[str, Any]) -> bool:

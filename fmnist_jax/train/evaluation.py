@@ -98,7 +98,8 @@ def evaluate(
     scores = write_evaluation_files(path, trained.programs, trained.checkpoint.state, dataset, split)
     summary = {
         "split": split,
-        **scores,
+        **{name: scores.pop(name) for name in ("loss", "accuracy", "examples")},
+        **{f"{split}_{name}": value for name, value in scores.items()},
         "checkpoint": checkpoint,
         "checkpoint_epoch": trained.checkpoint.epoch,
         "data": dataset.name,
@@ -115,7 +116,10 @@ def evaluate(
 def write_evaluation_files(
     folder: Path, programs: Programs, state: TrainState, dataset: Dataset, split: str
 ) -> dict[str, Any]:
-    """Writes the confusion matrix and the predictions for a split; returns its `loss`, `accuracy` and `examples`."""
+    """Writes the confusion matrix and the predictions for a split.
+
+    **Returns:** its `loss`, `accuracy` and other metrics, and the number of `examples`.
+    """
     examples = getattr(dataset, split)
     on_device = device.put(examples, state.step.sharding)
     sums = jax.device_get(programs.evaluate(on_device)(state, on_device))

@@ -17,9 +17,9 @@ from fmnist_jax.files.atomic import finite, write_json
 from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.models import count_parameters, parameter_table
 from fmnist_jax.runtime import devices
-from fmnist_jax.train import writers
+from fmnist_jax.train import metrics, writers
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
-from fmnist_jax.train.epochs import Training, diverged
+from fmnist_jax.train.epochs import Training, diverged, other_metrics
 from fmnist_jax.train.evaluation import write_evaluation_files
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import provenance
@@ -67,6 +67,7 @@ def _manifest(
         "seed": config.seed,
         "model": {"name": config.model.name, "parameters": count_parameters(run.template.params)},
         "optimizer": {"name": config.optimizer.name, **numbers},
+        **metrics.described(config.eval.metrics),
         "batch_devices": len(run.sharding.device_set),  # over which each batch is sharded
     }
 
@@ -128,9 +129,9 @@ def _finish(
     scores = write_evaluation_files(folder, run.programs, at.state, dataset, split)
     last = at.history[-1]
     if split == "test":
-        last.update(test_loss=scores["loss"], test_accuracy=scores["accuracy"])
+        last.update({f"test_{name}": value for name, value in scores.items() if name != "examples"})
         writers.write_metrics(folder / "metrics.jsonl", at.history)
-    metrics = ("epoch", "step", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
+    figures = [f"{name}_{metric}" for name in ("train", "val", "test") for metric in ("loss", "accuracy")]
     summary = {
         "status": "diverged" if diverged(last) else "finished",
         "data": dataset.name,
@@ -141,7 +142,8 @@ def _finish(
         "parameters": count_parameters(run.template.params),
         "seed": config.seed,
         "epochs": config.train.epochs,
-        **{name: last[name] for name in (*metrics, "test_loss", "test_accuracy") if name in last},
+        **{name: last[name] for name in ("epoch", "step", *figures) if name in last},
+        **other_metrics(last),
         "examples_per_second": statistics.median(record["examples_per_second"] for record in at.history),
         "train_seconds": sum(record["train_seconds"] for record in at.history),
         "compile_seconds": compile_seconds,

@@ -115,8 +115,14 @@ def _check(name: str, metric: Metric, num_classes: int) -> None:
             f"metric {name!r} must map logits float32{[batch, num_classes]} and labels int32{[batch]} to numbers for "
             f"each example, [{batch}, ...], not to {values.dtype}{list(values.shape)}"
         )
-    with user_code(f"metric {name!r}: finish"), np.errstate(all="ignore"):
+    with user_code(f"metric {name!r}", "fails in finish"), np.errstate(all="ignore"):
         float(metric.finish(np.ones(values.shape[1:]), batch))
+
+
+def described(names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Returns what the manifest says about the metrics of these names, so that a report needs no registry."""
+    directions = {name: "higher" if METRICS.get(name).higher_is_better else "lower" for name in names}
+    return {"metrics": {name: f"{which} is better" for name, which in directions.items()}} if names else {}
 
 
 def summed(metrics: Mapping[str, Metric], logits: Array, labels: Array, valid: Array) -> dict[str, Array]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from fmnist_jax.compare.analysis.study import ArmRuns, Study
 from fmnist_jax.compare.analysis.times import Cost
-from fmnist_jax.compare.records import SearchRange, TrainedRun, winner
+from fmnist_jax.compare.records import RunEpoch, SearchRange, TrainedRun, winner
 from fmnist_jax.compare.statistics import estimates, tuning
 from fmnist_jax.compare.statistics.estimates import Estimate, sampling_uncertainty
 
@@ -28,7 +28,7 @@ class ArmFigures(NamedTuple):
     - `validation`: mean of the validation accuracies, like `mean`.
     - `sampling`: the mean with the uncertainty from the finite set of images, not from the seeds; `None` where their
       number is not on record.
-    - `train_loss`: mean over the runs that did not diverge, NaN where there is none.
+    - `train_loss`, `metrics` by name: means over the runs that did not diverge, NaN where there is none.
     """
 
     arm: str
@@ -43,6 +43,7 @@ class ArmFigures(NamedTuple):
     validation: Estimate
     sampling: Estimate | None
     train_loss: float
+    metrics: Mapping[str, float]
     hyperparameters: Mapping[str, float]
     cost: Cost
 
@@ -55,7 +56,7 @@ def arm_figures(arm: ArmRuns, study: Study, cost: Cost) -> ArmFigures:
     """Returns the figures of an arm that has final runs."""
     level, runs, examples = study.design.confidence, arm.finals, study.scored_examples
     scores = [run.final_test_accuracy if study.design.score_test else run.final_val_accuracy for run in runs]
-    losses = [run.last.train_loss for run in runs if not run.diverged]
+    kept = [run.last for run in runs if not run.diverged]
     failed = [run.seed for run in runs if run.diverged]
     return ArmFigures(
         arm=arm.arm,
@@ -69,10 +70,20 @@ def arm_figures(arm: ArmRuns, study: Study, cost: Cost) -> ArmFigures:
         deviation=statistics.stdev(scores) if len(scores) > 1 else math.nan,
         validation=_mean([run.final_val_accuracy for run in runs], level, bool(failed)),
         sampling=sampling_uncertainty(statistics.fmean(scores), examples, level) if examples else None,
-        train_loss=statistics.fmean(losses) if losses else math.nan,
+        train_loss=_mean_or_nan([epoch.train_loss for epoch in kept]),
+        metrics={name: _mean_or_nan([_metric(epoch, name) for epoch in kept]) for name in study.metrics},
         hyperparameters=runs[0].hyperparameters,
         cost=cost,
     )
+
+
+def _metric(epoch: RunEpoch, name: str) -> float:
+    value = epoch.metrics.get(name)
+    return math.nan if value is None else value
+
+
+def _mean_or_nan(values: Sequence[float]) -> float:
+    return statistics.fmean(values) if values else math.nan
 
 
 def _mean(scores: Sequence[float], level: float, failed: bool) -> Estimate:

@@ -121,6 +121,12 @@ class Study(NamedTuple):
         return found if type(found) is int and found > 0 else None
 
     @property
+    def metrics(self) -> Sequence[str]:
+        """The metrics beside accuracy, of the split that the score is of: `"val_ece"`."""
+        names, split = _within(self.config, "eval").get("metrics"), "test" if self.design.score_test else "val"
+        return [f"{split}_{name}" for name in names] if isinstance(names, list) else []
+
+    @property
     def data(self) -> str:
         """The name of the data set."""
         named = (_within(found, "data").get("name") for found in (self.manifest, self.config))

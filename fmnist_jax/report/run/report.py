@@ -12,7 +12,13 @@ from fmnist_jax.compare.statistics.estimates import sampling_uncertainty
 from fmnist_jax.config.schema import SCHEMA
 from fmnist_jax.report.format import count, decimal, duration, percent
 from fmnist_jax.report.model import BulletList, Callout, Report, Section, Stat, Stats
-from fmnist_jax.report.provenance import config_table, data_callouts, reproducibility_section
+from fmnist_jax.report.provenance import (
+    config_table,
+    data_callouts,
+    loss_in_words,
+    metric_direction,
+    reproducibility_section,
+)
 from fmnist_jax.report.render import write_report
 from fmnist_jax.report.run.calibration import Reliability, calibration_section, reliability
 from fmnist_jax.report.run.confusion import confusion_section
@@ -66,7 +72,13 @@ def run_report(run: Run) -> Report:
         [
             *([_diverged_callout(run)] if diverged else []),
             *data_callouts(summary.synthetic, summary.validation_is_test),
-            Stats([*_scores(accuracy, loss, summary.scored_examples, images), *_training_stats(run)]),
+            Stats(
+                [
+                    *_scores(run, accuracy, loss, summary.scored_examples, images),
+                    *_metric_stats(run, "test" if tested else "val", images),
+                    *_training_stats(run),
+                ]
+            ),
             curves_section(run),
             *_sections(run, images, subject, "Training again in a new workdir writes it.", summary.epoch, notes),
         ],
@@ -78,7 +90,8 @@ def evaluation_report(evaluation: Evaluation) -> Report:
     summary = evaluation.summary
     images, subject = _scored_images(evaluation, summary.split, summary.examples)
     stats = [
-        *_scores(summary.accuracy, summary.loss, summary.examples, images),
+        *_scores(evaluation, summary.accuracy, summary.loss, summary.examples, images),
+        *_metric_stats(evaluation, summary.split, images),
         *_calibration_stats(evaluation),
         Stat("Images", count(summary.examples)),
     ]
@@ -114,8 +127,20 @@ def _diverged_callout(run: Run) -> Callout:
     return Callout("error", "DIVERGED.", text)
 
 
-def _scores(accuracy: float, loss: float, examples: int, images: str) -> list[Stat]:
-    return [accuracy_stat(accuracy, examples, images), Stat(f"Loss on {images}", decimal(loss), "mean cross-entropy")]
+def _scores(run: Run | Evaluation, accuracy: float, loss: float, examples: int, images: str) -> list[Stat]:
+    note = f"mean {loss_in_words(run.config)}"
+    return [accuracy_stat(accuracy, examples, images), Stat(f"Loss on {images}", decimal(loss), note)]
+
+
+def _metric_stats(run: Run | Evaluation, split: str, images: str) -> Iterator[Stat]:
+    for key, value in run.summary.metrics.items():
+        if key.startswith(f"{split}_"):
+            name = key.removeprefix(f"{split}_")
+            yield Stat(
+                f"{name} on {images}",
+                decimal(math.nan if value is None else value),
+                metric_direction(run.manifest, key),
+            )
 
 
 def accuracy_stat(accuracy: float, examples: int, images: str) -> Stat:

@@ -15,6 +15,7 @@ import numpy as np
 from fmnist_jax.data.dataset import SPLITS, Description
 from fmnist_jax.errors import WorkdirError, did_you_mean
 from fmnist_jax.files.reader import WorkdirReader
+from fmnist_jax.train.epochs import other_metrics
 from fmnist_jax.train.workdir import described_data, evaluation_path
 
 MATRIX_FILE = "confusion_matrix.csv"
@@ -26,7 +27,8 @@ _TOLERANCE = 0.02  # of the sum of a row of probabilities; bfloat16 is that coar
 class Epoch:
     """A line of `metrics.jsonl`: the metrics of a finished epoch, NaN where they were not finite.
 
-    `train_*` are running means over the epoch in training mode; accuracies are shares.
+    `train_*` are running means over the epoch in training mode; accuracies are shares. `metrics` are the others, with
+    their names: `"val_ece"`, in the last epoch perhaps `"test_ece"`.
     """
 
     epoch: int
@@ -34,6 +36,7 @@ class Epoch:
     train_accuracy: float
     val_loss: float
     val_accuracy: float
+    metrics: Mapping[str, float | None] = dataclasses.field(default_factory=dict, kw_only=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,13 +70,14 @@ class RunSummary(Epoch, Summary):
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationSummary(Summary):
-    """`summary.json` of an evaluation: the metrics of a checkpoint on one split."""
+    """`summary.json` of an evaluation: the metrics of a checkpoint on one split, with the others in `metrics`."""
 
     split: str
     loss: float
     accuracy: float
     examples: int
     checkpoint_epoch: int
+    metrics: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +145,8 @@ def read_run(workdir: Path) -> Run:
     folder = _run_folder(workdir)
     if not folder.has("summary.json") and folder.has("config.json"):
         raise folder.error("summary.json", "is missing, so the run has not ended")
-    summary = folder.record(RunSummary, folder.object("summary.json"), "summary.json")
+    found = folder.object("summary.json")
+    summary = folder.record(RunSummary, found | {"metrics": other_metrics(found)}, "summary.json")
     config, manifest, description = _read_config(folder)
     scored = _read_scored(folder, summary.scored_examples, description)
     return Run(summary, _read_epochs(folder), config, manifest, description, *scored)
@@ -154,7 +159,9 @@ def read_evaluation(workdir: Path, split: str, checkpoint: str = "last") -> Eval
     run = _run_folder(workdir)
     path = evaluation_path(workdir, split, checkpoint)
     folder = WorkdirReader(path, f"run scripts/evaluate.py on {workdir} to write it again")
-    summary = folder.record(EvaluationSummary, folder.object("summary.json"), "summary.json")
+    found = folder.object("summary.json")
+    values = found | {"metrics": other_metrics(found, (split,))}
+    summary = folder.record(EvaluationSummary, values, "summary.json")
     if summary.split != split:
         raise folder.error("summary.json", f"has split = {summary.split!r}, which is not {split}")
     config, manifest, description = _read_config(run)
@@ -168,7 +175,10 @@ def _run_folder(workdir: Path) -> WorkdirReader:
 
 
 def _read_epochs(folder: WorkdirReader) -> list[Epoch]:
-    epochs = [folder.record(Epoch, line, "metrics.jsonl") for line in folder.objects("metrics.jsonl")]
+    epochs = [
+        folder.record(Epoch, line | {"metrics": other_metrics(line)}, "metrics.jsonl")
+        for line in folder.objects("metrics.jsonl")
+    ]
     numbers = [record.epoch for record in epochs]
     if not numbers:
         raise folder.error("metrics.jsonl", "has no epoch")

@@ -19,6 +19,7 @@ from fmnist_jax.compare.statistics.estimates import Estimate
 from fmnist_jax.files.atomic import finite
 from fmnist_jax.report.format import NOTHING, count, decimal, p_value, points, points_between, setting
 from fmnist_jax.report.model import Table
+from fmnist_jax.report.provenance import metric_direction
 from fmnist_jax.report.study.context import Context
 
 _Interval: TypeAlias = tuple[float, float, float]  # the estimate, its lower and its upper confidence limit
@@ -32,14 +33,25 @@ def results_table(context: Context, workload: WorkloadFigures) -> Table:
     header = ["Arm", "Seeds", "Diverged", f"{context.images.capitalize()} accuracy, % [{context.level} CI]"]
     header += ["Difference to best, points", "Holm-adjusted p", "P(beats best)", "Group"] if comparison else []
     header += ["Median", "IQM", "SD, points", *(["Validation, %"] if with_validation else []), "Train loss"]
+    header += [_metric_header(context, name) for name in context.study.metrics]
     rows = []
     for figures in workload.arms:
         row = [figures.arm, str(len(figures.scores)), str(figures.failures), _estimate(figures.mean)]
         row += _against_best(comparison, figures.arm) if comparison else []
         row += [points(figures.median.value), points(figures.iqm.value), points(figures.deviation)]
         row += [points(figures.validation.value)] if with_validation else []
-        rows.append([*row, decimal(figures.train_loss) if math.isfinite(figures.train_loss) else NOTHING])
+        rows.append([*row, *map(_decimal, (figures.train_loss, *figures.metrics.values()))])
     return Table("Results of each arm", header, rows)
+
+
+def _metric_header(context: Context, key: str) -> str:
+    """As `"ece (lower is better)"`."""
+    direction = metric_direction(context.study.manifest, key)
+    return key.partition("_")[2] + (f" ({direction})" if direction else "")
+
+
+def _decimal(value: float) -> str:
+    return decimal(value) if math.isfinite(value) else NOTHING
 
 
 def _against_best(comparison: Comparison, arm: str) -> list[str]:
@@ -208,6 +220,7 @@ def _csv_row(workload: WorkloadFigures, figures: ArmFigures) -> dict[str, Any]:
         "sampling_low": sampling_low,
         "sampling_high": sampling_high,
         "train_loss": figures.train_loss,
+        **figures.metrics,
         "best": best,
         **_interval("to_best", to_best),
         "p": p,
