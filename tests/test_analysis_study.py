@@ -93,14 +93,14 @@ def test_a_study_of_which_nothing_is_trained_yet_has_its_plan(workdir):
 def test_a_missing_manifest_is_none(workdir):
     (workdir / "manifest.json").unlink()
     study = read_study(workdir)
-    assert (study.manifest, study.scored_examples, study.data) == (None, None, "fashion_mnist")
+    assert (study.manifest, study.scored_examples(), study.data) == (None, None, "fashion_mnist")
 
 
 def test_which_images_the_score_is_of(tmp_path):
     held_out = read_study(write_study(tmp_path / "a", Simulated({"adam": 0.9}, val_examples=5000)))
     on_test = read_study(write_study(tmp_path / "b", Simulated({"adam": 0.9}, val_examples=5000, score_test=True)))
     same = read_study(write_study(tmp_path / "c", Simulated({"adam": 0.9}, val_examples=0)))
-    assert [study.scored_examples for study in (held_out, on_test, same)] == [5000, 10_000, 10_000]
+    assert [study.scored_examples() for study in (held_out, on_test, same)] == [5000, 10_000, 10_000]
     assert [study.validation_is_test for study in (held_out, on_test, same)] == [False, False, True]
 
 

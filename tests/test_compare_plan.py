@@ -228,3 +228,18 @@ def test_numbers_are_short_and_those_that_the_device_computes_with():
         for value in setting.values():
             assert len(f"{value!r}") <= 13
             assert np.float32(value) == np.float32(repr(value))
+
+
+def test_each_data_set_is_a_workload_with_each_model(tmp_path):
+    plan = _plan(datasets=("mnist", "kmnist"), models=("model1", "model3"), optimizers=("adam",), seeds=2)
+    names = [f"{data}, {model}, 10 epochs, constant" for data in ("mnist", "kmnist") for model in ("model1", "model3")]
+    assert [chunk.cell.workload.name for chunk in plan.chunks] == names
+    write_plan(tmp_path, plan)
+    assert read_plan(WorkdirReader(tmp_path, "")) == plan
+
+
+def test_the_plan_of_a_study_that_names_no_data_set_is_as_it_was_before_there_were_several(tmp_path):
+    plan = _plan()
+    write_plan(tmp_path, plan)
+    assert "dataset" not in (tmp_path / "plan.json").read_text()
+    assert read_plan(WorkdirReader(tmp_path, "")) == plan

@@ -47,6 +47,7 @@ _STUDY: config_schema.Schema = {
     "study.optimizers": Field(
         ("rmsprop", "adam"), "the arms: name, or name:key=value,... with settings to keep fixed", items=str, min_items=1
     ),
+    "study.datasets": Field((), "data sets, each a workload with each model; none: config.data.name alone", items=str),
     "study.models": Field(("model3",), "networks; see fmnist_jax.models", items=str, min_items=1),
     "study.epochs": Field((10,), "budgets: passes over the training images", 1, MAX_EPOCHS, items=int, min_items=1),
     "study.schedules": Field(("constant",), "shapes of the learning rate over the run", items=str, min_items=1),
@@ -77,7 +78,9 @@ def study_config() -> ConfigDict:
     return config_schema.default_config(SCHEMA)
 
 
-def run_config(config: ConfigDict, *, model: str, epochs: int, schedule: str, optimizer: str) -> ConfigDict:
+def run_config(
+    config: ConfigDict, *, model: str, epochs: int, schedule: str, optimizer: str, dataset: str = ""
+) -> ConfigDict:
     """Returns the config of a run of the study, without hyperparameters and seed, which are those of a member."""
     made = config_schema.default_config()
     values = dict(config_schema.flatten(config))
@@ -86,6 +89,8 @@ def run_config(config: ConfigDict, *, model: str, epochs: int, schedule: str, op
     )
     made.model.name, made.optimizer.name, made.schedule.name = model, optimizer, schedule
     made.train.epochs = epochs
+    if dataset:
+        made.data.name = dataset
     return made
 
 
@@ -95,6 +100,8 @@ def validate(config: ConfigDict) -> None:
     Also for a tuned study without a validation split, which would tune on the test set.
     """
     config_schema.validate(config, SCHEMA)
+    if "auto" in config.study.datasets:
+        raise ConfigError("config.study.datasets cannot hold 'auto', which may be one data set or another; name it")
     if config.study.mode == "tuned" and not config.data.val_examples:
         raise ConfigError(
             "config.data.val_examples must be above 0 where config.study.mode is tuned, since tuning on the test set "

@@ -19,7 +19,17 @@ from scipy.stats import qmc
 
 from fmnist_jax import optim
 from fmnist_jax.compare.arms import Arm
-from fmnist_jax.compare.records import FINAL, TUNE, Phase, Plan, PlannedChunk, PlannedRun, SearchRange, Workload
+from fmnist_jax.compare.records import (
+    FINAL,
+    TUNE,
+    Phase,
+    Plan,
+    PlannedChunk,
+    PlannedRun,
+    SearchRange,
+    Workload,
+    all_workloads,
+)
 from fmnist_jax.optim import Hyperparameter
 
 _SEEDS = 2**31  # a config's seed lies below
@@ -34,9 +44,9 @@ class Chunking(NamedTuple):
 
 
 def workloads(config: ConfigDict) -> list[Workload]:
-    """Returns the workloads of the study: every combination of its models, budgets and schedules."""
+    """Returns the workloads of the study: every combination of its data sets, models, budgets and schedules."""
     study = config.study
-    return [Workload(*each) for each in itertools.product(study.models, study.epochs, study.schedules)]
+    return all_workloads(study.datasets, study.models, study.epochs, study.schedules)
 
 
 def make_plan(config: ConfigDict, arms: Sequence[Arm], chunking: Callable[[Workload, Arm], Chunking]) -> Plan:
@@ -57,8 +67,17 @@ def make_plan(config: ConfigDict, arms: Sequence[Arm], chunking: Callable[[Workl
             parts += [_Group(group.phase, list(itertools.islice(runs, size))) for size in sizes(len(group.runs))]
         for part in parts:
             numbered = [dataclasses.replace(run, member=next(members)) for run in part.runs]
-            how = (part.phase, executor, _padded_size(part, parts))
-            chunks.append(PlannedChunk(len(chunks), *workload, arm.name, arm.optimizer, *how, numbered))
+            chunk = PlannedChunk(
+                chunk=len(chunks),
+                **workload._asdict(),
+                arm=arm.name,
+                optimizer=arm.optimizer,
+                phase=part.phase,
+                executor=executor,
+                padded_size=_padded_size(part, parts),
+                members=numbered,
+            )
+            chunks.append(chunk)
     spaces = {
         arm.name: {key: SearchRange(e.default, e.low, e.high, e.scale) for key, e in arm.space().items()}
         for arm in arms

@@ -25,17 +25,23 @@ from fmnist_jax.data import Dataset
 _MAX_LISTED = 4  # workloads named in a line
 
 
-def announce(config: ConfigDict, plan: Plan, results: Results, dataset: Dataset, workdir: Path) -> None:
-    """Prints what is about to be trained, and a note where there are too few seeds to find a difference."""
+def announce(config: ConfigDict, plan: Plan, results: Results, datasets: Mapping[str, Dataset], workdir: Path) -> None:
+    """Prints what is about to be trained, and a note where there are too few seeds to find a difference.
+
+    **Arguments:**
+
+    - `datasets`: by their name in the plan.
+    """
     arms = list(dict.fromkeys(chunk.arm for chunk in plan.chunks))
     workloads = [workload.name for workload in dict.fromkeys(chunk.cell.workload for chunk in plan.chunks)]
     where = f"{len(workloads)} workloads" if len(workloads) > _MAX_LISTED else "; ".join(workloads)
     trials = sum(len(chunk.members) for chunk in plan.chunks if chunk.phase == TUNE)
     runs = f"{trials} trials and {plan.runs - trials} final runs" if trials else f"{plan.runs} runs"
     resumed = f", resumed after {len(results.runs)} of them" if results.runs else ""
+    images = sum(chunk.run_epochs * len(datasets[chunk.dataset].train) for chunk in plan.chunks)
     print(
         f"{', '.join(arms)} on {where}: {runs}, {plan.run_epochs:,} epochs, "
-        f"{plan.run_epochs * len(dataset.train):,} images{resumed}; {dataset.display_name}, "
+        f"{images:,} images{resumed}; {', '.join(each.display_name for each in datasets.values())}, "
         f"{jax.devices()[0].device_kind}; workdir {workdir}",
         flush=True,
     )
@@ -64,7 +70,7 @@ class StudyProgress:
         self._pace = EpochPace()
         for chunk, timing in zip(plan.chunks, results.timings, strict=False):
             seconds = timing.compile_seconds + timing.train_seconds + timing.eval_seconds
-            self._pace.add(chunk.model, chunk.run_epochs, seconds)
+            self._pace.add(_kind(chunk), chunk.run_epochs, seconds)
         self._estimated = bool(results.runs)
         self._started = time.monotonic()
         self._console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
@@ -107,7 +113,7 @@ class StudyProgress:
     def finish(self, chunk: PlannedChunk, runs: Sequence[TrainedRun]) -> None:
         """Prints the line of a finished chunk, which is among the results."""
         seconds = time.monotonic() - self._started
-        self._pace.add(chunk.model, chunk.run_epochs, seconds)
+        self._pace.add(_kind(chunk), chunk.run_epochs, seconds)
         self._console.print(
             f"{len(self._results.runs):>{len(str(self._plan.runs))}}/{self._plan.runs} runs  {self._name(chunk)}  "
             f"{_outcome(chunk, runs)}  {seconds:.1f} s  ETA {self._left(chunk, 0)}",
@@ -126,8 +132,8 @@ class StudyProgress:
     def _left(self, chunk: PlannedChunk, epoch: int) -> str:
         """The time that is left after this epoch of the chunk that is being trained."""
         pace, done = copy.deepcopy(self._pace), epoch * len(chunk.members)
-        pace.add(chunk.model, done, time.monotonic() - self._started)
-        return _duration(pace.seconds(self._epochs_left() - Counter({chunk.model: done})))
+        pace.add(_kind(chunk), done, time.monotonic() - self._started)
+        return _duration(pace.seconds(self._epochs_left() - Counter({_kind(chunk): done})))
 
     def _cell(self, chunk: PlannedChunk) -> str:
         return f"{chunk.arm} ({chunk.cell.workload.name})" if self._several else chunk.arm
@@ -142,36 +148,41 @@ class StudyProgress:
         return self._plan.run_epochs - sum(self._epochs_left().values())
 
     def _epochs_left(self) -> Counter[str]:
-        """The epochs of all chunks that are not finished, by model."""
+        """The epochs of all chunks that are not finished, by kind."""
         left: Counter[str] = Counter()
         for chunk in self._plan.chunks[len(self._results.timings) :]:
-            left[chunk.model] += chunk.run_epochs
+            left[_kind(chunk)] += chunk.run_epochs
         return left
 
 
+def _kind(chunk: PlannedChunk) -> str:
+    """By what the time of an epoch differs most: the model and the data set."""
+    return f"{chunk.model} {chunk.dataset}"
+
+
 class EpochPace:
-    """How long an epoch of a run takes, by model, with compilation, training and evaluation."""
+    """How long an epoch of a run takes, by the kind of run, with compilation, training and evaluation."""
 
     def __init__(self) -> None:
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._epochs: Counter[str] = Counter()
 
-    def add(self, model: str, epochs: int, seconds: float) -> None:
+    def add(self, kind: str, epochs: int, seconds: float) -> None:
         """Records that so many epochs took so many seconds."""
         if epochs:
-            self._seconds[model] += seconds
-            self._epochs[model] += epochs
+            self._seconds[kind] += seconds
+            self._epochs[kind] += epochs
 
     def seconds(self, epochs: Mapping[str, int]) -> float | None:
-        """Returns how long so many epochs of each model will take; `None` before any were recorded.
+        """Returns how long so many epochs of each kind will take; `None` before any were recorded.
 
-        A model that has not been trained yet is assumed to take the mean of the others.
+        A kind that has not been trained yet is assumed to take the mean of the others.
         """
-        rates = {model: self._seconds[model] / self._epochs[model] for model in self._epochs}
+        rates = {kind: self._seconds[kind] / self._epochs[kind] for kind in self._epochs}
         if not rates:
             return None
         other = statistics.fmean(rates.values())
-        return sum(count * rates.get(model, other) for model, count in epochs.items())
+        return sum(count * rates.get(kind, other) for kind, count in epochs.items())
 
 
 def _outcome(chunk: PlannedChunk, runs: Sequence[TrainedRun]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -11,23 +12,34 @@ import numpy as np
 from fmnist_jax.data import FASHION_MNIST
 from fmnist_jax.train.epochs import diverged
 
-CHANCE = 1 / FASHION_MNIST.num_classes  # the accuracy of a guess, which a diverged run is scored with
-
 Phase: TypeAlias = Literal["tune", "final"]
 TUNE: Phase = "tune"
 FINAL: Phase = "final"
 
 
 class Workload(NamedTuple):
-    """What every arm is trained on: a model, a budget in epochs and a learning-rate schedule."""
+    """What every arm is trained on: a model, a budget in epochs and a learning-rate schedule, and the data set.
+
+    `dataset` is empty where the study names none, and has that of `config.data.name` alone.
+    """
 
     model: str
     epochs: int
     schedule: str
+    dataset: str = ""
 
     @property
     def name(self) -> str:
-        return f"{self.model}, {self.epochs} epoch{'s' * (self.epochs != 1)}, {self.schedule}"
+        where = f"{self.dataset}, " if self.dataset else ""
+        return f"{where}{self.model}, {self.epochs} epoch{'s' * (self.epochs != 1)}, {self.schedule}"
+
+
+def all_workloads(
+    datasets: Iterable[str], models: Iterable[str], epochs: Iterable[int], schedules: Iterable[str]
+) -> list[Workload]:
+    """Returns every combination, data set by data set."""
+    combined = itertools.product(tuple(datasets) or ("",), models, epochs, schedules)
+    return [Workload(model, budget, schedule, dataset) for dataset, model, budget, schedule in combined]
 
 
 class Cell(NamedTuple):
@@ -84,10 +96,11 @@ class PlannedChunk:
     executor: str
     padded_size: int
     members: Sequence[PlannedRun]
+    dataset: str = ""
 
     @property
     def cell(self) -> Cell:
-        return Cell(Workload(self.model, self.epochs, self.schedule), self.arm)
+        return Cell(Workload(self.model, self.epochs, self.schedule, self.dataset), self.arm)
 
     @property
     def run_epochs(self) -> int:
@@ -121,6 +134,7 @@ class RunEpoch:
     - `test_loss`, `test_accuracy`: `None` unless the test set was scored after this epoch.
     - `train_seconds`, `eval_seconds`: wall time of the chunk's epoch divided by the chunk's runs.
     - `metrics`: those of `config.eval.metrics`, named like the others: `"val_ece"`, `"test_ece"`.
+    - `classes`: of the data.
     """
 
     model: str
@@ -145,10 +159,17 @@ class RunEpoch:
     train_seconds: float
     eval_seconds: float
     metrics: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
+    dataset: str = ""
+    classes: int = FASHION_MNIST.num_classes
 
     @property
     def cell(self) -> Cell:
-        return Cell(Workload(self.model, self.epochs, self.schedule), self.arm)
+        return Cell(Workload(self.model, self.epochs, self.schedule, self.dataset), self.arm)
+
+    @property
+    def chance(self) -> float:
+        """The accuracy of a guess, which a diverged run is scored with."""
+        return 1 / self.classes
 
     @property
     def diverged(self) -> bool:
@@ -185,13 +206,13 @@ class TrainedRun:
     @property
     def final_val_accuracy(self) -> float:
         """Validation accuracy after the last epoch, never the best one; that of chance where it diverged."""
-        return CHANCE if self.diverged else self.last.val_accuracy
+        return self.last.chance if self.diverged else self.last.val_accuracy
 
     @property
     def final_test_accuracy(self) -> float:
         """Test accuracy after the last epoch; that of chance where it diverged, NaN where it was not scored."""
         scored = np.nan if self.last.test_accuracy is None else self.last.test_accuracy
-        return CHANCE if self.diverged else scored
+        return self.last.chance if self.diverged else scored
 
     def curve(self, name: str) -> np.ndarray:
         """Returns the figure `name` of each epoch, `float64[epochs trained]`."""

@@ -13,7 +13,7 @@ import dataclasses
 import io
 import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,12 @@ _TABLE_COLUMNS = (
 
 def write_plan(folder: Path, plan: Plan) -> None:
     """Writes `plan.json` atomically."""
-    write_atomically(folder / PLAN, (json.dumps(dataclasses.asdict(plan), indent=1, allow_nan=False) + "\n").encode())
+    values = dataclasses.asdict(plan, dict_factory=_without_empty_dataset)
+    write_atomically(folder / PLAN, (json.dumps(values, indent=1, allow_nan=False) + "\n").encode())
+
+
+def _without_empty_dataset(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    return {key: value for key, value in items if key != "dataset" or value}
 
 
 def read_plan(reader: WorkdirReader) -> Plan:
@@ -133,12 +138,13 @@ def write_table(folder: Path, runs: Iterable[TrainedRun]) -> None:
     finals = [run for run in runs if run.last.phase == FINAL]
     names = dict.fromkeys(name for run in finals for name in (*run.last.metrics, *run.hyperparameters))
     text = io.StringIO()
-    table = csv.DictWriter(text, [*_TABLE_COLUMNS, *names], restval="", lineterminator="\n")
+    columns = ["dataset"] * any(run.last.dataset for run in finals) + list(_TABLE_COLUMNS)
+    table = csv.DictWriter(text, [*columns, *names], restval="", lineterminator="\n")
     table.writeheader()
     for run in finals:
         seconds = sum(epoch.train_seconds for epoch in run.history)
         values = finite(vars(run.last) | {"diverged": run.diverged, "train_seconds": seconds})
-        figures = {name: values[name] for name in _TABLE_COLUMNS}
+        figures = {name: values[name] for name in columns}
         table.writerow({**values["metrics"], **run.hyperparameters, **figures})
     write_atomically(folder / TABLE, text.getvalue().encode())
 
@@ -185,10 +191,11 @@ def _check_version(reader: WorkdirReader, name: str, chunks: Iterable[Any]) -> N
 
 
 def _as_lines(records: Iterable[RunEpoch | ChunkTiming]) -> bytes:
-    """The records as JSON, one a line, without figures that were not taken, which are `None`; NaN as `null`."""
-    return json_lines(_as_line(vars(record)) for record in records)
+    """The records as JSON, one a line, without values that are the default (`None`: not taken); NaN as `null`."""
+    return json_lines(map(_as_line, records))
 
 
-def _as_line(values: Mapping[str, Any]) -> dict[str, Any]:
-    line = {key: value for key, value in values.items() if value is not None and key != "metrics"}
+def _as_line(record: RunEpoch | ChunkTiming) -> dict[str, Any]:
+    values, defaults = vars(record), {field.name: field.default for field in dataclasses.fields(record)}
+    line = {key: value for key, value in values.items() if value != defaults[key] and key != "metrics"}
     return line | dict(values.get("metrics", {}))

@@ -37,7 +37,7 @@ from fmnist_jax.optim import schedules
 from fmnist_jax.train import metrics
 from fmnist_jax.train.epochs import other_metrics
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
-from fmnist_jax.train.manifest import provenance
+from fmnist_jax.train.manifest import data_record, provenance
 from fmnist_jax.train.network import Member
 from fmnist_jax.train.population import Outcome, Population
 from fmnist_jax.train.run import make_run
@@ -63,8 +63,8 @@ def compare(
     """
     validate(config)
     arms = parse_arms(config.study.optimizers, tuned=config.study.mode == "tuned")
-    study = _Study(config, arms, data.load(config.data), Path(workdir))
-    with claim(study.folder, config, study.manifest(config_file), study.dataset, SCHEMA):
+    study = _Study(config, arms, _load(config), Path(workdir))
+    with claim(study.folder, config, study.manifest(config_file), study.datasets.values(), SCHEMA):
         plan = study.plan()
         results = Results(study.folder, plan)
         study.train(plan, results)
@@ -72,22 +72,39 @@ def compare(
     return {"runs": plan.runs, "diverged": sum(run.diverged for run in results.runs)}
 
 
-class _Study:
-    """One process's part of a study."""
+def _load(config: ConfigDict) -> dict[str, data.Dataset]:
+    """Returns the data sets by their name in the workloads."""
+    if not config.study.datasets:
+        return {"": data.load(config.data)}
+    found, section = {}, config.data.copy_and_resolve_references()
+    for name in config.study.datasets:
+        section.name = name
+        found[name] = data.load(section)
+    return found
 
-    def __init__(self, config: ConfigDict, arms: Sequence[Arm], dataset: data.Dataset, folder: Path):
+
+class _Study:
+    """One process's part of a study; `datasets` are by their name in the workloads."""
+
+    def __init__(self, config: ConfigDict, arms: Sequence[Arm], datasets: Mapping[str, data.Dataset], folder: Path):
         self.config = config
         self.arms = arms
-        self.dataset = dataset
+        self.datasets = datasets
         self.folder = folder
         self._populations: dict[tuple[Workload, str], Population] = {}
         every = workloads(config)
-        self._parameters = {workload.model: self._check(workload, arms[0]) for workload in every}
+        self._parameters = {
+            ", ".join(filter(None, (workload.dataset, workload.model))): self._check(workload, arms[0])
+            for workload in every
+        }
         for arm in arms[1:]:
             self._check(every[0], arm)
 
     def manifest(self, config_file: str | os.PathLike[str] | None) -> dict[str, Any]:
-        return provenance(self.dataset, config_file) | {
+        first, *others = self.datasets.values()
+        several = {"datasets": {name: data_record(each) for name, each in self.datasets.items()}} if others else {}
+        return provenance(first, config_file) | {
+            **several,
             **metrics.described(self.config.eval.metrics),
             "models": self._parameters,
             "arms": {arm.name: arm.defaults() for arm in self.arms},
@@ -111,7 +128,7 @@ class _Study:
         left = plan.chunks[len(results.timings) :]
         if not left:
             return
-        announce(self.config, plan, results, self.dataset, self.folder)
+        announce(self.config, plan, results, self.datasets, self.folder)
         # Finishing the epoch is of no use, since a stop loses the whole chunk: the first signal stops at once.
         with Interrupts(finish_epoch=False) as interrupts, StudyProgress(plan, results) as progress:
             try:
@@ -136,7 +153,8 @@ class _Study:
             on_epoch=on_epoch,
             interrupts=interrupts,
         )
-        runs = trained_runs(chunk, outcome)
+        classes = self.datasets[chunk.dataset].description.num_classes
+        runs = trained_runs(chunk, outcome, classes)
         results.add(chunk_timing(chunk, outcome), runs)
         progress.finish(chunk, runs)
 
@@ -147,7 +165,8 @@ class _Study:
         if workload.schedule not in schedules.names():
             raise unknown_name("config.study.schedules", workload.schedule, schedules.names())
         config = run_config(self.config, **workload._asdict(), optimizer=arm.optimizer)
-        run = make_run(config, len(self.dataset.train), self.dataset.description)
+        dataset = self.datasets[workload.dataset]
+        run = make_run(config, len(dataset.train), dataset.description)
         return count_parameters(jax.eval_shape(run.init, _member(0, arm.defaults())).params)
 
     def _chunking(self, workload: Workload, arm: Arm) -> Chunking:
@@ -161,7 +180,8 @@ class _Study:
         if found is None or executor not in ("auto", found.executor):
             config = run_config(self.config, **workload._asdict(), optimizer=optimizer)
             max_concurrent = self.config.study.members_at_once
-            found = Population(config, self.dataset, executor=executor, max_concurrent=max_concurrent)
+            dataset = self.datasets[workload.dataset]
+            found = Population(config, dataset, executor=executor, max_concurrent=max_concurrent)
         self._populations[key] = found
         if len(self._populations) > MAX_CACHED_PROGRAMS:
             del self._populations[next(iter(self._populations))]  # the least recently used
@@ -178,8 +198,10 @@ def with_winning_settings(chunk: PlannedChunk, results: Results, progress: Study
     return dataclasses.replace(chunk, members=runs)
 
 
-def trained_runs(chunk: PlannedChunk, outcome: Outcome) -> list[TrainedRun]:
-    """Returns the runs of a chunk, which has the settings of all of them, from its outcome."""
+def trained_runs(
+    chunk: PlannedChunk, outcome: Outcome, classes: int = data.FASHION_MNIST.num_classes
+) -> list[TrainedRun]:
+    """Returns the runs of a chunk, which has the settings of all of them, from its outcome; `classes`: of the data."""
     names = {field.name for field in dataclasses.fields(RunEpoch)}
     runs = []
     for run, history in zip(chunk.members, outcome.histories, strict=True):
@@ -187,7 +209,8 @@ def trained_runs(chunk: PlannedChunk, outcome: Outcome) -> list[TrainedRun]:
         for record, train, evaluation in zip(history, outcome.train_seconds, outcome.eval_seconds, strict=False):
             values = vars(chunk) | vars(run) | {name: math.nan if v is None else v for name, v in record.items()}
             values["metrics"] = other_metrics(values)
-            values |= {"train_seconds": train / len(chunk.members), "eval_seconds": evaluation / len(chunk.members)}
+            members = len(chunk.members)
+            values |= {"classes": classes, "train_seconds": train / members, "eval_seconds": evaluation / members}
             epochs.append(RunEpoch(**{name: value for name, value in values.items() if name in names}))
         runs.append(TrainedRun(epochs))
     return runs

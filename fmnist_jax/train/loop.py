@@ -45,7 +45,7 @@ def train(
     config_schema.validate(config)
     dataset, folder = data.load(config.data), Path(workdir)
     run = DataParallelRun(config, len(dataset.train), devices.for_training(config), dataset.description)
-    with claim(folder, config, _manifest(config, dataset, run, config_file), dataset):
+    with claim(folder, config, _manifest(config, dataset, run, config_file), [dataset]):
         # The summary is the last file of a run.
         reader = WorkdirReader(folder, "delete it and run the command again")
         if reader.has("summary.json"):

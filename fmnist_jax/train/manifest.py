@@ -23,6 +23,17 @@ from fmnist_jax.runtime.devices import cores
 _PACKAGES = ("fmnist_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "ml_collections")
 
 
+def data_record(dataset: Dataset) -> dict[str, Any]:
+    """Returns what the manifest says of a data set, ready for JSON."""
+    return {
+        "name": dataset.name,
+        "origin": dataset.origin,
+        **{key: value for key, value in vars(dataset.description).items() if key != "name"},
+        "digests": dict(dataset.digests),
+        "examples": {"train": len(dataset.train), "val": len(dataset.val), "test": len(dataset.test)},
+    }
+
+
 def provenance(dataset: Dataset, config_file: str | os.PathLike[str] | None = None) -> dict[str, Any]:
     """Returns the part of the manifest that runs and studies share, ready for JSON.
 
@@ -44,13 +55,7 @@ def provenance(dataset: Dataset, config_file: str | os.PathLike[str] | None = No
             "host_cores": cores(),
             "host": f"{platform.system()} {platform.machine()}",
         },
-        "data": {
-            "name": dataset.name,
-            "origin": dataset.origin,
-            **{key: value for key, value in vars(dataset.description).items() if key != "name"},
-            "digests": dict(dataset.digests),
-            "examples": {"train": len(dataset.train), "val": len(dataset.val), "test": len(dataset.test)},
-        },
+        "data": data_record(dataset),
     }
 
 

@@ -8,7 +8,7 @@ import fcntl
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ _NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 
 @contextlib.contextmanager
 def claim(
-    workdir: Path, config: ConfigDict, manifest: dict[str, Any], dataset: Dataset, schema: Schema = SCHEMA
+    workdir: Path, config: ConfigDict, manifest: dict[str, Any], datasets: Iterable[Dataset], schema: Schema = SCHEMA
 ) -> Iterator[None]:
     """Locks the folder of a run or, with its schema, of a study while entered.
 
@@ -41,7 +41,8 @@ def claim(
     with locked(workdir):
         if (workdir / "config.json").exists():
             _check_config(workdir, config, schema)
-            check_data(workdir, dataset)
+            for dataset in datasets:
+                check_data(workdir, dataset)
         else:
             write_json(workdir / "manifest.json", manifest)
             write_json(workdir / "config.json", config.to_dict())
@@ -152,7 +153,8 @@ def evaluation_path(workdir: Path, split: str, checkpoint: str = "last") -> Path
 def check_data(workdir: Path, dataset: Dataset) -> None:
     """Raises `DataError` unless the run in `workdir` was started with the data in `dataset`."""
     manifest = read_manifest(workdir)
-    before, described = manifest["data"], described_data(manifest)
+    before = manifest.get("datasets", {}).get(dataset.name, manifest["data"])  # a study may have several
+    described = described_data({"data": before})
     if described.class_names != dataset.description.class_names:
         raise DataError(
             f"the run in {workdir} began with other class names than {dataset.name} has now, "

@@ -52,9 +52,9 @@ class ArmFigures(NamedTuple):
         return dict(zip(self.seeds, self.scores, strict=True))
 
 
-def arm_figures(arm: ArmRuns, study: Study, cost: Cost) -> ArmFigures:
-    """Returns the figures of an arm that has final runs."""
-    level, runs, examples = study.design.confidence, arm.finals, study.scored_examples
+def arm_figures(arm: ArmRuns, study: Study, dataset: str, cost: Cost) -> ArmFigures:
+    """Returns the figures of an arm that has final runs, on a workload's data set."""
+    level, runs, examples = study.design.confidence, arm.finals, study.scored_examples(dataset)
     scores = [run.final_test_accuracy if study.design.score_test else run.final_val_accuracy for run in runs]
     kept = [run.last for run in runs if not run.diverged]
     failed = [run.seed for run in runs if run.diverged]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -20,8 +19,10 @@ from fmnist_jax.compare.records import (
     SearchRange,
     TrainedRun,
     Workload,
+    all_workloads,
 )
 from fmnist_jax.compare.results import CHUNKS, PLAN, RESULTS, read_plan, read_runs, read_timings
+from fmnist_jax.data import FASHION_MNIST
 from fmnist_jax.errors import WorkdirError
 from fmnist_jax.files.reader import WorkdirReader
 
@@ -43,16 +44,23 @@ class ArmRuns(NamedTuple):
 
 
 class WorkloadRuns(NamedTuple):
-    """A model, a budget in epochs and a schedule, with the runs of each arm of the study."""
+    """A workload, with the runs of each arm of the study; its fields are those of `records.Workload`."""
 
     model: str
     epochs: int
     schedule: str
+    dataset: str
     arms: Sequence[ArmRuns]
 
     @property
     def name(self) -> str:
-        return Workload(self.model, self.epochs, self.schedule).name
+        return Workload(self.model, self.epochs, self.schedule, self.dataset).name
+
+    @property
+    def chance(self) -> float:
+        """The accuracy of a guess."""
+        runs = (run for arm in self.arms for run in (*arm.trials, *arm.finals))
+        return next((run.last.chance for run in runs), 1 / FASHION_MNIST.num_classes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +69,7 @@ class Design:
 
     **Attributes:**
 
-    - `optimizers`: the arms.
+    - `optimizers`: the arms; `datasets`: empty where the study has that of `config.data.name` alone.
     - `seeds`: final runs of each arm under each workload; `trials`: in tuned mode, the trials of each arm that has
       something to tune.
     - `targets`: validation accuracies, fixed beforehand, to which time and steps are measured, ascending.
@@ -79,6 +87,7 @@ class Design:
     targets: Sequence[float]
     score_test: bool
     confidence: float
+    datasets: Sequence[str] = ()
 
     @property
     def arms(self) -> Sequence[str]:
@@ -113,10 +122,10 @@ class Study(NamedTuple):
         data = self.config.get("data")
         return isinstance(data, Mapping) and data.get("val_examples") == 0
 
-    @property
-    def scored_examples(self) -> int | None:
-        """How many images the score is of; `None` where the manifest does not say."""
-        counts = _within(_within(self.manifest, "data"), "examples")
+    def scored_examples(self, dataset: str = "") -> int | None:
+        """Returns how many images of a workload's data set the score is of; `None` where the manifest does not say."""
+        several = _within(self.manifest, "datasets")
+        counts = _within(_within(several, dataset) or _within(self.manifest, "data"), "examples")
         found = counts.get("test" if self.design.score_test or self.validation_is_test else "val")
         return found if type(found) is int and found > 0 else None
 
@@ -128,7 +137,9 @@ class Study(NamedTuple):
 
     @property
     def data(self) -> str:
-        """The name of the data set."""
+        """The name of the data set, or of all."""
+        if self.design.datasets:
+            return ", ".join(self.design.datasets)
         named = (_within(found, "data").get("name") for found in (self.manifest, self.config))
         return next((str(name) for name in named if name), "unknown")
 
@@ -191,5 +202,5 @@ def _workloads(design: Design, planned: Counter[tuple[Cell, Phase]], runs: _Runs
         tune, final = (cell, TUNE), (cell, FINAL)
         return ArmRuns(cell.arm, runs.get(tune, []), runs.get(final, []), planned[tune], planned[final])
 
-    keys = itertools.starmap(Workload, itertools.product(design.models, design.epochs, design.schedules))
+    keys = all_workloads(design.datasets, design.models, design.epochs, design.schedules)
     return [WorkloadRuns(*key, [arm_runs(Cell(key, arm)) for arm in design.arms]) for key in keys]

@@ -70,6 +70,7 @@ class WorkloadFigures(NamedTuple):
 
     **Attributes:**
 
+    - `dataset`: empty where the study has only one; `chance`: the accuracy of a guess, the score of a diverged run.
     - `arms`: those with final runs, by their mean, best first.
     - `chunk_size`: of the chunks on which their seconds are measured; `None` where the arms share none, so that seconds
       are not compared.
@@ -85,6 +86,8 @@ class WorkloadFigures(NamedTuple):
     model: str
     epochs: int
     schedule: str
+    dataset: str
+    chance: float
     arms: Sequence[ArmFigures]
     chunk_size: int | None
     comparison: Comparison | None
@@ -104,7 +107,9 @@ def workload_figures(workload: WorkloadRuns, study: Study) -> WorkloadFigures:
     design, level = study.design, study.design.confidence
     trained = [arm for arm in workload.arms if arm.finals]
     seconds = comparable_seconds(trained, study.chunks) if trained else ComparableSeconds(None, {})
-    arms = [arm_figures(arm, study, arm_cost(arm, seconds.runs[arm.arm], study.chunks)) for arm in trained]
+    arms = [
+        arm_figures(arm, study, workload.dataset, arm_cost(arm, seconds.runs[arm.arm], study.chunks)) for arm in trained
+    ]
     arms.sort(key=lambda figures: -figures.mean.value)  # equal means stay in the order of the config
     comparison = _comparison(arms, level)
     missing = [
@@ -115,6 +120,8 @@ def workload_figures(workload: WorkloadRuns, study: Study) -> WorkloadFigures:
         model=workload.model,
         epochs=workload.epochs,
         schedule=workload.schedule,
+        dataset=workload.dataset,
+        chance=workload.chance,
         arms=arms,
         chunk_size=seconds.chunk_size,
         comparison=comparison,

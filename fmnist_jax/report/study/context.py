@@ -37,7 +37,7 @@ class Context:
 
     @property
     def synthetic(self) -> bool:
-        return self.study.data == "synthetic"
+        return "synthetic" in (self.study.design.datasets or [self.study.data])
 
     @property
     def images(self) -> str:
@@ -70,9 +70,8 @@ class Context:
         tuned = f"tuned with {counted(design.trials, 'trial')}" if design.tuned else "at fixed settings"
         same = "the same " if len(design.arms) > 1 else ""
         seeds = counted(design.seeds, "seed")
-        return (
-            f"{arms}, {tuned}, trained with {same}{seeds}. Data set: {self.study.data}. Metric: {self.images} accuracy."
-        )
+        data = f"Data set{'s' * (len(design.datasets) > 1)}: {self.study.data}"
+        return f"{arms}, {tuned}, trained with {same}{seeds}. {data}. Metric: {self.images} accuracy."
 
     def subject(self, workload: WorkloadRuns | WorkloadFigures) -> Subject:
         """Returns the subtitle of the plots of a workload."""

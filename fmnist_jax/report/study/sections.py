@@ -143,8 +143,9 @@ def _results(context: Context, workload: WorkloadFigures) -> Iterator[Item]:
     if best.sampling is not None:
         half = (best.sampling.high - best.sampling.low) / 2
         shared = "; the arms share the images, so it hardly affects differences" if len(workload.arms) > 1 else ""
+        examples = count(context.study.scored_examples(workload.dataset) or 0)
         yield (
-            f"Sampling error of the {count(context.study.scored_examples or 0)} {context.images} images, apart from "
+            f"Sampling error of the {examples} {context.images} images, apart from "
             f"the seeds: {context.level} CI {percent(best.sampling.low)} to {percent(best.sampling.high)} for "
             f"{best.arm} (±{points(half)} points){shared}."
         )

@@ -188,7 +188,8 @@ def _settings(hyperparameters: Mapping[str, float]) -> str:
 def study_csv(context: Context) -> str:
     """Returns the text of `table.csv`: a row for each arm on each workload, accuracies as shares, times in seconds."""
     rows = [
-        {"model": workload.model, "epochs": workload.epochs, "schedule": workload.schedule, "rank": rank}
+        ({"dataset": workload.dataset} if workload.dataset else {})
+        | {"model": workload.model, "epochs": workload.epochs, "schedule": workload.schedule, "rank": rank}
         | {"score": context.analysis.score}
         | _csv_row(workload, figures)
         for workload in context.analysis.workloads

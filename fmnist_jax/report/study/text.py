@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Sequence
 
 from fmnist_jax.compare.analysis.workload import Lead, WorkloadFigures
-from fmnist_jax.compare.records import CHANCE
 from fmnist_jax.compare.statistics.comparison import Comparison
 from fmnist_jax.compare.statistics.estimates import Estimate
 from fmnist_jax.compare.statistics.hypothesis_tests import smallest_p
@@ -124,7 +123,7 @@ def _failures(workload: WorkloadFigures) -> Iterator[str]:
         unplaced = workload.comparison is not None and figures.arm in workload.comparison.ordering.best
         yield (
             f"{figures.failures} of {counted(len(figures.scores), 'run')} of {figures.arm} diverged; each counts with "
-            f"chance accuracy, {percent(CHANCE, 0)}{'. The test cannot rank this arm' * unplaced}."
+            f"chance accuracy, {percent(workload.chance, 0)}{'. The test cannot rank this arm' * unplaced}."
         )
     if len(lost) > _MAX_NAMED:
         yield f"Runs of {counted(len(lost) - _MAX_NAMED, 'more arm')} diverged too."
@@ -171,9 +170,10 @@ def _runs(context: Context) -> Iterator[str]:
         f"All arms use the same {counted(design.seeds, 'seed')}. A seed fixes initialisation, data order and dropout, "
         "so differences between arms are paired by seed."
     )
+    chances = listed([percent(chance, 0) for chance in dict.fromkeys(w.chance for w in context.analysis.workloads)])
     yield (
         "A run diverges when a loss becomes non-finite. It is counted, never dropped, with chance accuracy "
-        f"({percent(CHANCE, 0)}). A mean that includes such a run has no CI; median and IQM remain valid."
+        f"({chances}). A mean that includes such a run has no CI; median and IQM remain valid."
     )
 
 
@@ -208,7 +208,8 @@ def _times(context: Context) -> Iterator[str]:
 def limitations(context: Context) -> list[str]:
     """Returns what does not follow from the study."""
     study, design = context.study, context.study.design
-    found = ["The study uses one data set; the ranking can differ on others. CIs cover the variation over seeds only."]
+    sets = "one data set" if len(design.datasets) < 2 else f"{len(design.datasets)} data sets"
+    found = [f"The study uses {sets}; the ranking can differ on others. CIs cover the variation over seeds only."]
     if study.validation_is_test:
         found.append(
             "data.val_examples is 0, so the validation split is the test set, as in the reference study. Nothing was "

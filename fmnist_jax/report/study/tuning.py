@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from fmnist_jax.compare.analysis.arms import RATE, TuningFigures
 from fmnist_jax.compare.analysis.study import ArmRuns, WorkloadRuns
 from fmnist_jax.compare.analysis.workload import WorkloadFigures
-from fmnist_jax.compare.records import CHANCE, TrainedRun, winner
+from fmnist_jax.compare.records import TrainedRun, winner
 from fmnist_jax.report import theme
 from fmnist_jax.report.format import listed, percent
 from fmnist_jax.report.model import Picture
@@ -70,7 +70,7 @@ def rate_sensitivity(context: Context, workload: WorkloadRuns, figures: Workload
     theme.accuracy_axis(panels[0, 0], kept, spacing=0.13)
     tuning = {found.arm: found for found in figures.tuning}
     for axes, arm in zip(panels.flat, arms, strict=False):
-        _draw_panel(axes, arm, tuning[arm.arm], context.styles[arm.arm])
+        _draw_panel(axes, arm, tuning[arm.arm], context.styles[arm.arm], figures.chance)
     for place in range(len(arms), panels.size):
         panels.flat[place].set_axis_off()
         # The axes above it are then the lowest of their column.
@@ -90,10 +90,10 @@ def rate_sensitivity(context: Context, workload: WorkloadRuns, figures: Workload
     )
 
 
-def _draw_panel(axes: Axes, arm: ArmRuns, figures: TuningFigures, style: ArmStyle) -> None:
+def _draw_panel(axes: Axes, arm: ArmRuns, figures: TuningFigures, style: ArmStyle, chance: float) -> None:
     if figures.sensitivity is not None:
         # A region in which all trials diverged would be off the axis: the line ends before it.
-        scores = np.where(figures.sensitivity.scores > CHANCE, figures.sensitivity.scores, np.nan)
+        scores = np.where(figures.sensitivity.scores > chance, figures.sensitivity.scores, np.nan)
         axes.plot(figures.sensitivity.rates, scores, color=style.colour, alpha=0.35, linewidth=1.4)
     axes.set_title(style.label, fontsize=9.5, loc="left", color=theme.INK, pad=4)
     kept = [trial for trial in arm.trials if not trial.diverged]
