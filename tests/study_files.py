@@ -79,6 +79,7 @@ def study_config(simulated: Simulated) -> dict[str, Any]:
     values["study"] = {
         "mode": simulated.mode,
         "optimizers": list(simulated.accuracy),
+        "datasets": [],
         "models": list(simulated.models),
         "epochs": list(simulated.epochs),
         "schedules": list(simulated.schedules),
