@@ -36,6 +36,7 @@ setuptools.setup(
     extras_require={
         "cuda13": ["jax[cuda13]"],
         "tpu": ["jax[tpu]"],
+        "heic": ["pillow-heif>=1"],
         # What scripts/benchmark.py measures against.
         "peers": ["keras>=3.12,<4", "tensorflow>=2.20,<3", "torch>=2.9,<3"],
         "dev": ["hypothesis>=6.150", "mypy>=2.4,<3", "pytest>=9,<10", "pytest-xdist>=3.8,<4", "ruff>=0.17,<1"],

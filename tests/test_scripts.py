@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import re
@@ -248,6 +249,34 @@ def test_predicting_pictures_arrays_and_idx_files_in_order(garments: np.ndarray,
         assert set(classes) < set(FASHION_MNIST.class_names)
         numbers = [float(share.removesuffix("%")) for share in shares]
         assert numbers == sorted(numbers, reverse=True)
+
+
+def test_predicting_a_folder_as_a_table_in_spite_of_bad_files(garments: np.ndarray, trained: Path, tmp_path: Path):
+    for name, garment in zip(("b.png", "a.jpg"), garments, strict=False):
+        Image.fromarray(garment).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "c.png").write_text("damaged")
+    ended = run_script("predict", f"--workdir={trained}", "--csv", tmp_path, tmp_path / "gone.png")
+    assert ended.code == 2
+    damaged, gone = ended.err.splitlines()
+    assert damaged.startswith(f"error: {tmp_path / 'c.png'} is not an image")
+    assert gone.startswith(f"error: {tmp_path / 'gone.png'} cannot be read")
+    rows = list(csv.DictReader(ended.out.splitlines()))
+    assert [row["image"] for row in rows] == [str(tmp_path / "a.jpg"), str(tmp_path / "b.png")]
+    for row in rows:
+        shares = {name: float(row[name]) for name in FASHION_MNIST.class_names}
+        assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
+        assert row["class"] == max(shares, key=shares.__getitem__)
+
+
+def test_a_diverged_run_predicts_nothing(data: Path, garments: np.ndarray, tmp_path: Path):
+    run, picture = tmp_path / "run", tmp_path / "one.png"
+    Image.fromarray(garments[0]).save(picture)
+    ended = run_script("train", *train_arguments(run, data, optimizer__learning_rate="1e30", train__epochs=1))
+    assert (ended.code, ended.out.splitlines()[-1][:8]) == (0, "diverged")
+    ended = run_script("predict", f"--workdir={run}", "--json", picture)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == f"error: the run in {run} diverged: it predicts nothing; take another --checkpoint\n"
 
 
 def test_predicting_as_json(garments: np.ndarray, trained: Path, tmp_path: Path):

@@ -78,7 +78,7 @@ def open_unpacked(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
+def read_idx(path: str | os.PathLike[str], max_bytes: int = _MAX_BYTES) -> np.ndarray:
     """Returns the `uint8` array of the IDX file at `path`, plain or gzip-compressed.
 
     Memory is bounded by the size of the file, whatever its header says.
@@ -86,7 +86,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     **Raises:** `DataError` where the file cannot be read, is damaged, or is not an IDX file of unsigned bytes.
     """
     with open_unpacked(path) as stream:
-        shape = _read_idx_header(stream, path)
+        shape = _read_idx_header(stream, path, max_bytes)
         expected = math.prod(shape)
         # One byte more than expected, to check that the file ends there (and to verify gzip's checksum).
         body = _read_at_most(stream, expected + 1)
@@ -133,7 +133,7 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _read_idx_header(stream: BinaryIO, path: str | os.PathLike[str]) -> tuple[int, ...]:
+def _read_idx_header(stream: BinaryIO, path: str | os.PathLike[str], max_bytes: int) -> tuple[int, ...]:
     magic = _read_at_most(stream, 4)
     if len(magic) < 4 or magic[:3] != IDX_MAGIC or not 1 <= magic[3] <= _MAX_DIMENSIONS:
         raise DataError(
@@ -144,8 +144,8 @@ def _read_idx_header(stream: BinaryIO, path: str | os.PathLike[str]) -> tuple[in
     if len(sizes) < 4 * magic[3]:
         raise DataError(f"{path} is damaged: it ends within its header, after {4 + len(sizes)} bytes")
     shape = struct.unpack(f">{magic[3]}I", sizes)
-    if math.prod(max(size, 1) for size in shape) > _MAX_BYTES:
-        raise DataError(f"{path} is damaged: its header says {shape}, more than {_MAX_BYTES:,} bytes")
+    if math.prod(max(size, 1) for size in shape) > max_bytes:
+        raise DataError(f"{path} is too large or damaged: its header says {shape}, more than {max_bytes:,} bytes")
     return shape
 
 
