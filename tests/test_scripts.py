@@ -155,7 +155,7 @@ def test_a_signal_while_there_is_nothing_to_save(
     script: str, moment: str, number: signal.Signals, trained: Path, data: Path, tmp_path: Path
 ):
     garment = tmp_path / "garment.png"
-    Image.new("L", (28, 28)).save(garment)
+    Image.linear_gradient("L").resize((28, 28)).save(garment)
     arguments = {
         "train": train_arguments(tmp_path / "run", data, **SETTINGS),
         "evaluate": [f"--workdir={trained}"],
