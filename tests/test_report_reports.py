@@ -15,6 +15,7 @@ from workdir_files import (
     diverged,
     epoch_records,
     manifest,
+    write_augmented,
     write_evaluation,
     write_json,
     write_matrix,
@@ -198,6 +199,7 @@ def test_nothing_is_written_for_a_workdir_that_cannot_be_read(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     workdir = _small(tmp_path)
+    write_augmented(workdir)  # so that each plot is drawn
     (workdir / "plots").write_text("in the way")
     with pytest.raises(WorkdirError, match=r"plots.* cannot be written"):
         write_run_report(workdir)

@@ -51,6 +51,16 @@ def write_evaluation(workdir: Path, split: str = "test", *, examples: int = 1000
     return folder
 
 
+def write_augmented(workdir: Path, **changes: np.ndarray) -> None:
+    """Writes three training images before and after augmentation in four epochs; `changes` are arrays of the file."""
+    arrays = {
+        "labels": np.array([0, 3, 9], np.uint8),
+        "originals": np.zeros((3, 28, 28), np.uint8),
+        "augmented": np.full((3, 4, 28, 28), 255, np.uint8),
+    }
+    np.savez(workdir / "augmented.npz", **arrays | changes)
+
+
 def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=2))
 

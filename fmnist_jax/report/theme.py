@@ -24,8 +24,10 @@ from PIL import Image
 INK, MUTED, FAINT = "#1c2430", "#5b6675", "#dfe4ea"
 # Blue and vermilion of the palette of Okabe and Ito (2008), which all forms of colour vision tell apart.
 FIRST, SECOND = "#0072b2", "#d55e00"
+WIDTH = 6.4  # inches
 HEAD, _KEY = 0.62, 0.3  # inches at the top for the title, and for the key of the markers below it
 _LEFT = 0.015  # of the width
+_MAX_NAME = 16  # letters of a class name beside a picture
 _WIDE = 1.5  # ratio of the largest to the smallest error above which an axis of accuracies is logarithmic
 _MIN_ERROR = 1e-4  # on the logarithmic scale
 # The first that fit are taken, so the roundest come first.
@@ -83,7 +85,7 @@ def new_figure(height: float, title: str, subject: Subject, layout: str = "const
     """
     head = HEAD + _KEY if key else HEAD
     height += head - HEAD
-    figure = Figure(figsize=(6.4, height), dpi=140, layout=layout)  # type: ignore[arg-type]
+    figure = Figure(figsize=(WIDTH, height), dpi=140, layout=layout)  # type: ignore[arg-type]
     engine = figure.get_layout_engine()
     if isinstance(engine, ConstrainedLayoutEngine):
         engine.set(rect=(0, 0, 1, 1 - head / height), w_pad=0.08, h_pad=0.08)
@@ -165,6 +167,21 @@ def spread_ticks(
         if low <= place <= high and apart >= spacing * (high - low):
             chosen[tick] = place
     return list(chosen)
+
+
+def show_image(axes: Axes, image: np.ndarray) -> None:
+    """Draws an image of a data set, `uint8[height, width]` or `[height, width, channels]`, without axes.
+
+    Channels that are neither RGB nor RGBA are averaged.
+    """
+    viewable = image.mean(axis=-1) if image.ndim == 3 and image.shape[-1] not in (3, 4) else image
+    axes.set_axis_off()
+    axes.imshow(viewable, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+
+
+def truncated(name: str) -> str:
+    """Returns the name of a class as it fits beside a picture."""
+    return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…"
 
 
 def to_png(figure: Figure, many_colours: bool = False) -> bytes:

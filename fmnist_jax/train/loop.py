@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from fmnist_jax import data
 from fmnist_jax.config import schema as config_schema
+from fmnist_jax.data.device import on_device
 from fmnist_jax.files.atomic import finite, write_json
 from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.models import count_parameters, parameter_table
@@ -23,6 +24,7 @@ from fmnist_jax.train.epochs import Training, diverged, other_metrics
 from fmnist_jax.train.evaluation import write_evaluation_files
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import provenance
+from fmnist_jax.train.preview import write_augmented
 from fmnist_jax.train.sharded import DataParallelRun
 from fmnist_jax.train.workdir import claim
 
@@ -86,6 +88,7 @@ def _train_epochs(
     if training.finished:
         return at
     _announce(config, dataset, folder, run, at.epoch)
+    write_augmented(folder / "augmented.npz", run.run, at.state, dataset, on_device(dataset, run.sharding)["train"])
     batch.prepare(["val"])
     with (
         interrupts,

@@ -18,6 +18,7 @@ from ml_collections import ConfigDict
 
 from fmnist_jax import optim
 from fmnist_jax.data import FASHION_MNIST, Description, augment
+from fmnist_jax.data.augment import Augmentation
 from fmnist_jax.data.device import DeviceSplit
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.optim import schedules
@@ -40,6 +41,7 @@ class Run:
     - `predict(state, images) -> probabilities`: images as in `data.Split` to `float32[n, classes]`.
     - `learning_rate(member, step)`: the rate of the 0-based step.
     - `steps_per_epoch`, `total_steps`.
+    - `augmentation`: of the images that `epoch` trains on.
     - `estimate_statistics(state, train) -> state`: estimates the batch statistics of the evaluated parameters, for
       `evaluate` and `predict`; `None` unless the network has some and averaged parameters are evaluated.
     """
@@ -51,6 +53,7 @@ class Run:
     learning_rate: Callable[[Member, jax.Array], jax.Array]
     steps_per_epoch: int
     total_steps: int
+    augmentation: Augmentation
     estimate_statistics: Callable[[TrainState, DeviceSplit], TrainState] | None = None
 
     def epoch_learning_rates(self, members: Sequence[Member]) -> np.ndarray:
@@ -133,6 +136,7 @@ def make_run(config: ConfigDict, train_examples: int, description: Description =
         learning_rate,
         steps_per_epoch,
         total_steps,
+        augmentation,
         estimate_statistics if network.estimates_statistics(member_of(config)) else None,
     )
 

@@ -17,7 +17,6 @@ from fmnist_jax.report.run.workdir import Predictions
 
 _PALE = "#9fb3c4"
 _GALLERY_COLUMNS = 5
-_MAX_NAME = 16  # letters of a class name above a picture
 _TILE, _CAPTION = 1.175, 0.62  # inches: the height of a picture in the gallery, and of the three lines above it
 
 
@@ -149,9 +148,9 @@ def mistakes(predictions: Predictions, class_names: Sequence[str], images: str, 
         axes.set_axis_off()
     captions = []
     for axes, index, image in zip(grid, predictions.mistake_index, predictions.mistake_images, strict=False):
-        axes.imshow(_viewable(image), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        theme.show_image(axes, image)
         row = predictions.probabilities[index]
-        true, predicted = (_truncated(class_names[i]) for i in (predictions.labels[index], row.argmax()))
+        true, predicted = (theme.truncated(class_names[i]) for i in (predictions.labels[index], row.argmax()))
         share = probability(float(row.max()))
         captions.append((true, predicted, share))
         for line, text, colour in (
@@ -168,12 +167,3 @@ def mistakes(predictions: Predictions, class_names: Sequence[str], images: str, 
         f"{number} misclassified images of {images}; first {true}, predicted as {predicted} with {share}.",
         f"The {number} most confident mistakes: the true class, the predicted class and its probability.",
     )
-
-
-def _viewable(image: np.ndarray) -> np.ndarray:
-    """The image as it can be shown: channels that are neither RGB nor RGBA are averaged."""
-    return image.mean(axis=-1) if image.ndim == 3 and image.shape[-1] not in (3, 4) else image
-
-
-def _truncated(name: str) -> str:
-    return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…"

@@ -20,6 +20,7 @@ from fmnist_jax.report.provenance import (
     reproducibility_section,
 )
 from fmnist_jax.report.render import write_report
+from fmnist_jax.report.run.augmentation import augmentation_section
 from fmnist_jax.report.run.calibration import Reliability, calibration_section, reliability
 from fmnist_jax.report.run.confusion import confusion_section
 from fmnist_jax.report.run.curves import curves_section
@@ -27,7 +28,7 @@ from fmnist_jax.report.run.workdir import MATRIX_FILE, PREDICTIONS_FILE, Evaluat
 from fmnist_jax.report.theme import Subject
 from fmnist_jax.train.workdir import evaluation_path
 
-_PLOTS = ("convergence", "confusion_matrix", "reliability", "mistakes")
+_PLOTS = ("convergence", "augmentation", "confusion_matrix", "reliability", "mistakes")
 
 
 def write_run_report(workdir: str | os.PathLike[str]) -> Path:
@@ -80,6 +81,7 @@ def run_report(run: Run) -> Report:
                 ]
             ),
             curves_section(run),
+            *_augmentation_sections(run),
             *_sections(run, images, subject, "Training again in a new workdir writes it.", summary.epoch, notes),
         ],
     )
@@ -106,6 +108,14 @@ def evaluation_report(evaluation: Evaluation) -> Report:
             *_sections(evaluation, images, subject, remedy, epoch, []),
         ],
     )
+
+
+def _augmentation_sections(run: Run) -> Iterator[Section]:
+    if run.augmented is not None:
+        summary = run.summary
+        text = f"{summary.model} with {summary.optimizer}, seed {summary.seed}, training images of {summary.data}"
+        subject = Subject(text, summary.synthetic)
+        yield augmentation_section(run.augmented, run.description.class_names, run.config, subject)
 
 
 def _scored_images(run: Run | Evaluation, split: str, examples: int) -> tuple[str, Subject]:

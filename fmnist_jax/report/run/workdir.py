@@ -15,6 +15,7 @@ import numpy as np
 from fmnist_jax.data.dataset import SPLITS, Description
 from fmnist_jax.errors import WorkdirError, did_you_mean
 from fmnist_jax.files.reader import WorkdirReader
+from fmnist_jax.report.run.augmentation import AugmentedImages, read_augmented
 from fmnist_jax.train.epochs import other_metrics
 from fmnist_jax.train.workdir import described_data, evaluation_path
 
@@ -113,6 +114,7 @@ class Run:
     - `description`: of the data, Fashion-MNIST's where the manifest says nothing of their classes.
     - `matrix`: the confusion matrix `int64[classes, classes]` of the images of `summary.scored_split`, rows the true
       classes; `predictions`: those for the same images. `None` where the file is missing.
+    - `augmented`: training images before and after augmentation; `None` without one.
     """
 
     summary: RunSummary
@@ -122,6 +124,7 @@ class Run:
     description: Description
     matrix: np.ndarray | None
     predictions: Predictions | None
+    augmented: AugmentedImages | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,8 +142,8 @@ class Evaluation:
 def read_run(workdir: Path) -> Run:
     """Returns the run in `workdir`; raises `WorkdirError` for a file that is missing, damaged or of another run.
 
-    `summary.json`, `metrics.jsonl` and `config.json` have to be there; `manifest.json`, `confusion_matrix.csv` and
-    `predictions.npz` may be missing, but not damaged.
+    `summary.json`, `metrics.jsonl` and `config.json` have to be there; `manifest.json`, `confusion_matrix.csv`,
+    `predictions.npz` and `augmented.npz` may be missing, but not damaged.
     """
     folder = _run_folder(workdir)
     if not folder.has("summary.json") and folder.has("config.json"):
@@ -149,7 +152,8 @@ def read_run(workdir: Path) -> Run:
     summary = folder.record(RunSummary, found | {"metrics": other_metrics(found)}, "summary.json")
     config, manifest, description = _read_config(folder)
     scored = _read_scored(folder, summary.scored_examples, description)
-    return Run(summary, _read_epochs(folder), config, manifest, description, *scored)
+    augmented = read_augmented(folder, description)
+    return Run(summary, _read_epochs(folder), config, manifest, description, *scored, augmented)
 
 
 def read_evaluation(workdir: Path, split: str, checkpoint: str = "last") -> Evaluation:
