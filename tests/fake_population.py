@@ -13,6 +13,7 @@ from fmnist_jax.data import Dataset
 from fmnist_jax.train.interrupts import Interrupts
 from fmnist_jax.train.network import Member
 from fmnist_jax.train.population import Outcome
+from fmnist_jax.train.weights import Weights
 
 STEPS = 3  # an epoch
 DIVERGES_ABOVE = 0.5  # a learning rate
@@ -29,7 +30,15 @@ class FakePopulation:
     trained: list[dict[str, Any]]
     before_chunk: Callable[[int], None]
 
-    def __init__(self, config: ConfigDict, dataset: Dataset, *, executor: str = "auto", max_concurrent: int = 0):
+    def __init__(
+        self,
+        config: ConfigDict,
+        dataset: Dataset,
+        *,
+        executor: str = "auto",
+        max_concurrent: int = 0,
+        weights: Weights | None = None,
+    ):
         self.executor = "threads" if executor == "auto" else executor
         self._config, self._max_concurrent = config, max_concurrent or 2
 

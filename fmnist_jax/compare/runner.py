@@ -36,9 +36,10 @@ from fmnist_jax.models import count_parameters
 from fmnist_jax.optim import schedules
 from fmnist_jax.train import metrics
 from fmnist_jax.train.epochs import other_metrics
+from fmnist_jax.train.init_from import InitialWeights, initial_weights, print_loaded
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import data_record, provenance
-from fmnist_jax.train.network import Member
+from fmnist_jax.train.network import Member, TrainState
 from fmnist_jax.train.population import Outcome, Population
 from fmnist_jax.train.run import make_run
 from fmnist_jax.train.workdir import claim
@@ -63,12 +64,14 @@ def compare(
     """
     validate(config)
     arms = parse_arms(config.study.optimizers, tuned=config.study.mode == "tuned")
-    study = _Study(config, arms, _load(config), Path(workdir))
-    with claim(study.folder, config, study.manifest(config_file), study.datasets.values(), SCHEMA):
+    datasets, folder = _load(config), Path(workdir)
+    initial = initial_weights(config, folder, config_file)
+    study = _Study(config, arms, datasets, folder, initial)
+    with claim(folder, config, study.manifest(config_file), datasets.values(), SCHEMA, initial.npz):
         plan = study.plan()
-        results = Results(study.folder, plan)
+        results = Results(folder, plan)
         study.train(plan, results)
-        write_table(study.folder, results.runs)
+        write_table(folder, results.runs)
     return {"runs": plan.runs, "diverged": sum(run.diverged for run in results.runs)}
 
 
@@ -86,14 +89,22 @@ def _load(config: ConfigDict) -> dict[str, data.Dataset]:
 class _Study:
     """One process's part of a study; `datasets` are by their name in the workloads."""
 
-    def __init__(self, config: ConfigDict, arms: Sequence[Arm], datasets: Mapping[str, data.Dataset], folder: Path):
+    def __init__(
+        self,
+        config: ConfigDict,
+        arms: Sequence[Arm],
+        datasets: Mapping[str, data.Dataset],
+        folder: Path,
+        initial: InitialWeights,
+    ):
         self.config = config
         self.arms = arms
         self.datasets = datasets
         self.folder = folder
+        self._initial = initial
         self._populations: dict[tuple[Workload, str], Population] = {}
         every = workloads(config)
-        self._parameters = {
+        self._states = {
             ", ".join(filter(None, (workload.dataset, workload.model))): self._check(workload, arms[0])
             for workload in every
         }
@@ -106,9 +117,10 @@ class _Study:
         return provenance(first, config_file) | {
             **several,
             **metrics.described(self.config.eval.metrics),
-            "models": self._parameters,
+            "models": {name: count_parameters(state.params) for name, state in self._states.items()},
             "arms": {arm.name: arm.defaults() for arm in self.arms},
             "seeds": {FINAL: final_seeds(self.config), TUNE: tuning_seeds(self.config)},
+            **self._initial.manifest_entry(self._states),
         }
 
     def plan(self) -> Plan:
@@ -128,6 +140,7 @@ class _Study:
         left = plan.chunks[len(results.timings) :]
         if not left:
             return
+        print_loaded(self.config, self._initial.fits(self._states))
         announce(self.config, plan, results, self.datasets, self.folder)
         # Finishing the epoch is of no use, since a stop loses the whole chunk: the first signal stops at once.
         with Interrupts(finish_epoch=False) as interrupts, StudyProgress(plan, results) as progress:
@@ -158,16 +171,17 @@ class _Study:
         results.add(chunk_timing(chunk, outcome), runs)
         progress.finish(chunk, runs)
 
-    def _check(self, workload: Workload, arm: Arm) -> int:
-        """Returns the model's number of parameters; raises `ConfigError` where the arm cannot be trained on it."""
+    def _check(self, workload: Workload, arm: Arm) -> TrainState:
+        """Returns the shapes of a run's state; raises `ConfigError` where the arm cannot be trained on the workload."""
         if workload.model not in models.names():
             raise unknown_name("config.study.models", workload.model, models.names())
         if workload.schedule not in schedules.names():
             raise unknown_name("config.study.schedules", workload.schedule, schedules.names())
         config = run_config(self.config, **workload._asdict(), optimizer=arm.optimizer)
         dataset = self.datasets[workload.dataset]
-        run = make_run(config, len(dataset.train), dataset.description)
-        return count_parameters(jax.eval_shape(run.init, _member(0, arm.defaults())).params)
+        run = make_run(config, len(dataset.train), dataset.description, self._initial.weights)
+        state: TrainState = jax.eval_shape(run.init, _member(0, arm.defaults()))
+        return state
 
     def _chunking(self, workload: Workload, arm: Arm) -> Chunking:
         population = self._population(workload, arm.optimizer)
@@ -179,9 +193,8 @@ class _Study:
         found = self._populations.pop(key, None)
         if found is None or executor not in ("auto", found.executor):
             config = run_config(self.config, **workload._asdict(), optimizer=optimizer)
-            max_concurrent = self.config.study.members_at_once
-            dataset = self.datasets[workload.dataset]
-            found = Population(config, dataset, executor=executor, max_concurrent=max_concurrent)
+            options = {"max_concurrent": self.config.study.members_at_once, "weights": self._initial.weights}
+            found = Population(config, self.datasets[workload.dataset], executor=executor, **options)
         self._populations[key] = found
         if len(self._populations) > MAX_CACHED_PROGRAMS:
             del self._populations[next(iter(self._populations))]  # the least recently used

@@ -35,6 +35,7 @@ Schema: TypeAlias = Mapping[str, Field]
 
 SCHEMA: Schema = {
     "seed": Field(0, "fixes initialisation, data order and dropout", 0, 2**31 - 1),
+    "init_from": Field("", "start from the weights of another run: WORKDIR, WORKDIR:best or WORKDIR:EPOCH"),
     "precision": Field("float32", "of the computation; parameters stay float32", choices=PRECISIONS),
     "data.name": Field("fashion_mnist", "the data set; see fmnist_jax.data.sources"),
     "data.dir": Field("", "folder with its files; else $FMNIST_DATA_DIR; else they are downloaded"),

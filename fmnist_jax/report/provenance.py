@@ -14,6 +14,7 @@ _LABELS = {
     "started": "Started",
     "device": "Device",
     "seed": "Seed",
+    "init_from": "Started from the weights of",
     "versions": "Versions",
     "data": "Data",
     "model": "Model",

@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 from fmnist_jax.errors import WorkdirError
 from fmnist_jax.train.epochs import History
 from fmnist_jax.train.network import TrainState
+from fmnist_jax.train.weights import by_name
 
 _Arrays = dict[str, np.ndarray]
 _OS_ERROR = re.compile(r": ([^:]+) \[os_error_code=")  # as TensorStore, which writes the arrays, reports it
@@ -47,12 +48,13 @@ class Checkpoints:
     **Arguments:**
 
     - `folder`: where they are.
-    - `template`: a state of the run, or its shapes and types.
+    - `template`: a state of the run, or its shapes and types. Without one, states are restored with whatever arrays
+      they have, each field of them that is a tree as a dict by name: `{"conv1.kernel": ...}`.
     - `keep`: how many of the newest to keep; 0: read only, save and delete none.
     - `keep_best`: also keep the one with the highest validation accuracy.
     """
 
-    def __init__(self, folder: Path, template: TrainState, *, keep: int = 0, keep_best: bool = False):
+    def __init__(self, folder: Path, template: TrainState | None, *, keep: int = 0, keep_best: bool = False):
         self._template = template
         self._folder = folder
         self._policy = _PreservationPolicy(keep, keep_best)
@@ -75,7 +77,7 @@ class Checkpoints:
         **Raises:** `WorkdirError` where this checkpoint, or the one before it, cannot be written.
         """
         # Copied, because on a CPU `device_get` may return the device's own memory, which the next epoch overwrites.
-        arrays = {name: np.array(leaf, copy=True) for name, leaf in jax.device_get(_by_name(state)).items()}
+        arrays = {name: np.array(leaf, copy=True) for name, leaf in jax.device_get(by_name(state)).items()}
         record = {"history": history, "digest": _digest(arrays), "history_digest": _history_digest(history)}
         self._policy.history = history
         args = ocp.args.Composite(state=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(record))
@@ -160,9 +162,10 @@ class Checkpoints:
             ) from None
 
     def _restore(self, epoch: int) -> Checkpoint:
-        expected = {name: np.zeros(leaf.shape, leaf.dtype) for name, leaf in _by_name(self._template).items()}
         try:
             found = self._manager.item_metadata(epoch)["state"]
+            template = self._template or _flat_template(found or {})
+            expected = {name: np.zeros(leaf.shape, leaf.dtype) for name, leaf in by_name(template).items()}
             self._check_structure(epoch, expected, found)
             restored = self._manager.restore(
                 epoch, args=ocp.args.Composite(state=ocp.args.StandardRestore(expected), record=ocp.args.JsonRestore())
@@ -179,7 +182,7 @@ class Checkpoints:
         if _digest(arrays) != digest or _history_digest(history) != history_digest:
             raise _Damaged("its bytes are not those that were saved")
         leaves = [jax.numpy.asarray(arrays[name]) for name in expected]
-        return Checkpoint(epoch, jax.tree.unflatten(jax.tree.structure(self._template), leaves), history)
+        return Checkpoint(epoch, jax.tree.unflatten(jax.tree.structure(template), leaves), history)
 
     def _check_structure(self, epoch: int, expected: _Arrays, found: Any) -> None:
         if not found:
@@ -222,9 +225,14 @@ def _best(epochs: Sequence[int], history: History) -> int:
     return max(epochs, key=lambda epoch: (accuracies[epoch], epoch))
 
 
-def _by_name(state: TrainState) -> dict[str, Any]:
-    leaves = jax.tree_util.tree_leaves_with_path(state)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+def _flat_template(found: Mapping[str, Any]) -> TrainState:
+    """The template of a state with these arrays by name, its trees flat."""
+    fields: dict[str, Any] = dict.fromkeys(TrainState._fields)
+    for name, leaf in found.items():
+        field, dot, rest = name.partition(".")
+        if field in fields:
+            fields[field] = {**(fields[field] or {}), rest: leaf} if dot else leaf
+    return TrainState(**fields)
 
 
 def _digest(arrays: _Arrays) -> str:

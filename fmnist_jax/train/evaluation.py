@@ -62,13 +62,29 @@ def load_trained(
     config = read_config(folder)
     description = described_data(read_manifest(folder))
     run = _make_run(folder, config, description, config_file)
+    restored = read_checkpoint(folder, run.template, checkpoint, config)
+    return TrainedRun(config, description, run.programs, restored._replace(state=run.put(restored.state)))
+
+
+def read_checkpoint(
+    folder: Path, template: TrainState | None, which: str, config: ConfigDict, name: str = "--checkpoint"
+) -> Checkpoint:
+    """Reads a checkpoint of the run in `folder`, whose config is given.
+
+    **Arguments:**
+
+    - `template`: as of `Checkpoints`.
+    - `which`: as `checkpoint` of `load_trained`; `name`: what set it, for errors.
+
+    **Raises:** as `load_trained`.
+    """
     restored = None
     if (folder / "checkpoints").is_dir():
-        with contextlib.closing(Checkpoints(folder / "checkpoints", run.template)) as checkpoints:
-            restored = _restore(checkpoints, checkpoint, config)
+        with contextlib.closing(Checkpoints(folder / "checkpoints", template)) as checkpoints:
+            restored = _restore(checkpoints, which, config, name)
     if restored is None:
         raise WorkdirError(f"{folder} has no checkpoint yet; let scripts/train.py finish an epoch first")
-    return TrainedRun(config, description, run.programs, restored._replace(state=run.put(restored.state)))
+    return restored
 
 
 def evaluate(
@@ -149,7 +165,7 @@ def _with_registrations(folder: Path, make: Callable[[], _Made]) -> _Made:
     return make()
 
 
-def _restore(checkpoints: Checkpoints, which: str, config: ConfigDict) -> Checkpoint | None:
+def _restore(checkpoints: Checkpoints, which: str, config: ConfigDict, name: str) -> Checkpoint | None:
     epochs = {str(epoch): epoch for epoch in checkpoints.epochs()}
     if which == "last" or not epochs:
         return checkpoints.restore_newest()
@@ -157,10 +173,10 @@ def _restore(checkpoints: Checkpoints, which: str, config: ConfigDict) -> Checkp
     if which == "best":
         if not config.data.val_examples:
             raise ConfigError(
-                "--checkpoint=best needs a validation split, for nothing may be chosen by the test set; "
+                f"{name}: best needs a validation split, for nothing may be chosen by the test set; "
                 f"train with --config.data.val_examples above 0, or take {others}"
             )
         return checkpoints.restore_best()
     if which not in epochs:
-        raise ConfigError(f"--checkpoint must be best, {others}, not {which!r}")
+        raise ConfigError(f"{name} must be best, {others}, not {which!r}")
     return checkpoints.restore(epochs[which])

@@ -22,6 +22,7 @@ from fmnist_jax.train import metrics, writers
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
 from fmnist_jax.train.epochs import Training, diverged, other_metrics
 from fmnist_jax.train.evaluation import write_evaluation_files
+from fmnist_jax.train.init_from import initial_weights, print_loaded
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import provenance
 from fmnist_jax.train.preview import write_augmented
@@ -46,8 +47,12 @@ def train(
     """
     config_schema.validate(config)
     dataset, folder = data.load(config.data), Path(workdir)
-    run = DataParallelRun(config, len(dataset.train), devices.for_training(config), dataset.description)
-    with claim(folder, config, _manifest(config, dataset, run, config_file), [dataset]):
+    initial = initial_weights(config, folder, config_file)
+    on_devices = devices.for_training(config)
+    run = DataParallelRun(config, len(dataset.train), on_devices, dataset.description, initial.weights)
+    states = {config.model.name: run.template}
+    manifest = _manifest(config, dataset, run, config_file) | initial.manifest_entry(states)
+    with claim(folder, config, manifest, [dataset], initial_weights=initial.npz):
         # The summary is the last file of a run.
         reader = WorkdirReader(folder, "delete it and run the command again")
         if reader.has("summary.json"):
@@ -56,6 +61,8 @@ def train(
         keep, keep_best = config.checkpoint.keep, not dataset.validation_is_test
         checkpoints = Checkpoints(folder / "checkpoints", run.template, keep=keep, keep_best=keep_best)
         with contextlib.closing(checkpoints):
+            if not checkpoints.epochs():
+                print_loaded(config, initial.fits(states))
             last = _train_epochs(config, dataset, folder, run, checkpoints)
         return _finish(config, dataset, folder, run, last)
 

@@ -16,6 +16,7 @@ from fmnist_jax.optim.schedules import Schedules
 from fmnist_jax.runtime import batch_sharding
 from fmnist_jax.train import losses
 from fmnist_jax.train.batches import MetricSums, batch_metrics
+from fmnist_jax.train.weights import Weights, put_into
 
 # The purpose of a key, folded into the run's key first.
 INITIALISE, SHUFFLE, DROPOUT, STATISTICS, AUGMENT = range(5)
@@ -70,6 +71,7 @@ class Network:
 
     - `schedules`: of the learning rate and of the weight decay.
     - `description`: of the data.
+    - `weights`: to start from, where they fit; the rest is initialised.
 
     **Attributes:**
 
@@ -78,19 +80,24 @@ class Network:
     **Raises:** `ConfigError` for an unknown model, loss or optimizer, or one that does not work with the data.
     """
 
-    def __init__(self, config: ConfigDict, schedules: Schedules, description: Description):
+    def __init__(
+        self, config: ConfigDict, schedules: Schedules, description: Description, weights: Weights | None = None
+    ):
         compute = models.ComputeConfig(jnp.dtype(config.precision), config.model.conv_algorithm)
         options = config.model.options.to_dict()
         batch_size = config.train.batch_size
         self._model = models.FunctionalModel(config.model.name, compute, options, description, batch_size)
+        self._weights = weights
         self.loss = losses.make(config.loss, description.num_classes)
         optim.get(config.optimizer.name)
         self._optimizer, self._schedules, self._ema_decay = config.optimizer.name, schedules, config.train.ema_decay
 
     def init(self, member: Member) -> TrainState:
-        """Returns the state before the first step."""
+        """Returns the state before the first step; raises `ConfigError` where the weights fit no parameter."""
         key = jax.random.key(member.seed)
         params, model_state = self._model.init(jax.random.fold_in(key, INITIALISE))
+        if self._weights is not None:
+            params, model_state = put_into(self._weights, params, model_state)
         state = TrainState(
             step=jnp.int32(0),
             rng=jax.random.key_data(key),

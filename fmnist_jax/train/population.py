@@ -25,6 +25,7 @@ from fmnist_jax.train.network import Member
 from fmnist_jax.train.run import make_run, member_of
 from fmnist_jax.train.sharded import VmapExecutor
 from fmnist_jax.train.threads import ThreadExecutor
+from fmnist_jax.train.weights import Weights
 
 _EXECUTORS = {"vmap": VmapExecutor, "threads": ThreadExecutor}
 
@@ -63,6 +64,7 @@ class Population:
     - `devices`: `None`: all of this process.
     - `max_concurrent`: the largest chunk; 0: as many members as memory allows, with `"threads"` one for each core.
     - `budget_bytes`: memory for everything on each device; `None`: what is free now, less a margin.
+    - `weights`: what every member starts from, as of `make_run`.
 
     **Raises:** `ConfigError` as `make_run` does.
     """
@@ -76,9 +78,10 @@ class Population:
         devices: Sequence[jax.Device] | None = None,
         max_concurrent: int = 0,
         budget_bytes: int | None = None,
+        weights: Weights | None = None,
     ):
         self._config, self._max_concurrent = config, max_concurrent
-        self._run = make_run(config, len(dataset.train), dataset.description)
+        self._run = make_run(config, len(dataset.train), dataset.description, weights)
         devices = list(devices or jax.local_devices())
         self.executor = _faster(devices[0]) if executor == "auto" else executor
         self._executor = _EXECUTORS[self.executor](self._run, dataset, devices, budget_bytes)

@@ -26,6 +26,7 @@ from fmnist_jax.runtime import batch_sharding
 from fmnist_jax.train import batches, metrics, tta
 from fmnist_jax.train.batches import MetricSums, batch_metrics, merge
 from fmnist_jax.train.network import AUGMENT, SHUFFLE, STATISTICS, Member, Network, TrainState, key_for
+from fmnist_jax.train.weights import Weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,8 +72,18 @@ def member_of(config: ConfigDict) -> Member:
     return Member(jnp.uint32(config.seed), {key: jnp.float32(value) for key, value in numbers.items()})
 
 
-def make_run(config: ConfigDict, train_examples: int, description: Description = FASHION_MNIST) -> Run:
+def make_run(
+    config: ConfigDict,
+    train_examples: int,
+    description: Description = FASHION_MNIST,
+    weights: Weights | None = None,
+) -> Run:
     """Returns the run that the config describes, over `train_examples` training images of such data.
+
+    **Arguments:**
+
+    - `weights`: what `init` starts from, where it fits: what `load_weights(config.init_from)` returns. Without, all is
+      initialised at random, whatever `config.init_from` says: no file is read here.
 
     **Raises:** `ConfigError` for an unknown model, optimizer, loss, metric, schedule or augmentation, one that does not
     fit the run or the data, or a batch larger than the training split.
@@ -85,7 +96,7 @@ def make_run(config: ConfigDict, train_examples: int, description: Description =
     steps_per_epoch = batches.num_batches(train_examples, batch_size)
     total_steps = steps_per_epoch * config.train.epochs
     scheduled = schedules.of(config.schedule, total_steps, steps_per_epoch)
-    network = Network(config, scheduled, description)
+    network = Network(config, scheduled, description, weights)
     logits = tta.averaged(network.logits, config.eval.tta)
     augmentation = augment.make(config, description.image_shape, description.num_classes)
     scored = metrics.checked(config.eval.metrics, description.num_classes)

@@ -19,12 +19,17 @@ from fmnist_jax.train.batches import MetricSums
 from fmnist_jax.train.executor import Executor, MemberBatch, Pending, PendingMetrics, Programs, with_sharding
 from fmnist_jax.train.network import Member, TrainState
 from fmnist_jax.train.run import Run, make_run, member_of
+from fmnist_jax.train.weights import Weights
 
 _MEMBERS = "member"
 
 
 class DataParallelRun:
     """The run of a config over `train_examples` images of such data, each batch sharded over `devices`.
+
+    **Arguments:**
+
+    - `weights`: as of `make_run`.
 
     **Attributes:**
 
@@ -43,10 +48,11 @@ class DataParallelRun:
         train_examples: int,
         devices: Sequence[jax.Device],
         description: Description = FASHION_MNIST,
+        weights: Weights | None = None,
     ):
         mesh = Mesh(np.asarray(devices), (batch_sharding.AXIS,), axis_types=(AxisType.Auto,))
         self.sharding = NamedSharding(mesh, PartitionSpec())
-        self.run = _shard_batches(make_run(config, train_examples, description), self.sharding)
+        self.run = _shard_batches(make_run(config, train_examples, description, weights), self.sharding)
         self.member = self.put(member_of(config))
         self.template = with_sharding(jax.eval_shape(self.run.init, self.member), self.sharding)
         self.programs = Programs(self.run, self.template, self.member)

@@ -18,9 +18,10 @@ from fmnist_jax.config import schema as config_schema
 from fmnist_jax.config.schema import SCHEMA, Schema, WrongScriptError
 from fmnist_jax.data import FASHION_MNIST, Dataset, Description
 from fmnist_jax.errors import ConfigError, DataError, WorkdirError
-from fmnist_jax.files.atomic import write_json
+from fmnist_jax.files.atomic import write_atomically, write_json
 from fmnist_jax.files.reader import WorkdirReader
 
+INITIAL_WEIGHTS = "initial_weights.npz"
 _SHOWN = 5
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]+:/")  # as pathlib writes gs://bucket/folder
 # Where a file system cannot lock: Lustre without its option, some of NFS's servers, some containers.
@@ -29,21 +30,30 @@ _NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 
 @contextlib.contextmanager
 def claim(
-    workdir: Path, config: ConfigDict, manifest: dict[str, Any], datasets: Iterable[Dataset], schema: Schema = SCHEMA
+    workdir: Path,
+    config: ConfigDict,
+    manifest: dict[str, Any],
+    datasets: Iterable[Dataset],
+    schema: Schema = SCHEMA,
+    initial_weights: bytes | None = None,
 ) -> Iterator[None]:
     """Locks the folder of a run or, with its schema, of a study while entered.
 
-    Writes the config and the manifest into an unused folder; in a used one checks that the run there is the same.
+    Writes the config, the manifest and the weights to start from (`initial_weights`, an `.npz` file) into an unused
+    folder; in a used one checks that the run there is the same.
 
     **Raises on entering:** `WorkdirError` where the folder cannot be written, is in use, or holds another config
-    (naming the keys that differ), `DataError` where the data differ.
+    (naming the keys that differ) or other weights, `DataError` where the data differ.
     """
     with locked(workdir):
         if (workdir / "config.json").exists():
             _check_config(workdir, config, schema)
             for dataset in datasets:
                 check_data(workdir, dataset)
+            _check_weights(workdir, manifest)
         else:
+            if initial_weights is not None:
+                write_atomically(workdir / INITIAL_WEIGHTS, initial_weights)
             write_json(workdir / "manifest.json", manifest)
             write_json(workdir / "config.json", config.to_dict())
         yield
@@ -89,6 +99,12 @@ def _check_config(workdir: Path, config: ConfigDict, schema: Schema) -> None:
             f"{workdir} holds {config_schema.purpose_of(schema).name} of another config "
             f"({'; '.join(changed[:_SHOWN])}{more}); take another --workdir, or the same config to resume"
         )
+
+
+def _check_weights(workdir: Path, manifest: Mapping[str, Any]) -> None:
+    before, now = (each.get("init_from", {}).get("sha256") for each in (read_manifest(workdir), manifest))
+    if before != now:
+        raise _reader(workdir).error(INITIAL_WEIGHTS, "does not hold the weights that the run started from")
 
 
 def read_config(workdir: Path, schema: Schema = SCHEMA) -> ConfigDict:
