@@ -129,3 +129,50 @@ def test_a_network_made_for_other_images_is_refused_before_anything_is_written(c
 def test_registered_names_do_not_outlive_their_file(config_file):
     run_registrations(config_file)
     assert data.load(read_config_file(config_file).data).name == "my_data"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("images[np.arange(600), 4 * labels] = 255", "images = images / np.nan", "pixels that are not finite"),
+        ("% 3", "% 4", "train has the label 3, but there are 3 class names"),
+        (', "bottom")', ', "bottom", "left")', "there are 4 class names, but labels of 3 classes"),
+        ("(images[:100], labels[:100])", "(images[:0], labels[:0])", "test is empty"),
+        ("(images[:100], ", "(images[:100, :8], ", "the images of train are 16x20x3, those of test 8x20x3"),
+        (
+            "np.arange(600) % 3",
+            "nosuch",
+            "the loader of data set 'my_data' fails: NameError: name 'nosuch' is not defined",
+        ),
+    ],
+)
+def test_what_is_wrong_with_it_is_one_line_before_anything_is_written(config_file, tmp_path, old, new, message):
+    text = config_file.read_text()
+    assert old in text
+    config_file.write_text(text.replace(old, new))
+    ended = run_script("train", f"--config={config_file}", f"--workdir={tmp_path / 'run'}")
+    assert (ended.code, ended.out) == (2, "")
+    assert message in ended.err
+    assert ended.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_example_of_folders_of_pictures_trains(tmp_path):
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 9), ("test", 4)):
+        for name, level in (("dark", 40), ("light", 210)):
+            folder = tmp_path / "pictures" / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                Image.fromarray(rng.normal(level, 9, (20, 30, 3)).clip(0, 255).astype(np.uint8)).save(
+                    folder / f"{i}.png"
+                )
+    flags = ["--config.train.batch_size=6", "--config.train.epochs=2", "--config.model.name=model1"]
+    where = [f"--config.data.dir={tmp_path / 'pictures'}", f"--workdir={tmp_path / 'run'}"]
+    ended = run_script("train", "--config=docs/examples/my_images.py", *where, *flags)
+    assert (ended.code, ended.err) == (0, "")
+    assert (tmp_path / "run" / "confusion_matrix.csv").read_text().splitlines()[0] == "true\\predicted,dark,light"
+    predicted = run_script("predict", where[1], tmp_path / "pictures" / "test" / "light" / "0.png")
+    assert (predicted.code, predicted.err) == (0, "")
+    scored = run_script("evaluate", where[1])
+    assert scored.code == 0
