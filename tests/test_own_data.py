@@ -16,6 +16,7 @@ from run_script import run_script
 
 from fmnist_jax import data, models
 from fmnist_jax.config.python_file import read_config_file, run_registrations
+from fmnist_jax.data.images import read_images
 from fmnist_jax.data.sources import DATASETS
 from fmnist_jax.errors import ConfigError, DataError
 from fmnist_jax.report import write_evaluation_report, write_run_report
@@ -83,19 +84,16 @@ def test_it_is_trained_evaluated_and_reported(run, forget):
         assert all(name in page.read_text() for name in CLASSES)
 
 
-def test_it_is_predicted_without_the_data_set(tmp_path, config_file):
-    config, run = _config(config_file), tmp_path / "run"
-    config.model.name, config.train.batch_size = "model1", 16  # a network that the script knows
-    train(config, run, config_file)
+def test_it_is_predicted_without_the_data_set(run, tmp_path, config_file, forget):
+    forget()
     config_file.unlink()
     picture = np.zeros((32, 40, 3), np.uint8)
     picture[8:10] = 255
     Image.fromarray(picture).save(tmp_path / "one.png")
-    ended = run_script("predict", f"--workdir={run}", "--json", str(tmp_path / "one.png"))
-    assert (ended.code, ended.err) == (0, "")
-    answer = json.loads(ended.out)
-    assert (answer["class"], set(answer["probabilities"])) == ("middle", set(CLASSES))
-    assert load_trained(run).description.image_shape == (16, 20, 3)
+    trained = load_trained(run)
+    assert trained.description == data.Description("my_data", tuple(CLASSES), (16, 20, 3))
+    (row,) = trained.predict(read_images(tmp_path / "one.png", trained.description))
+    assert CLASSES[row.argmax()] == "middle"
 
 
 def test_evaluating_without_the_config_file_says_what_to_pass(run, config_file, forget):
@@ -172,7 +170,7 @@ def test_the_example_of_folders_of_pictures_trains(tmp_path):
     ended = run_script("train", "--config=docs/examples/my_images.py", *where, *flags)
     assert (ended.code, ended.err) == (0, "")
     assert (tmp_path / "run" / "confusion_matrix.csv").read_text().splitlines()[0] == "true\\predicted,dark,light"
-    predicted = run_script("predict", where[1], tmp_path / "pictures" / "test" / "light" / "0.png")
+    predicted = run_script("predict", where[1], "--json", tmp_path / "pictures" / "test" / "light" / "0.png")
     assert (predicted.code, predicted.err) == (0, "")
-    scored = run_script("evaluate", where[1])
-    assert scored.code == 0
+    assert set(json.loads(predicted.out)["probabilities"]) == {"dark", "light"}
+    assert run_script("evaluate", where[1]).code == 0
