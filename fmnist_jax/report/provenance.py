@@ -79,7 +79,7 @@ def loss_in_words(config: Mapping[str, Any]) -> str:
     section = config.get("loss")
     section = section if isinstance(section, Mapping) else {}
     name, smoothing = section.get("name", "cross_entropy"), section.get("label_smoothing", 0)
-    words = {"cross_entropy": "cross-entropy", "focal": "focal loss"}.get(str(name), f"loss {name}")
+    words = {"cross_entropy": "cross-entropy", "focal": "focal loss"}.get(str(name), str(name))
     return f"{words} with label smoothing {smoothing}" if smoothing else words
 
 

@@ -45,13 +45,13 @@ def convergence(
 ) -> Picture:
     """Draws loss and accuracy against epochs, for training and validation; non-finite values are gaps.
 
-    `validation` names the validation images in the legend.
+    `validation` names the validation images in the legend, `loss_name` the loss in the caption.
     """
     figure = theme.new_figure(6.2, "Convergence", subject)
     loss, accuracy = figure.subplots(2, 1, sharex=True)
     _draw_curves(loss, epochs, "loss", validation)
     _draw_curves(accuracy, epochs, "accuracy", validation)
-    loss.set_ylabel(loss_name)
+    loss.set_ylabel("loss")
     losses = np.array([(record.train_loss, record.val_loss) for record in epochs])
     theme.log_scale_if_wide(loss, losses, _LOG_FROM)
     theme.legend_above(loss, 2)
@@ -67,7 +67,7 @@ def convergence(
         f"accuracy {percent(end.train_accuracy)}; validation loss {decimal(end.val_loss)}, "
         f"accuracy {percent(end.val_accuracy)}.",
         "Training: running means over the epoch, in training mode. Validation: after the epoch, with dropout off. "
-        "Non-finite values are gaps.",
+        f"The loss is the {loss_name}. Non-finite values are gaps.",
     )
 
 
