@@ -11,6 +11,7 @@ import pytest
 
 from fmnist_jax.config.python_file import read_config_file
 from fmnist_jax.config.registry import Registry
+from fmnist_jax.data.augment import AUGMENTATIONS
 from fmnist_jax.optim.schedules import SCHEDULES
 from fmnist_jax.train.evaluation import evaluate
 from fmnist_jax.train.loop import train
@@ -20,7 +21,7 @@ from fmnist_jax.train.metrics import METRICS
 PAGE = Path(__file__).parent.parent / "docs" / "bring_your_own.md"
 
 
-REGISTRIES: tuple[Registry[Any], ...] = (SCHEDULES, LOSSES, METRICS)
+REGISTRIES: tuple[Registry[Any], ...] = (SCHEDULES, LOSSES, AUGMENTATIONS, METRICS)
 
 
 def _forget_registrations(monkeypatch) -> None:
@@ -29,7 +30,7 @@ def _forget_registrations(monkeypatch) -> None:
         monkeypatch.setattr(registry, "entries", built_in)
 
 
-@pytest.mark.parametrize("title", ["A schedule", "A loss", "A metric"])
+@pytest.mark.parametrize("title", ["A schedule", "A loss", "An augmentation", "A metric"])
 def test_the_example_trains_and_is_evaluated_again(title: str, toy_data: Path, tmp_path: Path, monkeypatch):
     _forget_registrations(monkeypatch)
     section = PAGE.read_text().split(f"## {title}\n")[1].split("\n## ")[0]
