@@ -139,6 +139,11 @@ def test_a_missing_key_is_named():
         ({}, "config.seed is missing"),
         (config.default_config().to_dict() | {"seed": "1"}, "config.seed must be an integer, not '1'"),
         (config.default_config().to_dict() | {"sed": 1}, "config.sed is not a config key; did you mean"),
+        (config.default_config().to_dict() | {"__class__": 1}, "it has a key that no config has"),
+        (
+            config.default_config().to_dict() | {"model": {"options": {"__class__": 1}}},
+            "it has a key that no config has",
+        ),
     ],
 )
 def test_what_is_no_saved_config_is_refused(values, message):

@@ -38,6 +38,8 @@ def test_reads_what_was_written(reader: WorkdirReader):
         (b'{"a": -Infinity}', "is not JSON"),
         (b'{"a": 1' + b"0" * 5000 + b"}", "is not JSON"),
         (b'{"a": ' + b"[" * 200_000, "is not JSON"),
+        (b'{"a": "\\uD800"}', "holds text that is not valid Unicode"),
+        (b'{"\\udfff": 1}', "holds text that is not valid Unicode"),
         (b"[1, 2]", "is not a JSON object"),
         (b"\xff\xfe", "is not text in UTF-8"),
         (None, "is missing"),

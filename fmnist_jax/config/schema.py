@@ -189,7 +189,10 @@ def from_dict(values: Mapping[str, Any], schema: Schema = SCHEMA) -> ml_collecti
 
     **Raises:** `ConfigError` where `values` is no such config.
     """
-    saved = ml_collections.ConfigDict(_with_tuples(values))
+    try:
+        saved = ml_collections.ConfigDict(_with_tuples(values))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # such as a key `__class__`
+        raise ConfigError(f"it has a key that no config has ({error})") from None
     found = {key for key in dict(flatten(saved)) if not is_option(key)}
     # With fewer keys it is corrupt, not of an earlier version.
     if found <= schema.keys() and 2 * len(found) > len(schema) and purpose_of(found) is purpose_of(schema):

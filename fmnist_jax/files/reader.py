@@ -144,6 +144,12 @@ class WorkdirReader:
             raise self.error(name, f"{where}is not JSON") from None
         if not isinstance(value, dict):
             raise self.error(name, f"{where}is not a JSON object")
+        # Only an escape can smuggle half of a character past the reading of the file as UTF-8.
+        if "\\ud" in text.lower():
+            try:
+                json.dumps(value, ensure_ascii=False).encode()
+            except UnicodeEncodeError:
+                raise self.error(name, f"{where}holds text that is not valid Unicode") from None
         return value
 
 
