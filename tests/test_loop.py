@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -14,10 +15,10 @@ import pytest
 import toy
 
 from fmnist_jax import data, optim
-from fmnist_jax.errors import DataError, UserError, WorkdirError
+from fmnist_jax.errors import ConfigError, DataError, UserError, WorkdirError
 from fmnist_jax.report import write_run_report
-from fmnist_jax.train import loop, writers
-from fmnist_jax.train.evaluation import load_trained
+from fmnist_jax.train import loop, manifest, writers
+from fmnist_jax.train.evaluation import evaluate, load_trained
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.loop import train
 from fmnist_jax.train.workdir import locked
@@ -50,6 +51,10 @@ def _metrics(workdir: Path) -> list[dict]:
 
 def _untimed(record: dict) -> dict:
     return {key: value for key, value in record.items() if key not in TIMINGS}
+
+
+def _manifest(workdir: Path) -> dict:
+    return _strict_json((workdir / "manifest.json").read_text())
 
 
 def _contents(workdir: Path) -> dict[str, bytes]:
@@ -391,3 +396,101 @@ def test_a_damaged_config_is_an_error_that_says_so(tmp_path, toy_data):
     (tmp_path / "config.json").write_text('{"seed": ')
     with pytest.raises(WorkdirError, match=r"config\.json is not JSON"):
         train(config, tmp_path)
+
+
+def test_each_start_is_recorded_with_what_has_changed(tmp_path, toy_data, capsys, monkeypatch):
+    config = toy.toy_config(toy_data, model__name="linear")
+    _train_one_epoch_only(config, tmp_path)
+    assert "restarts" not in _manifest(tmp_path)
+    monkeypatch.setattr(manifest, "code", lambda: {"git_sha": "0" * 40, "git_dirty": False})
+    train(config, tmp_path)
+    (start,) = _manifest(tmp_path)["restarts"]
+    assert (start["git_sha"], start["command"]) == ("0" * 40, _manifest(tmp_path)["command"])
+    assert "note: resumed with other code: figures can differ in rounding" in capsys.readouterr().err
+    train(config, tmp_path)  # it is finished: nothing starts
+    assert len(_manifest(tmp_path)["restarts"]) == 1
+
+
+def test_a_finished_run_goes_on_to_more_epochs(tmp_path, toy_data):
+    def config(epochs):
+        return toy.toy_config(toy_data, model__name="linear", train__epochs=epochs, schedule__warmup="3 steps")
+
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(config(4), whole)
+    train(config(2), parts)
+    assert _untimed(train(config(4), parts)) == _untimed(json.loads((whole / "summary.json").read_text()))
+    assert [_untimed(r) for r in _metrics(parts)] == [_untimed(r) for r in _metrics(whole)]
+    assert [start["epochs"] for start in _manifest(parts)["restarts"]] == [4]
+    assert (parts / "config.json").read_bytes() == (whole / "config.json").read_bytes()
+    with pytest.raises(WorkdirError, match=r"config\.train\.epochs: 4, not 3"):
+        train(config(3), parts)
+
+
+def test_a_schedule_that_depends_on_the_number_of_epochs_cannot_go_on(tmp_path, toy_data):
+    def config(epochs):
+        return toy.toy_config(toy_data, model__name="linear", train__epochs=epochs, schedule__name="cosine")
+
+    train(config(1), tmp_path)
+    before = (tmp_path / "summary.json").read_bytes()
+    with pytest.raises(WorkdirError, match="planned for 1 epochs and cannot go on to 2: its schedule 'cosine'"):
+        train(config(2), tmp_path)
+    assert (tmp_path / "summary.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "predictions.npz", "confusion_matrix.csv", "summary.json"])
+def test_an_empty_file_of_a_finished_run_is_made_again(name, tmp_path, finished, finished_config, capsys):
+    shutil.copytree(finished, tmp_path / "run")
+    (tmp_path / "run" / name).write_bytes(b"")
+    summary = train(finished_config, tmp_path / "run")
+    assert name in capsys.readouterr().err
+    assert _untimed(summary) == _untimed(json.loads((finished / "summary.json").read_text()))
+    if name != "summary.json":
+        assert (tmp_path / "run" / name).read_bytes() == (finished / name).read_bytes()
+
+
+def test_training_stops_once_the_validation_accuracy_no_longer_improves(tmp_path, toy_data):
+    settings = {"data__val_examples": 11, "train__epochs": 30, "model__name": "linear"}
+    patient = toy.toy_config(toy_data, train__patience=2, **settings)
+    summary = train(patient, tmp_path / "patient")
+    accuracies = [record["val_accuracy"] for record in _metrics(tmp_path / "patient")]
+    best = accuracies.index(max(accuracies))
+    assert (summary["status"], summary["epoch"]) == ("finished", len(accuracies))
+    assert len(accuracies) == best + 3 < 30
+    _train_one_epoch_only(patient, tmp_path / "parts")
+    assert _untimed(train(patient, tmp_path / "parts")) == _untimed(summary)
+    with pytest.raises(ConfigError, match=r"config\.train\.patience needs a validation split"):
+        train(toy.toy_config(toy_data, train__patience=2), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_data_may_move_and_a_relative_folder_is_resolved(tmp_path, toy_data, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(toy_data, "here")
+    config = toy.toy_config(Path("here"), model__name="linear", train__epochs=1)
+    summary = train(config, "run")
+    assert json.loads(Path("run/config.json").read_text())["data"]["dir"] == str(tmp_path / "here")
+    Path("here").rename("there")
+    monkeypatch.setenv("FMNIST_DATA_DIR", str(tmp_path / "there"))
+    assert evaluate("run", "val")["loss"] == summary["val_loss"]
+    config.data.dir = "there"
+    assert train(config, "run") == summary
+
+
+def test_a_full_disk_is_one_error(tmp_path, toy_data, monkeypatch):
+    def full(path, history):
+        raise WorkdirError("the disk is full")
+
+    def fails(self):
+        raise OSError(28, "No space left on device")
+
+    config = toy.toy_config(toy_data, model__name="linear")
+    with monkeypatch.context() as patch:
+        patch.setattr(writers, "write_metrics", full)
+        patch.setattr(writers.SummaryWriter, "close", fails)
+        with pytest.raises(WorkdirError, match="the disk is full"):
+            train(config, tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(writers.SummaryWriter, "close", fails)
+        with pytest.raises(WorkdirError, match="tensorboard cannot be written"):
+            train(config, tmp_path / "run")
+    assert _untimed(train(config, tmp_path / "run")) == _untimed(train(config, tmp_path / "other"))

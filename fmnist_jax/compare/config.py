@@ -36,6 +36,7 @@ _FORBIDDEN: Mapping[str, str] = {
     "optimizer.name": "a study takes it from config.study.optimizers",
     "schedule.name": "a study takes it from config.study.schedules",
     "train.epochs": "a study takes it from config.study.epochs",
+    "train.patience": "every run of a study has the same budget",
     "train.devices": "each run of a study is on one device",
     "train.score_test": "a study takes it from config.study.score_test",
     "checkpoint.every": _NO_CHECKPOINTS,

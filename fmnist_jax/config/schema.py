@@ -8,6 +8,7 @@ optimizers and so on, and what each of them takes, are checked by their own regi
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -83,6 +84,7 @@ SCHEMA: Schema = {
     "train.statistics_batches": Field(
         30, "training batches to estimate batch statistics from where averaged weights are evaluated", 1
     ),
+    "train.patience": Field(0, "stop once the validation accuracy has not improved for so many epochs; 0: never", 0),
     "train.score_test": Field(False, "score the test set too, once, after the last epoch"),
     "train.eval_batch_size": Field(500, "images an evaluation step", 1),
     "checkpoint.every": Field(1, "epochs between checkpoints; the last epoch always has one", 1),
@@ -201,6 +203,14 @@ def from_dict(values: Mapping[str, Any], schema: Schema = SCHEMA) -> ml_collecti
     config = default_config(schema)
     config.update(saved)
     return config
+
+
+def with_absolute_dir(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+    """Returns a copy whose `data.dir` does not depend on the current folder."""
+    copy = config.copy_and_resolve_references()
+    if copy.data.dir:
+        copy.data.dir = os.path.abspath(os.path.expanduser(copy.data.dir))  # noqa: PTH100, PTH111
+    return copy
 
 
 def _with_tuples(value: Any) -> Any:

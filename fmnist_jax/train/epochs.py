@@ -34,6 +34,8 @@ class Training:
     - `learning_rates`: `float32[members, epochs]`, of the last step of each epoch.
     - `steps_per_epoch`.
     - `interrupts`: where they are entered, a signal can end the waiting.
+    - `patience`: where above 0, training ends once the validation accuracy of all members has not improved for so many
+      epochs.
     - `histories`: for each member the records of its epochs, those before a resume included: `epoch` (1-based),
       `step`, `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, `val_*` of `config.eval.metrics`,
       `learning_rate`, `examples_per_second` of the member, and `train_seconds` and `eval_seconds` of the whole batch,
@@ -46,6 +48,7 @@ class Training:
     steps_per_epoch: int
     interrupts: Interrupts
     histories: list[History]
+    patience: int = 0
 
     def epochs(self) -> Iterator[int]:
         """Trains until all epochs are done or all members have diverged; yields each epoch once it is recorded."""
@@ -64,7 +67,7 @@ class Training:
 
     @property
     def finished(self) -> bool:
-        return self.epochs_done >= self.num_epochs or not self._alive
+        return self.epochs_done >= self.num_epochs or not self._alive or self._waited_in_vain
 
     def score_test(self) -> None:
         """Adds test metrics to the last records; those of members that diverged are `None`."""
@@ -76,6 +79,10 @@ class Training:
             names = [key.removeprefix("val_") for key in history[-1] if key.startswith("val_")]
             means = sums[index].means() if index in alive else dict.fromkeys(names)
             history[-1].update({f"test_{name}": value for name, value in means.items()})
+
+    @property
+    def _waited_in_vain(self) -> bool:
+        return 0 < self.patience <= min(map(_epochs_without_improvement, self.histories))
 
     @property
     def _alive(self) -> list[int]:
@@ -98,6 +105,11 @@ class Training:
             record["learning_rate"] = float(self.learning_rates[index, epoch - 1])
             record["examples_per_second"] = int(train_sums[index].examples) / seconds["train_seconds"]
             self.histories[index].append(record | seconds)
+
+
+def _epochs_without_improvement(history: History) -> int:
+    accuracies = [record["val_accuracy"] for record in history]
+    return len(accuracies) - 1 - accuracies.index(max(accuracies)) if accuracies else 0
 
 
 def _epoch_record(epoch: int, step: int, trained: MetricSums, scored: MetricSums) -> EpochRecord:

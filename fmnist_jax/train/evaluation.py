@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -108,10 +109,13 @@ def evaluate(
     trained = load_trained(folder, checkpoint, config_file)
     config = trained.config.copy_and_resolve_references()
     config.data.name = read_manifest(folder)["data"]["name"]  # where it says "auto", the source that was found then
+    if os.environ.get("FMNIST_DATA_DIR") and not Path(config.data.dir).exists():
+        config.data.dir = ""  # the data have moved: their digests decide
     dataset = _with_registrations(folder, lambda: data.load(config.data))
     check_data(folder, dataset)
     path = evaluation_path(folder, split, checkpoint)
-    scores = write_evaluation_files(path, trained.programs, trained.checkpoint.state, dataset, split)
+    found = score(trained.programs, trained.checkpoint.state, dataset, split)
+    scores = dict(found.scores)
     summary = {
         "split": split,
         **{name: scores.pop(name) for name in ("loss", "accuracy", "examples")},
@@ -125,24 +129,40 @@ def evaluate(
         "optimizer": config.optimizer.name,
         "seed": config.seed,
     }
-    write_json(path / "summary.json", summary)
+    try:
+        write_scored(path, found, dataset, split)
+        write_json(path / "summary.json", summary)
+    except WorkdirError as error:
+        print(f"warning: {error}; the evaluation is not kept", file=sys.stderr)
     return dict(finite(summary))
 
 
-def write_evaluation_files(
-    folder: Path, programs: Programs, state: TrainState, dataset: Dataset, split: str
-) -> dict[str, Any]:
-    """Writes the confusion matrix and the predictions for a split.
+class Scored(NamedTuple):
+    """A split scored: `loss`, `accuracy`, other metrics and the number of `examples`; and what they are made of.
 
-    **Returns:** its `loss`, `accuracy` and other metrics, and the number of `examples`.
+    **Attributes:**
+
+    - `confusion`: `int32[classes, classes]`; `probabilities`: `float32[n, classes]`.
     """
-    examples = getattr(dataset, split)
-    on_device = device.put(examples, state.step.sharding)
+
+    scores: dict[str, Any]
+    confusion: np.ndarray
+    probabilities: np.ndarray
+
+
+def score(programs: Programs, state: TrainState, dataset: Dataset, split: str) -> Scored:
+    """Scores a state on every example of a split."""
+    on_device = device.put(getattr(dataset, split), state.step.sharding)
     sums = jax.device_get(programs.evaluate(on_device)(state, on_device))
     probabilities = np.asarray(programs.predict(on_device.images)(state, on_device.images))
-    writers.write_confusion_matrix(folder / "confusion_matrix.csv", sums.confusion, dataset.description.class_names)
-    writers.write_predictions(folder / "predictions.npz", examples, probabilities)
-    return {**sums.means(), "examples": int(sums.examples)}
+    return Scored({**sums.means(), "examples": int(sums.examples)}, sums.confusion, probabilities)
+
+
+def write_scored(folder: Path, scored: Scored, dataset: Dataset, split: str) -> None:
+    """Writes the confusion matrix and the predictions of a split; raises `WorkdirError` where it cannot."""
+    names = dataset.description.class_names
+    writers.write_confusion_matrix(folder / "confusion_matrix.csv", scored.confusion, names)
+    writers.write_predictions(folder / "predictions.npz", getattr(dataset, split), scored.probabilities)
 
 
 def _make_run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import statistics
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ml_collections import ConfigDict
 from fmnist_jax import data
 from fmnist_jax.config import schema as config_schema
 from fmnist_jax.data.device import on_device
+from fmnist_jax.errors import ConfigError, WorkdirError
 from fmnist_jax.files.atomic import finite, write_json
 from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.models import count_parameters, parameter_table
@@ -21,7 +23,7 @@ from fmnist_jax.runtime import devices
 from fmnist_jax.train import metrics, writers
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
 from fmnist_jax.train.epochs import Training, diverged, other_metrics
-from fmnist_jax.train.evaluation import write_evaluation_files
+from fmnist_jax.train.evaluation import score, write_scored
 from fmnist_jax.train.init_from import initial_weights, print_loaded
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import provenance
@@ -46,6 +48,11 @@ def train(
     `Interrupted` after a signal that asks to stop, with a checkpoint written.
     """
     config_schema.validate(config)
+    if config.train.patience and not config.data.val_examples:
+        raise ConfigError(
+            "config.train.patience needs a validation split, for nothing may be chosen by the test set; set "
+            "config.data.val_examples above 0"
+        )
     dataset, folder = data.load(config.data), Path(workdir)
     initial = initial_weights(config, folder, config_file)
     on_devices = devices.for_training(config)
@@ -54,9 +61,8 @@ def train(
     manifest = _manifest(config, dataset, run, config_file) | initial.manifest_entry(states)
     with claim(folder, config, manifest, [dataset], initial_weights=initial.npz):
         # The summary is the last file of a run.
-        reader = WorkdirReader(folder, "delete it and run the command again")
-        if reader.has("summary.json"):
-            return reader.object("summary.json")
+        if summary := _finished(folder):
+            return summary
         # Where the test set stands in for a validation split, nothing may be chosen by it: no best one is kept.
         keep, keep_best = config.checkpoint.keep, not dataset.validation_is_test
         checkpoints = Checkpoints(folder / "checkpoints", run.template, keep=keep, keep_best=keep_best)
@@ -65,6 +71,23 @@ def train(
                 print_loaded(config, initial.fits(states))
             last = _train_epochs(config, dataset, folder, run, checkpoints)
         return _finish(config, dataset, folder, run, last)
+
+
+def _finished(folder: Path) -> dict[str, Any] | None:
+    """Returns the summary of a finished run whose files are whole; what is damaged is made again from a checkpoint."""
+    reader = WorkdirReader(folder, "making it again from the last checkpoint")
+    if not reader.has("summary.json"):
+        return None
+    try:
+        reader.arrays("predictions.npz")
+        if not (reader.objects("metrics.jsonl") and reader.text("confusion_matrix.csv")):
+            raise reader.error("metrics.jsonl or confusion_matrix.csv", "is empty")
+        return reader.object("summary.json")
+    except WorkdirError as error:
+        if not (folder / "checkpoints").is_dir():
+            raise
+        print(f"warning: {error}", file=sys.stderr)
+        return None
 
 
 def _manifest(
@@ -91,7 +114,7 @@ def _train_epochs(
     writers.write_metrics(folder / "metrics.jsonl", at.history)
     batch, rates = run.begin(dataset, at.state), run.run.epoch_learning_rates([run.member])
     interrupts, history = Interrupts(), at.history
-    training = Training(batch, rates, run.run.steps_per_epoch, interrupts, [history])
+    training = Training(batch, rates, run.run.steps_per_epoch, interrupts, [history], config.train.patience)
     if training.finished:
         return at
     _announce(config, dataset, folder, run, at.epoch)
@@ -136,7 +159,9 @@ def _finish(
 ) -> dict[str, Any]:
     """Scores the last epoch's state and writes the summary."""
     compile_seconds, split = run.programs.seconds, "test" if config.train.score_test else "val"
-    scores = write_evaluation_files(folder, run.programs, at.state, dataset, split)
+    scored = score(run.programs, at.state, dataset, split)
+    write_scored(folder, scored, dataset, split)
+    scores = scored.scores
     last = at.history[-1]
     if split == "test":
         last.update({f"test_{name}": value for name, value in scores.items() if name != "examples"})

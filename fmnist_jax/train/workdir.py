@@ -20,9 +20,9 @@ from fmnist_jax.data import FASHION_MNIST, Dataset, Description
 from fmnist_jax.errors import ConfigError, DataError, WorkdirError
 from fmnist_jax.files.atomic import write_atomically, write_json
 from fmnist_jax.files.reader import WorkdirReader
+from fmnist_jax.train import restart
 
 INITIAL_WEIGHTS = "initial_weights.npz"
-_SHOWN = 5
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]+:/")  # as pathlib writes gs://bucket/folder
 # Where a file system cannot lock: Lustre without its option, some of NFS's servers, some containers.
 _NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
@@ -47,15 +47,16 @@ def claim(
     """
     with locked(workdir):
         if (workdir / "config.json").exists():
-            _check_config(workdir, config, schema)
             for dataset in datasets:
                 check_data(workdir, dataset)
             _check_weights(workdir, manifest)
+            before, recorded = read_config(workdir, schema), read_manifest(workdir)
+            restart.continue_run(workdir, before, config, schema, recorded, manifest)
         else:
             if initial_weights is not None:
                 write_atomically(workdir / INITIAL_WEIGHTS, initial_weights)
             write_json(workdir / "manifest.json", manifest)
-            write_json(workdir / "config.json", config.to_dict())
+            write_json(workdir / "config.json", config_schema.with_absolute_dir(config).to_dict())
         yield
 
 
@@ -89,16 +90,6 @@ def _lock(file: int, workdir: Path) -> None:
             raise
         problem = f"the file system of {workdir} has no locks ({error.strerror})"
         print(f"warning: {problem}; let no other process use this workdir", file=sys.stderr)
-
-
-def _check_config(workdir: Path, config: ConfigDict, schema: Schema) -> None:
-    changed = config_schema.differences(read_config(workdir, schema), config)
-    if changed:
-        more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-        raise WorkdirError(
-            f"{workdir} holds {config_schema.purpose_of(schema).name} of another config "
-            f"({'; '.join(changed[:_SHOWN])}{more}); take another --workdir, or the same config to resume"
-        )
 
 
 def _check_weights(workdir: Path, manifest: Mapping[str, Any]) -> None:

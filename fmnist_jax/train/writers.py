@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from tensorboardX import SummaryWriter
 
 from fmnist_jax.data import Split
+from fmnist_jax.errors import WorkdirError
 from fmnist_jax.files.atomic import json_lines, write_atomically
 
 _MISTAKES = 25  # images kept of the most confident wrong predictions
@@ -69,13 +70,18 @@ class Events:
         # File names contain the second: without a suffix, a run resumed within a second would overwrite the file.
         suffix = f".{step}"
         # tensorboardX's `flush` does not wait for its writing thread; flushed each second, a run can be watched.
+        self._folder = folder
         self._writer = SummaryWriter(str(folder), purge_step=step + 1, filename_suffix=suffix, flush_secs=1)
 
     def __enter__(self) -> Events:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._writer.close()
+        try:
+            self._writer.close()
+        except OSError as failure:
+            if error is None:
+                raise WorkdirError(f"{self._folder} cannot be written ({failure.strerror}); free space there") from None
 
     def write(self, record: dict[str, Any]) -> None:
         """Writes the record's numbers at its step, `train_loss` as `train/loss`."""
