@@ -75,7 +75,7 @@ def test_a_whole_number_will_do_for_a_number(key):
     ("key", "value", "problem"),
     [
         ("seed", -1, "must be at least 0, not -1"),
-        ("seed", 2**31, "must be at most 2.14748e+09, not 2147483648"),
+        ("seed", 2**31, "must be at most 2147483647, not 2147483648"),
         ("seed", 1.0, "must be an integer, not 1.0"),
         ("seed", True, "must be an integer, not True"),
         ("seed", None, "must be an integer, not unset"),
@@ -89,6 +89,7 @@ def test_a_whole_number_will_do_for_a_number(key):
         ("optimizer.b1", 1.0, "must be below 1, not 1.0"),
         ("optimizer.b2", -0.1, "must be at least 0, not -0.1"),
         ("optimizer.clip_norm", None, "must be a number, not unset"),
+        ("schedule.milestones", (3, 6), "holds 3; each must be a string, e.g. '3 epochs', not 3"),
         ("schedule.final_scale", 1.5, "must be at most 1, not 1.5"),
         ("train.epochs", 0, "must be at least 1, not 0"),
         ("train.score_test", 1, "must be true or false, not 1"),

@@ -26,6 +26,7 @@ class Field:
     - `choices`: the allowed strings.
     - `items`: where the default is a tuple, the type of its items; bounds and choices then apply to each item, and
       items must differ. `min_items`: the minimal number of items.
+    - `example`: of a value, for errors about its type.
     - `forbidden_reason`: why the key may not be set, and what to set instead; the key then stays unset.
     """
 
@@ -38,6 +39,7 @@ class Field:
     choices: tuple[str, ...] = ()
     items: type | None = None
     min_items: int = 0
+    example: str = ""
     forbidden_reason: str = ""
 
     @property
@@ -80,7 +82,8 @@ class Field:
     def _problem_of_one(self, value: Any, kind: Any) -> str | None:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not (is_number if kind is float else type(value) is kind):
-            return f"must be {TYPE_NAMES[kind]}, not {value!r}"
+            example = f", e.g. {self.example}" if self.example else ""
+            return f"must be {TYPE_NAMES[kind]}{example}, not {value!r}"
         if self.choices and value not in self.choices:
             return f"must be one of {', '.join(self.choices)}, not {value!r}{did_you_mean(value, self.choices)}"
         return self._range_problem(value) if is_number else None

@@ -59,7 +59,9 @@ SCHEMA: Schema = {
     "schedule.warmup": Field("0 steps", "linear warm-up, as '500 steps', '2 epochs' or '10%' of the run"),
     "schedule.final_scale": Field(0.0, "where a decaying schedule ends, as a share of the peak", 0, 1),
     "schedule.cooldown": Field("20%", "of wsd: its decay at the end of the run, as a duration like the warm-up"),
-    "schedule.milestones": Field(("50%", "75%"), "of step: when the rate is multiplied by gamma", items=str),
+    "schedule.milestones": Field(
+        ("50%", "75%"), "of step: when the rate is multiplied by gamma", items=str, example="'3 epochs'"
+    ),
     "schedule.gamma": Field(0.1, "of step: the factor at each milestone", gt=0, le=1),
     "schedule.weight_decay": Field(
         "constant", "a schedule for the weight decay; independent: of the peak learning rate (see docs/training.md)"
