@@ -134,6 +134,8 @@ class _Started(DataParallelRun):
 
     def epoch(self):
         self.state, counts = self.programs.epoch(self.train)(self.state, self.member, self.train)
+        if estimate := self.programs.estimate_statistics(self.train):
+            self.state = estimate(self.state, self.train)
         return jax.device_get(counts)
 
     def evaluate(self):
@@ -168,6 +170,7 @@ RUNS = [
         id="augmented",
     ),
     pytest.param({"model__name": "toy-batchnorm", "train__eval_batch_size": 500}, id="batchnorm"),
+    pytest.param({"model__name": "toy-batchnorm", "train__ema_decay": 0.9}, id="estimated statistics"),
 ]
 
 

@@ -282,7 +282,7 @@ def test_what_does_not_exist_or_fit_is_refused_by_name(key, value, suggestion):
 
 def test_a_network_whose_logits_are_not_one_for_each_class_is_refused():
     three = Description("three", ("a", "b", "c"), (28, 28, 1))
-    with pytest.raises(ConfigError, match=re.escape("maps images [2, 28, 28, 1] to [2, 10], not to logits [2, 3]")):
+    with pytest.raises(ConfigError, match=re.escape("maps images [16, 28, 28, 1] to [16, 10], not to logits [16, 3]")):
         make_run(toy.toy_config(), toy.TRAIN, three)
 
 
