@@ -74,7 +74,7 @@ class Augmentation:
     - `alternating_flip`: mirror each image or not at random in epoch 0, then every other epoch, so that two successive
       epochs show both (Jordan 2024, arXiv 2404.00498, sec. 3.6).
     - `functions`: of an image and a key, each with the purpose of its key, in their order.
-    - `mixers`: of an image, its partner and a key; where there are several, each example draws one.
+    - `mixers`: of an image, its partner and a key; where there are two, each example draws one.
     - `num_classes`.
     """
 
@@ -133,8 +133,8 @@ class Augmentation:
         found = [mixer(image, partner, keys[_MIX]) for mixer in self.mixers]
         if len(found) == 1:
             return found[0]
-        (choice,) = transforms.integers_below(keys[_CHOICE], [len(found)])
-        return Mixed(*(jnp.stack(each)[choice] for each in zip(*found, strict=True)))
+        first = jax.random.bernoulli(keys[_CHOICE])
+        return Mixed(*(jnp.where(first, a, b) for a, b in zip(*found, strict=True)))
 
 
 def make(config: ConfigDict, image_shape: tuple[int, int, int], num_classes: int) -> Augmentation:
