@@ -49,6 +49,8 @@ _ABBREVIATIONS = {
 def unknown_name(key: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """Returns the error for a config key or flag whose value is none of the known names: lists them and the nearest."""
     known = tuple(known)
+    if not known:
+        return UnknownNameError(f"{key} names {name!r}, but nothing is registered for it")
     return UnknownNameError(f"{key} must be one of {', '.join(known)}, not {name!r}{did_you_mean(name, known)}")
 
 

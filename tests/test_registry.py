@@ -36,6 +36,12 @@ def test_a_users_own_entry_may_be_replaced(numbers):
     assert numbers.names() == ("one", "two", "three")
 
 
+def test_a_name_is_refused_where_nothing_is_registered():
+    empty: Registry[int] = Registry("a number", "config.number.name")
+    with pytest.raises(ConfigError, match=r"^config\.number\.name names 'one', but nothing is registered for it$"):
+        empty.get("one")
+
+
 def test_an_unknown_name_is_refused_with_the_nearest(numbers):
     with pytest.raises(
         ConfigError, match=r"^config\.number\.name must be one of one, two, not 'twoo'; did you mean 'two'\?$"
