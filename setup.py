@@ -17,6 +17,8 @@ setuptools.setup(
     python_requires=">=3.11",
     install_requires=[
         "absl-py>=2.1",
+        # jax.export reads and writes its files with it, without declaring it.
+        "flatbuffers>=25",
         "flax>=0.12.8,<1",
         # tensorflow-datasets 4.9.10 imports it without declaring it.
         "importlib-resources>=6",

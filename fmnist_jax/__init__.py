@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fmnist_jax.optim.schedules import register as register_schedule
     from fmnist_jax.report import write_run_report, write_study_report
     from fmnist_jax.runtime.devices import use_all_cores
+    from fmnist_jax.train.export import export_network
     from fmnist_jax.train.init_from import load_weights
     from fmnist_jax.train.loop import train as train_network
     from fmnist_jax.train.losses import register as register_loss
@@ -40,6 +41,7 @@ __all__ = [
     "dataset_from_arrays",
     "default_config",
     "device_put_split",
+    "export_network",
     "load_data",
     "load_weights",
     "make_run",
@@ -69,6 +71,7 @@ _ORIGINS = {
     "dataset_from_arrays": "fmnist_jax.data",
     "default_config": "fmnist_jax.config",
     "device_put_split": "fmnist_jax.data.device:put",
+    "export_network": "fmnist_jax.train.export",
     "load_data": "fmnist_jax.data:load",
     "load_weights": "fmnist_jax.train.init_from",
     "make_run": "fmnist_jax.train.run",

@@ -228,9 +228,11 @@ def test_other_weights_than_the_runs_own_are_refused(change, started, finished, 
         train(config, run)
 
 
-def test_other_weights_to_start_from_are_another_config(started, configured):
-    with pytest.raises(WorkdirError, match=r"another config \(config\.init_from: '.*:best', not '.*'\)"):
-        train(configured(), started)
+@pytest.mark.parametrize("change", ["another checkpoint", "none", "some"])
+def test_other_weights_to_start_from_are_another_config(change, started, finished, configured):
+    config = configured(init_from="") if change == "none" else configured()
+    with pytest.raises(WorkdirError, match=r"another config \(config\.init_from: '.*', not '.*'\)"):
+        train(config, finished if change == "some" else started)
 
 
 PLUGIN = """

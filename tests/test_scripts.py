@@ -391,3 +391,28 @@ def test_a_checkpoint_is_chosen_by_a_flag(trained: Path, garments: np.ndarray, t
     ended = run_script("evaluate", f"--workdir={trained}", "--checkpoint=9")
     assert ended.code == 2
     assert re.fullmatch(r"error: --checkpoint must be best, last or an epoch of .*3, 4, not '9'\n", ended.err)
+
+
+def test_a_run_is_exported(trained: Path, tmp_path: Path):
+    ended = run_script("export", f"--workdir={trained}", f"--output={tmp_path}/exported", f"--checkpoint={EPOCHS - 1}")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == (
+        f"exported after epoch {EPOCHS - 1}, for cpu, cuda, tpu, uint8[batch,28,28] to float32[batch,10]; "
+        f"try it: python {tmp_path}/exported/load.py IMAGES.npy\n"
+    )
+    assert names(tmp_path / "exported") == {"network.jax", "weights.npz", "network.json", "load.py"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "--output must be given: the folder to write to"),
+        (["--output={folder}/new", "--checkpoint=9"], "--checkpoint must be best, last or an epoch of .*3, 4, not '9'"),
+        (["--output={folder}/new", "more"], "'more' is not a flag; flags begin with --, see --help"),
+    ],
+)
+def test_an_export_that_cannot_be_made_is_one_line(flags: list[str], message: str, trained: Path, tmp_path: Path):
+    ended = run_script("export", f"--workdir={trained}", *(flag.format(folder=tmp_path) for flag in flags))
+    assert ended.code == 2
+    assert re.fullmatch(f"error: {message}\n", ended.err)
+    assert list(tmp_path.iterdir()) == []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import jax
@@ -37,6 +39,18 @@ _MAX_FFT_KERNEL = 2**24
 _PRODUCT_COST = 0.3
 # Cost of a number of a transformed kernel, which is computed and, for the gradient, transformed back once per batch.
 _KERNEL_COEFFICIENT_COST = 20
+
+_PORTABLE = contextvars.ContextVar("portable", default=False)
+
+
+@contextlib.contextmanager
+def portable() -> Iterator[None]:
+    """Leaves every convolution that is traced within to XLA, for a program that runs on devices not known here."""
+    token = _PORTABLE.set(True)
+    try:
+        yield
+    finally:
+        _PORTABLE.reset(token)
 
 
 def make_plan(
@@ -72,6 +86,8 @@ def choose(algorithm: ConvAlgorithm, kernel: jax.Array, strides: Pair, fft: FFTC
     FFT saves the more the larger the kernel is, and its transforms cost the more the larger the image is. For few
     input channels or images the transforms cost more than they save.
 
+    Within `portable` it is always `"xla"`.
+
     Where it is not possible, `"winograd"` becomes `"patches"`: for strides other than 1, larger kernels, or less than
     float32. So does `"fourier"`, except for larger kernels.
 
@@ -80,6 +96,8 @@ def choose(algorithm: ConvAlgorithm, kernel: jax.Array, strides: Pair, fft: FFTC
     - `fft`: the plan of the FFT convolution, or what it would be with strides of 1.
     - `batch`: the number of images that share a transformed kernel.
     """
+    if _PORTABLE.get():
+        return "xla"
     if algorithm == "auto":
         algorithm = _fastest(kernel, strides, fft, batch)
     transformable = kernel.dtype in (jnp.float32, jnp.float64) and tuple(strides) == (1, 1)

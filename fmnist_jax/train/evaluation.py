@@ -24,6 +24,7 @@ from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
 from fmnist_jax.train.executor import Programs
 from fmnist_jax.train.manifest import recorded_config_file
 from fmnist_jax.train.network import TrainState
+from fmnist_jax.train.run import Run
 from fmnist_jax.train.sharded import DataParallelRun
 from fmnist_jax.train.workdir import check_data, described_data, evaluation_path, read_config, read_manifest
 
@@ -31,10 +32,11 @@ _Made = TypeVar("_Made")
 
 
 class TrainedRun(NamedTuple):
-    """A run read from its workdir: its config and data, its compiled functions and one of its checkpoints."""
+    """A run read from its workdir: its config and data, its functions, compiled ones, and one of its checkpoints."""
 
     config: ConfigDict
     description: Description
+    run: Run
     programs: Programs
     checkpoint: Checkpoint
 
@@ -64,7 +66,7 @@ def load_trained(
     description = described_data(read_manifest(folder))
     run = _make_run(folder, config, description, config_file)
     restored = read_checkpoint(folder, run.template, checkpoint, config)
-    return TrainedRun(config, description, run.programs, restored._replace(state=run.put(restored.state)))
+    return TrainedRun(config, description, run.run, run.programs, restored._replace(state=run.put(restored.state)))
 
 
 def read_checkpoint(

@@ -97,7 +97,9 @@ def print_loaded(config: ConfigDict, fits: Mapping[str, Fit]) -> None:
 def _read(init_from: str, config_file: str | os.PathLike[str] | None) -> tuple[Weights, dict[str, Any]]:
     """Returns the weights of another run, and which run and checkpoint they are of."""
     head, colon, tail = init_from.rpartition(":")
-    folder, which = (Path(head), tail) if colon and not Path(init_from).is_dir() else (Path(init_from), "last")
+    folder, which = Path(init_from).expanduser(), "last"
+    if colon and not folder.is_dir():
+        folder, which = Path(head).expanduser(), tail
     try:
         config = read_config(folder)
         checkpoint = read_checkpoint(folder, None, which, config, f"the checkpoint of {_KEY}")

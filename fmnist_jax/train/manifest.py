@@ -47,7 +47,7 @@ def provenance(dataset: Dataset, config_file: str | os.PathLike[str] | None = No
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "config_file": None if config_file is None else _config_file(Path(config_file)),
         **code(),
-        "versions": _versions(),
+        "versions": versions(),
         "device": {
             "platform": devices[0].platform,
             "kind": devices[0].device_kind,
@@ -101,7 +101,8 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Returns the versions of Python and of the packages that compute."""
     versions = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:

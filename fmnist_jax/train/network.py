@@ -59,6 +59,13 @@ class TrainState(NamedTuple):
     eval_model_state: dict[str, Any] | None = None
 
 
+class Evaluated(NamedTuple):
+    """The arrays that a network is evaluated with: `params` and `model_state`, nested as in `TrainState`."""
+
+    params: dict[str, Any]
+    model_state: dict[str, Any]
+
+
 def key_for(state: TrainState, purpose: int) -> jax.Array:
     """Returns the key of the run for a purpose."""
     return jax.random.fold_in(jax.random.wrap_key_data(state.rng), purpose)
@@ -148,10 +155,14 @@ class Network:
         state = state._replace(step=state.step + 1, params=params, model_state=model_state, opt_state=opt_state)
         return state._replace(ema=self._updated_ema(state)), sums
 
-    def logits(self, state: TrainState, images: jax.Array) -> jax.Array:
-        """Returns the logits `float32[batch, classes]` of `uint8` images, at the averaged parameters if any."""
+    def evaluated(self, state: TrainState) -> Evaluated:
+        """Returns what is evaluated: the averaged parameters if any, with the other state that belongs to them."""
         model_state = state.model_state if state.eval_model_state is None else state.eval_model_state
-        return self._model.evaluate(self._evaluated(state), model_state, normalise(images))
+        return Evaluated(self._eval_params(state) if state.ema is None else state.ema, model_state)
+
+    def logits(self, evaluated: Evaluated, images: jax.Array) -> jax.Array:
+        """Returns the logits `float32[batch, classes]` of `uint8` images."""
+        return self._model.evaluate(evaluated.params, evaluated.model_state, normalise(images))
 
     def estimate_statistics(self, state: TrainState, batches: jax.Array, images: jax.Array) -> TrainState:
         """Returns the state with the batch statistics that its evaluated parameters have, averaged over batches.
@@ -167,12 +178,9 @@ class Network:
         def images_of(rows: jax.Array) -> jax.Array:
             return normalise(images[batch_sharding.shard_batch(rows)])
 
-        params = self._evaluated(state)
+        params = self.evaluated(state).params
         estimated = self._model.estimate_statistics(params, state.model_state, batches, images_of)
         return state._replace(eval_model_state=estimated)
-
-    def _evaluated(self, state: TrainState) -> dict[str, Any]:
-        return self._eval_params(state) if state.ema is None else state.ema
 
     def _updated_ema(self, state: TrainState) -> dict[str, Any] | None:
         """The decay starts low, min(decay, (1 + t) / (10 + t)), so that the average forgets the initial parameters."""

@@ -25,7 +25,7 @@ from fmnist_jax.optim import schedules
 from fmnist_jax.runtime import batch_sharding
 from fmnist_jax.train import batches, metrics, tta
 from fmnist_jax.train.batches import MetricSums, batch_metrics, merge
-from fmnist_jax.train.network import AUGMENT, SHUFFLE, STATISTICS, Member, Network, TrainState, key_for
+from fmnist_jax.train.network import AUGMENT, SHUFFLE, STATISTICS, Evaluated, Member, Network, TrainState, key_for
 from fmnist_jax.train.weights import Weights
 
 
@@ -40,6 +40,8 @@ class Run:
       training batches: before their step, dropout on.
     - `evaluate(state, split) -> sums`: every example of the split once, dropout off.
     - `predict(state, images) -> probabilities`: images as in `data.Split` to `float32[n, classes]`.
+    - `evaluated(state)`: what `evaluate` and `predict` use of the state.
+    - `probabilities(evaluated, images) -> probabilities`: `predict` of a single batch.
     - `learning_rate(member, step)`: the rate of the 0-based step.
     - `steps_per_epoch`, `total_steps`.
     - `augmentation`: of the images that `epoch` trains on.
@@ -51,6 +53,8 @@ class Run:
     epoch: Callable[[TrainState, Member, DeviceSplit], tuple[TrainState, MetricSums]]
     evaluate: Callable[[TrainState, DeviceSplit], MetricSums]
     predict: Callable[[TrainState, jax.Array], jax.Array]
+    evaluated: Callable[[TrainState], Evaluated]
+    probabilities: Callable[[Evaluated, jax.Array], jax.Array]
     learning_rate: Callable[[Member, jax.Array], jax.Array]
     steps_per_epoch: int
     total_steps: int
@@ -116,18 +120,20 @@ def make_run(
     def evaluate(state: TrainState, split: DeviceSplit) -> MetricSums:
         def score(_: None, batch: tuple[jax.Array, jax.Array]) -> tuple[None, MetricSums]:
             rows, valid = batch_sharding.shard_batch(batch)
-            found, labels = logits(state, split.images[rows]), split.labels[rows]
+            found, labels = logits(evaluated, split.images[rows]), split.labels[rows]
             return None, batch_metrics(found, labels, valid, network.loss(found, labels), scored)
 
+        evaluated = network.evaluated(state)
         _, sums = lax.scan(score, None, _eval_batches(split.labels.shape[0], eval_batch_size))
         return merge(sums)
 
-    def predict(state: TrainState, images: jax.Array) -> jax.Array:
-        def probabilities(rows: jax.Array) -> jax.Array:
-            return jax.nn.softmax(logits(state, images[batch_sharding.shard_batch(rows)]))
+    def probabilities(evaluated: Evaluated, images: jax.Array) -> jax.Array:
+        return jax.nn.softmax(logits(evaluated, images))
 
+    def predict(state: TrainState, images: jax.Array) -> jax.Array:
+        evaluated = network.evaluated(state)
         rows, _ = _eval_batches(images.shape[0], eval_batch_size)
-        found = lax.map(probabilities, rows)
+        found = lax.map(lambda rows: probabilities(evaluated, images[batch_sharding.shard_batch(rows)]), rows)
         return found.reshape(-1, found.shape[-1])[: images.shape[0]]
 
     def estimate_statistics(state: TrainState, train: DeviceSplit) -> TrainState:
@@ -144,6 +150,8 @@ def make_run(
         epoch,
         evaluate,
         predict,
+        network.evaluated,
+        probabilities,
         learning_rate,
         steps_per_epoch,
         total_steps,

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from fmnist_jax.train.network import TrainState
+from fmnist_jax.train.network import Evaluated
 
-Logits = Callable[[TrainState, Array], Array]
+Logits = Callable[[Evaluated, Array], Array]
 
 
 class View(NamedTuple):
@@ -41,7 +41,7 @@ def averaged(logits: Logits, tta: str) -> Logits:
 
     **Arguments:**
 
-    - `logits`: `logits(state, images)`, from `uint8[batch, height, width]` or `[batch, height, width, channels]` to
+    - `logits`: `logits(evaluated, images)`, from `uint8[batch, height, width]` or `[batch, height, width, channels]` to
       `float32[batch, classes]`.
     - `tta`: `config.eval.tta`; with `"none"`, `logits` itself is returned.
     """
@@ -50,9 +50,9 @@ def averaged(logits: Logits, tta: str) -> Logits:
     views = VIEWS[tta]
     log_weights = jnp.array([math.log(view.weight) for view in views])
 
-    def of_views(state: TrainState, images: Array) -> Array:
+    def of_views(evaluated: Evaluated, images: Array) -> Array:
         seen = jnp.stack([_viewed(images, view) for view in views])
-        log_probabilities = lax.map(lambda images: jax.nn.log_softmax(logits(state, images)), seen)
+        log_probabilities = lax.map(lambda images: jax.nn.log_softmax(logits(evaluated, images)), seen)
         return jax.nn.logsumexp(log_probabilities + log_weights[:, None, None], axis=0)
 
     return of_views

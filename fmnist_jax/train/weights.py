@@ -71,7 +71,7 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def fit(weights: Weights, params: Any, model_state: Any) -> Fit:
+def fit(weights: Mapping[str, Any], params: Any, model_state: Any) -> Fit:
     """Returns which arrays of a network the weights fill; its arrays may be shapes only.
 
     **Raises:** `ConfigError` where they fill no parameter.
@@ -93,7 +93,7 @@ def fit(weights: Weights, params: Any, model_state: Any) -> Fit:
     return found
 
 
-def put_into(weights: Weights, params: Any, model_state: Any) -> tuple[Any, Any]:
+def put_into(weights: Mapping[str, Any], params: Any, model_state: Any) -> tuple[Any, Any]:
     """Returns a network's arrays with those that the weights fill replaced; raises `ConfigError` as `fit` does."""
     loaded = set(fit(weights, params, model_state).loaded)
 

@@ -49,8 +49,9 @@ def claim(
         if (workdir / "config.json").exists():
             for dataset in datasets:
                 check_data(workdir, dataset)
-            _check_weights(workdir, manifest)
             before, recorded = read_config(workdir, schema), read_manifest(workdir)
+            if before.init_from == config.init_from:  # otherwise that is the error
+                _check_weights(workdir, recorded, manifest)
             restart.continue_run(workdir, before, config, schema, recorded, manifest)
         else:
             if initial_weights is not None:
@@ -92,8 +93,8 @@ def _lock(file: int, workdir: Path) -> None:
         print(f"warning: {problem}; let no other process use this workdir", file=sys.stderr)
 
 
-def _check_weights(workdir: Path, manifest: Mapping[str, Any]) -> None:
-    before, now = (each.get("init_from", {}).get("sha256") for each in (read_manifest(workdir), manifest))
+def _check_weights(workdir: Path, *manifests: Mapping[str, Any]) -> None:
+    before, now = (manifest.get("init_from", {}).get("sha256") for manifest in manifests)
     if before != now:
         raise _reader(workdir).error(INITIAL_WEIGHTS, "does not hold the weights that the run started from")
 
