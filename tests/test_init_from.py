@@ -21,6 +21,7 @@ from fmnist_jax.errors import ConfigError, UserError, WorkdirError
 from fmnist_jax.runtime import devices
 from fmnist_jax.train.checkpoints import Checkpoints
 from fmnist_jax.train.evaluation import load_trained
+from fmnist_jax.train.init_from import initial_weights
 from fmnist_jax.train.loop import train
 from fmnist_jax.train.sharded import DataParallelRun
 
@@ -124,7 +125,7 @@ def test_a_resumed_run_is_the_uninterrupted_one_without_the_other_run(configured
     assert line in capsys.readouterr().out
     names = ["params.logits.kernel [12, 10] -> [7, 10]", "params.extra.bias", "params.extra.kernel"]
     networks = _manifest(tmp_path / "whole")["init_from"]["networks"]
-    assert networks == {"toy-variant": {"re-initialised": names, "unused": []}}
+    assert networks == {"toy-variant": {"loaded": 3, "re-initialised": names}}
 
     _train_one_epoch_only(config, tmp_path / "parts")
     shutil.copytree(tmp_path / "parts", tmp_path / "restarted")
@@ -149,7 +150,7 @@ def test_the_manifest_says_what_was_loaded(started, finished):
         "checkpoint": "best",
         "epoch": best.epoch,
         "sha256": hashlib.sha256(content).hexdigest(),
-        "networks": {"toy": {"re-initialised": [], "unused": []}},
+        "networks": {"toy": {"loaded": 4}},
     }
     with np.load(started / "initial_weights.npz") as file:
         assert (file["params.hidden.kernel"] == np.asarray(best.state.params["hidden"]["kernel"])).all()
@@ -287,3 +288,8 @@ def test_a_study_starts_all_its_runs_from_the_weights_and_resumes_without_the_ot
     for line, record in zip(lines[:2], expected, strict=True):
         assert line["val_loss"] == pytest.approx(record["val_loss"], rel=1e-5)
         assert line["train_loss"] == pytest.approx(record["train_loss"], rel=1e-5)
+
+
+def test_weights_that_a_killed_process_left_in_an_unused_folder_are_ignored(configured, finished, tmp_path):
+    (tmp_path / "initial_weights.npz").write_bytes(b"of another run")
+    assert initial_weights(configured(), tmp_path, None).record["workdir"] == str(finished)

@@ -49,10 +49,10 @@ class InitialWeights(NamedTuple):
 
     def manifest_entry(self, states: Mapping[str, TrainState]) -> dict[str, Any]:
         """Returns the manifest's entry about these networks; an empty one where there are no weights."""
-        networks = {
-            model: {"re-initialised": [*found.reshaped, *found.missing], "unused": found.unused}
-            for model, found in self.fits(states).items()
-        }
+        networks = {}
+        for model, found in self.fits(states).items():
+            others = {"re-initialised": [*found.reshaped, *found.missing], "unused": found.unused}
+            networks[model] = {"loaded": len(found.loaded)} | {what: names for what, names in others.items() if names}
         return {"init_from": {**self.record, "networks": networks}} if networks else {}
 
 
