@@ -207,7 +207,7 @@ def test_no_workdir():
     ("path", "expected"),
     [
         ("configs/model33.py", r"configs/model33.py does not exist; there are .*; did you mean 'model3'\?"),
-        ("smoke", r"smoke does not exist; there are configs/2c2d.py, .*configs/smoke.py; did you mean 'smoke'\?"),
+        ("smoke", r"smoke does not exist; there are configs/2c2d.py, .*configs/smoke.py, .*; did you mean 'smoke'\?"),
         ("configs", "configs is not a file; there are configs/2c2d.py, .*"),
         ("README.md.py", "README.md.py does not exist; there are configs/2c2d.py, .*"),
     ],

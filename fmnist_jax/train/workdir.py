@@ -20,7 +20,6 @@ from fmnist_jax.data import FASHION_MNIST, Dataset, Description
 from fmnist_jax.errors import ConfigError, DataError, WorkdirError
 from fmnist_jax.files.atomic import write_atomically, write_json
 from fmnist_jax.files.reader import WorkdirReader
-from fmnist_jax.train import restart
 
 INITIAL_WEIGHTS = "initial_weights.npz"
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]+:/")  # as pathlib writes gs://bucket/folder
@@ -49,6 +48,8 @@ def claim(
         if (workdir / "config.json").exists():
             for dataset in datasets:
                 check_data(workdir, dataset)
+            from fmnist_jax.train import restart  # it needs JAX, which readers of a workdir do without
+
             before, recorded = read_config(workdir, schema), read_manifest(workdir)
             if before.init_from == config.init_from:  # otherwise that is the error
                 _check_weights(workdir, recorded, manifest)
