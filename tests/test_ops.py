@@ -311,6 +311,9 @@ def test_auto_is_chosen_by_backend_and_shape(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     assert chosen("xla", 3, 32) == "xla"
     assert chosen("auto", 3, 32) == "winograd"
+    # The narrow layers of residual networks, whose patches take more than the products.
+    assert chosen("auto", 3, 16, size=30) == "winograd"
+    assert chosen("auto", 3, 8, size=30) == "patches"
     assert chosen("auto", 3, 1) == chosen("auto", 1, 32) == "patches"
     assert chosen("auto", 5, 32) == chosen("auto", 6, 32) == chosen("auto", 9, 32) == "fourier"
     # Larger images need longer transforms and more memory for their spectra.

@@ -37,6 +37,8 @@ _MAX_FFT_PERIOD = 64
 _MAX_FFT_KERNEL = 2**24
 # Cost of a multiplication within a matrix product, relative to one within an elementwise computation.
 _PRODUCT_COST = 0.3
+# Cost of writing a number of the patches: in the cache, and in memory, where those of a batch go without pooling.
+_CACHED_PATCHES_COST, _PATCHES_COST = 1, 2
 # Cost of a number of a transformed kernel, which is computed and, for the gradient, transformed back once per batch.
 _KERNEL_COEFFICIENT_COST = 20
 
@@ -111,7 +113,8 @@ def _fastest(kernel: jax.Array, strides: Pair, fft: FFTConvPlan, batch: int) -> 
     if kernel.shape[2] < 8 or min(kernel.shape[:2]) == 1 or tuple(strides) != (1, 1):
         return "patches"
     channels = kernel.shape[2:]
-    patches_cost = math.prod(fft.out) * (_PRODUCT_COST * kernel.size + math.prod(kernel.shape[:3]))
+    write = _PATCHES_COST if fft.pool == 1 else _CACHED_PATCHES_COST
+    patches_cost = math.prod(fft.out) * (_PRODUCT_COST * kernel.size + write * math.prod(kernel.shape[:3]))
     costs: dict[ConvAlgorithm, float] = {"patches": patches_cost}
     if max(fft.period) <= _MAX_FFT_PERIOD and fft.kernel_coefficients * math.prod(channels) <= _MAX_FFT_KERNEL:
         costs["fourier"] = _cost(fft, channels, batch)
