@@ -298,10 +298,13 @@ def test_damaged_data(data: Path, tmp_path: Path):
     assert names(tmp_path) == ["data"]
 
 
-def test_the_home_folder_as_a_workdir(data: Path, tmp_path: Path, monkeypatch):
-    process = start_script("train", *train_arguments(Path("~/run"), data, train__epochs=1), home=tmp_path)
-    assert (process.communicate()[1], process.returncode) == ("", 0)
-    assert "summary.json" in names(tmp_path / "run")
+def test_the_home_folder_as_a_workdir_and_a_name_that_the_output_cannot_encode(data: Path, tmp_path: Path):
+    arguments = train_arguments(Path("~/wü"), data, train__epochs=1)
+    process = start_script("train", *arguments, home=tmp_path, pythonioencoding="ascii")
+    out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    assert "summary.json" in names(tmp_path / "wü")
+    assert "w\\xfc" in out
 
 
 def test_a_planted_lock_is_not_followed(data: Path, tmp_path: Path):
@@ -521,11 +524,3 @@ def test_a_closed_stdout(trained: Path):
     command = f"exec {sys.executable} scripts/evaluate.py --workdir={trained} --split=val >&-"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, env=environment(), capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_a_name_that_the_output_cannot_encode(data: Path, tmp_path: Path):
-    arguments = train_arguments(tmp_path / "wü", data, train__epochs=1)
-    process = start_script("train", *arguments, pythonioencoding="ascii")
-    out, err = process.communicate()
-    assert (process.returncode, err) == (0, "")
-    assert "w\\xfc" in out
