@@ -177,7 +177,7 @@ def test_a_batch_of_several_chunks_agrees_with_xla(pool, window, algorithm, monk
     _assert_same(ours, reference)
 
 
-@pytest.mark.parametrize("window", [4, 5])
+@pytest.mark.parametrize("window", [3, 4, 5])
 def test_tiles_that_hold_several_pooling_windows_agree_with_xla(window):
     shape = {"batch": 3, "size": (14, 11), "window": (window, window), "channels": (2, 3), "seed": 0}
     arrays = _arrays(shape, integers=False)
@@ -189,7 +189,9 @@ def test_tiles_that_hold_several_pooling_windows_agree_with_xla(window):
 
 
 @pytest.mark.parametrize(("algorithm", "factor", "bound"), [("winograd", 40, 2e-5), ("fourier", 4, 3e-6)])
-@pytest.mark.parametrize(("fan_in", "fan_out", "size", "taps"), [(32, 64, 13, 3), (64, 128, 5, 3), (32, 64, 18, 5)])
+@pytest.mark.parametrize(
+    ("fan_in", "fan_out", "size", "taps"), [(32, 64, 13, 3), (16, 16, 30, 3), (64, 128, 5, 3), (32, 64, 18, 5)]
+)
 def test_winograd_and_fft_convolutions_round_little_more_than_a_plain_sum(
     fan_in, fan_out, size, taps, algorithm, factor, bound
 ):
@@ -204,6 +206,13 @@ def test_winograd_and_fft_convolutions_round_little_more_than_a_plain_sum(
     }
     assert errors[algorithm] < factor * errors["xla"]
     assert errors[algorithm] < bound
+
+
+@pytest.mark.parametrize(
+    ("size", "pool", "side"), [(28, 1, 4), (14, 1, 3), (14, 2, 4), (10, 2, 2), (7, 1, 4), (3, 1, 3)]
+)
+def test_tiles_larger_than_the_kernel_where_they_save_many_products(size, pool, side):
+    assert winograd.WinogradPlan.of((size, size), (3, 3), pool=pool).tile == (side, side)
 
 
 @pytest.mark.parametrize(("m", "r"), [(1, 1), (2, 1), (1, 5), (2, 3), (3, 3), (4, 3), (2, 5), (4, 5), (4, 4)])
@@ -313,7 +322,6 @@ def test_auto_is_chosen_by_backend_and_shape(monkeypatch):
     assert chosen("auto", 3, 32) == "winograd"
     # The narrow layers of residual networks, whose patches take more than the products.
     assert chosen("auto", 3, 16, size=30) == "winograd"
-    assert chosen("auto", 3, 8, size=30) == "patches"
     assert chosen("auto", 3, 1) == chosen("auto", 1, 32) == "patches"
     assert chosen("auto", 5, 32) == chosen("auto", 6, 32) == chosen("auto", 9, 32) == "fourier"
     # Larger images need longer transforms and more memory for their spectra.

@@ -30,6 +30,10 @@ from fmnist_jax.ops.patches import Pair
 _POINTS = (*map(Fraction, (0, 1, -1, 2, -2)), Fraction(1, 2), Fraction(-1, 2))
 # Side of an input tile, limited by the number of points.
 _MAX_TILE = len(_POINTS) + 1
+# Side of an input tile where that of the output is larger than the kernel; still larger ones round more.
+_MAX_LARGER_TILE = 6
+# Share of the products of smaller tiles, along an axis, up to which larger ones are faster.
+_WORTH_LARGER_TILES = 7 / 8
 # Rows of each coefficient's matrix product. Fewer are slower; with more, transformed tiles leave the cache.
 _ROWS = 200
 
@@ -85,13 +89,18 @@ class WinogradPlan(chunks.ChunkedPlan):
     def of(cls, out: Pair, taps: Pair, before: Pair = (0, 0), pool: int = 1) -> WinogradPlan:
         """Returns the plan for `out` pixels, down and across, that takes the fewest products.
 
-        Tiles have a multiple of `pool` pixels a side. They are no larger than the kernel or `pool`: the transforms of
-        larger ones cost more than the products they save.
+        Tiles have a multiple of `pool` pixels a side. They are no larger than the kernel or `pool`, but for the next
+        size where it saves many products: the transforms of larger tiles cost more.
         """
 
         def side(n: int, r: int) -> int:
+            def products(m: int) -> int:
+                return -(-n // m) * (m + r - 1)
+
             largest = min(max(r, pool), _MAX_TILE - r + 1)
-            return min(range(pool, largest + 1, pool), key=lambda m: -(-n // m) * (m + r - 1))
+            best, larger = min(range(pool, largest + 1, pool), key=products), pool * (largest // pool + 1)
+            worth = larger + r - 1 <= _MAX_LARGER_TILE and products(larger) <= _WORTH_LARGER_TILES * products(best)
+            return larger if worth else best
 
         tile = tuple(map(side, out, taps))
         return cls(tile, taps, tuple(-(-n // m) for n, m in zip(out, tile, strict=True)), before, pool)
