@@ -2,7 +2,8 @@
 
 python scripts/train.py --config=configs/speednet.py --workdir=runs/speednet
 
-Holds out 5,000 validation images.
+Holds out 5,000 validation images; expect 92.3 % of them (seeds 0 and 1: 92.1 and 92.5 %). Trains for about 100 s on two
+cores that do other work besides.
 """
 
 from ml_collections import ConfigDict

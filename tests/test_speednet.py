@@ -9,7 +9,7 @@ from flax import nnx
 
 from fmnist_jax import models
 from fmnist_jax.errors import ConfigError
-from fmnist_jax.models.speednet import SpeedBlock, dirac_plus_noise
+from fmnist_jax.models.speednet import SpeedBlock
 
 
 def test_parameters_are_those_of_the_kernels_and_biases():
@@ -46,16 +46,6 @@ def test_a_block_is_its_definition():
 
     x = jax.random.normal(jax.random.key(0), (5, 7, 8, 3))
     np.testing.assert_allclose(*found_and_expected(x), rtol=1e-4, atol=1e-4)
-
-
-def test_kernels_start_as_the_identity_plus_noise():
-    kernel = np.array(dirac_plus_noise(jax.random.key(0), (3, 3, 32, 48)))
-    diagonal = kernel[1, 1, range(32), range(32)]
-    assert diagonal.mean() == pytest.approx(1, abs=0.05)
-    kernel[1, 1, range(32), range(32)] -= 1
-    assert kernel.std() == pytest.approx((9 * 32) ** -0.5, rel=0.05)
-    single = np.asarray(dirac_plus_noise(jax.random.key(0), (3, 3, 1, 512)))
-    assert abs(single[1, 1].mean()) < 0.1
 
 
 @pytest.mark.parametrize("widths", [32, (), (32, 0), (32, "64"), (1.5,)])
