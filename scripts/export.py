@@ -10,21 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from absl import flags
-
 from fmnist_jax.cli import app
-from fmnist_jax.cli.flags import check_no_arguments, define_trained_run
-from fmnist_jax.errors import ConfigError
+from fmnist_jax.cli.flags import check_no_arguments, define_folder, define_trained_run
 
 _WORKDIR, _CHECKPOINT, _CONFIG = define_trained_run()
-_OUTPUT = flags.DEFINE_string("output", "", "Folder to write to.")
+_OUTPUT = define_folder("output", "Folder to write to.", "the folder to write to")
 
 
 def main(arguments: Sequence[str]) -> None:
     """Exports."""
     check_no_arguments(arguments)
-    if not _OUTPUT.value:
-        raise ConfigError("--output must be given: the folder to write to")
     from fmnist_jax.train.export import export_network
 
     about = export_network(_WORKDIR.value, _OUTPUT.value, _CHECKPOINT.value, _CONFIG.value)

@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 
-import jax
 import numpy as np
 import pytest
-from flax import nnx
 
-from fmnist_jax import compare_optimizers, data, models, study_config, write_study_report
+from fmnist_jax import compare_optimizers, data, study_config, write_study_report
 from fmnist_jax.data.sources import DATASETS
 from fmnist_jax.errors import ConfigError, DataError
 
 DIVERGES = "sgd:learning_rate=3e38"
 SHAPES = {"grey": ((6, 5), 3), "colour": ((4, 4, 3), 5)}
-
-
-@models.register("flat", "dense, for images of any shape")
-class Flat(nnx.Module):
-    def __init__(self, *, image_shape: tuple[int, int, int], num_classes: int, rngs: nnx.Rngs):
-        self.logits = nnx.Linear(math.prod(image_shape), num_classes, rngs=rngs)
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return self.logits(x.reshape(x.shape[0], -1))
 
 
 def _register(name: str, seed: int = 0) -> None:

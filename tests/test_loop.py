@@ -18,10 +18,10 @@ from fmnist_jax import data, optim
 from fmnist_jax.errors import ConfigError, DataError, UserError, WorkdirError
 from fmnist_jax.report import write_run_report
 from fmnist_jax.train import loop, manifest, writers
+from fmnist_jax.train.claim import locked
 from fmnist_jax.train.evaluation import evaluate, load_trained
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.loop import train
-from fmnist_jax.train.workdir import locked
 
 EPOCH_KEYS = {
     "epoch",

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
-from flax import nnx
 from PIL import Image
 from run_script import run_script
 
-from fmnist_jax import data, models
+from fmnist_jax import data
 from fmnist_jax.config.python_file import read_config_file, run_registrations
 from fmnist_jax.data.images import read_images
 from fmnist_jax.data.sources import DATASETS
@@ -25,15 +22,6 @@ from fmnist_jax.train.loop import train
 
 PAGE = Path(__file__).parent.parent / "docs" / "bring_your_own.md"
 CLASSES = ["top", "middle", "bottom"]
-
-
-@models.register("any", "dense, for images of any shape")
-class Any(nnx.Module):
-    def __init__(self, *, image_shape: tuple[int, int, int], num_classes: int, rngs: nnx.Rngs):
-        self.logits = nnx.Linear(math.prod(image_shape), num_classes, rngs=rngs)
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return self.logits(x.reshape(x.shape[0], -1))
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +47,7 @@ def config_file(tmp_path: Path) -> Path:
 
 def _config(config_file: Path):
     config = read_config_file(config_file)
-    config.model.name = "any"
+    config.model.name = "flat"  # of `toy`
     config.train.update(epochs=3, batch_size=64, eval_batch_size=50)
     config.data.val_examples = 50
     return config

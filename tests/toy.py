@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,17 @@ class ToyBatchNorm(nnx.Module):
         del rngs
         x = x[:, ::4, ::4].reshape(x.shape[0], -1)
         return self.logits(self.norm(x, use_running_average=not train))
+
+
+@models.register("flat", "dense, for images of any shape")
+class Flat(nnx.Module):
+    """Maps images `[batch, height, width, channels]` to logits `[batch, num_classes]`."""
+
+    def __init__(self, *, image_shape: tuple[int, int, int], num_classes: int, rngs: nnx.Rngs):
+        self.logits = nnx.Linear(math.prod(image_shape), num_classes, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.logits(x.reshape(x.shape[0], -1))
 
 
 class Seen(nnx.Variable):

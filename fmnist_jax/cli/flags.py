@@ -60,14 +60,19 @@ def config_file() -> Path:
 
 def define_workdir(help: str) -> flags.FlagHolder[str]:
     """Defines the required `--workdir`."""
+    return define_folder("workdir", help, "the folder of the run")
 
-    def check(workdir: str) -> bool:
-        if not workdir:
-            raise ConfigError("--workdir must be given: the folder of the run")
+
+def define_folder(name: str, help: str, meaning: str) -> flags.FlagHolder[str]:
+    """Defines a required flag that takes the path of a folder; `meaning`: what it is, for the error."""
+
+    def check(folder: str) -> bool:
+        if not folder:
+            raise ConfigError(f"--{name} must be given: {meaning}")
         return True
 
-    holder = flags.DEFINE(_FolderParser(), "workdir", "", help, serializer=flags.ArgumentSerializer())
-    flags.register_validator("workdir", check)
+    holder = flags.DEFINE(_FolderParser(), name, "", help, serializer=flags.ArgumentSerializer())
+    flags.register_validator(name, check)
     return holder
 
 

@@ -35,6 +35,7 @@ from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.models import count_parameters
 from fmnist_jax.optim import schedules
 from fmnist_jax.train import metrics
+from fmnist_jax.train.claim import claim
 from fmnist_jax.train.epochs import other_metrics
 from fmnist_jax.train.init_from import InitialWeights, initial_weights, print_loaded
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
@@ -42,7 +43,6 @@ from fmnist_jax.train.manifest import data_record, provenance
 from fmnist_jax.train.network import Member, TrainState
 from fmnist_jax.train.population import Outcome, Population
 from fmnist_jax.train.run import make_run
-from fmnist_jax.train.workdir import claim
 
 # Populations are kept with their programs, which planning a study compiles, too; they share the data on the device.
 MAX_CACHED_PROGRAMS = 16

@@ -8,7 +8,6 @@ optimizers and so on, and what each of them takes, are checked by their own regi
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -205,14 +204,6 @@ def from_dict(values: Mapping[str, Any], schema: Schema = SCHEMA) -> ml_collecti
     config = default_config(schema)
     config.update(saved)
     return config
-
-
-def with_absolute_dir(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
-    """Returns a copy whose `data.dir` does not depend on the current folder."""
-    copy = config.copy_and_resolve_references()
-    if copy.data.dir:
-        copy.data.dir = os.path.abspath(os.path.expanduser(copy.data.dir))  # noqa: PTH100, PTH111
-    return copy
 
 
 def _with_tuples(value: Any) -> Any:

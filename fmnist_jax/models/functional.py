@@ -20,6 +20,7 @@ from fmnist_jax.errors import ConfigError
 from fmnist_jax.models.adapt import create, taken
 from fmnist_jax.models.batch_norm import batch_mask
 from fmnist_jax.models.layers import ComputeConfig
+from fmnist_jax.models.registry import by_name
 from fmnist_jax.runtime.user_code import user_code
 
 Arrays: TypeAlias = dict[str, Any]
@@ -146,10 +147,10 @@ class FunctionalModel:
     def _check(self, abstract: nnx.Module, batch_size: int) -> None:
         """Raises `ConfigError` unless the network works in every mode, and its state keeps its shapes."""
         params, state = _arrays(abstract)
-        for name, leaf in _by_name(params).items():
+        for name, leaf in by_name(params).items():
             if not jnp.issubdtype(leaf.dtype, jnp.floating):
                 raise self._error(f"trains {name}, an nnx.Param of {leaf.dtype}; make it an nnx.Variable")
-        for name, leaf in _by_name(state).items():
+        for name, leaf in by_name(state).items():
             if _is_key(leaf):
                 raise self._error(f"keeps a random key in {name}; keep an nnx.RngStream, such as rngs.dropout.fork()")
         batch, one = (jax.ShapeDtypeStruct((size, *self._data.image_shape), jnp.float32) for size in (batch_size, 1))
@@ -163,7 +164,7 @@ class FunctionalModel:
                 raise self._error(
                     f"maps images {list(images.shape)} to {list(found.shape)}, not to logits {list(expected)}"
                 )
-        before, after = _by_name(state), _by_name(new_state)
+        before, after = by_name(state), by_name(new_state)
         for name in sorted(before.keys() | after.keys()):
             old, new = (_describe(arrays.get(name)) for arrays in (before, after))
             if old != new:
@@ -191,11 +192,6 @@ def _arrays(model: nnx.Module) -> tuple[Arrays, Arrays]:
 
 def _is_key(leaf: Any) -> bool:
     return bool(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key))
-
-
-def _by_name(arrays: Arrays) -> dict[str, Any]:
-    leaves = jax.tree_util.tree_leaves_with_path(arrays)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 
 
 def _describe(leaf: Any) -> str:

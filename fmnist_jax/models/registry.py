@@ -108,10 +108,15 @@ def count_parameters(params: Any) -> int:
     return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(params))
 
 
+def by_name(tree: Any, separator: str = ".") -> dict[str, Any]:
+    """Returns the leaves of a tree, in its order, by their path, such as `"conv1.kernel"`."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator=separator): leaf for path, leaf in leaves}
+
+
 def parameter_table(params: Any) -> str:
     """Returns one line per array (name, shape, size) and the total; `params` may be shapes only."""
-    leaves = jax.tree_util.tree_leaves_with_path(params)
-    rows = [(jax.tree_util.keystr(path, simple=True, separator="/"), leaf.shape, leaf.size) for path, leaf in leaves]
+    rows = [(name, leaf.shape, leaf.size) for name, leaf in by_name(params, "/").items()]
     width = max(len(name) for name, _, _ in rows)
     lines = [f"{name:<{width}}  {'x'.join(map(str, shape)):>12}  {size:>10,}" for name, shape, size in rows]
     return "\n".join([*lines, f"{'total':<{width}}  {'':>12}  {count_parameters(params):>10,}"])

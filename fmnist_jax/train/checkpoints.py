@@ -22,9 +22,9 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from fmnist_jax.errors import WorkdirError
+from fmnist_jax.models import by_name
 from fmnist_jax.train.epochs import History
 from fmnist_jax.train.network import TrainState
-from fmnist_jax.train.weights import by_name
 
 _Arrays = dict[str, np.ndarray]
 _OS_ERROR = re.compile(r": ([^:]+) \[os_error_code=")  # as TensorStore, which writes the arrays, reports it

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -63,8 +63,9 @@ def load_trained(
     """
     folder = Path(workdir)
     config = read_config(folder)
-    description = described_data(read_manifest(folder))
-    run = _make_run(folder, config, description, config_file)
+    manifest = read_manifest(folder)
+    description = described_data(manifest)
+    run = _make_run(folder, config, manifest, config_file)
     restored = read_checkpoint(folder, run.template, checkpoint, config)
     return TrainedRun(config, description, run.run, run.programs, restored._replace(state=run.put(restored.state)))
 
@@ -132,14 +133,14 @@ def evaluate(
         "seed": config.seed,
     }
     try:
-        write_scored(path, found, dataset, split)
+        write_evaluation(path, found, dataset, split)
         write_json(path / "summary.json", summary)
     except WorkdirError as error:
         print(f"warning: {error}; the evaluation is not kept", file=sys.stderr)
     return dict(finite(summary))
 
 
-class Scored(NamedTuple):
+class Evaluation(NamedTuple):
     """A split scored: `loss`, `accuracy`, other metrics and the number of `examples`; and what they are made of.
 
     **Attributes:**
@@ -152,15 +153,15 @@ class Scored(NamedTuple):
     probabilities: np.ndarray
 
 
-def score(programs: Programs, state: TrainState, dataset: Dataset, split: str) -> Scored:
+def score(programs: Programs, state: TrainState, dataset: Dataset, split: str) -> Evaluation:
     """Scores a state on every example of a split."""
     on_device = device.put(getattr(dataset, split), state.step.sharding)
     sums = jax.device_get(programs.evaluate(on_device)(state, on_device))
     probabilities = np.asarray(programs.predict(on_device.images)(state, on_device.images))
-    return Scored({**sums.means(), "examples": int(sums.examples)}, sums.confusion, probabilities)
+    return Evaluation({**sums.means(), "examples": int(sums.examples)}, sums.confusion, probabilities)
 
 
-def write_scored(folder: Path, scored: Scored, dataset: Dataset, split: str) -> None:
+def write_evaluation(folder: Path, scored: Evaluation, dataset: Dataset, split: str) -> None:
     """Writes the confusion matrix and the predictions of a split; raises `WorkdirError` where it cannot."""
     names = dataset.description.class_names
     writers.write_confusion_matrix(folder / "confusion_matrix.csv", scored.confusion, names)
@@ -168,10 +169,11 @@ def write_scored(folder: Path, scored: Scored, dataset: Dataset, split: str) -> 
 
 
 def _make_run(
-    folder: Path, config: ConfigDict, description: Description, config_file: str | os.PathLike[str] | None
+    folder: Path, config: ConfigDict, manifest: Mapping[str, Any], config_file: str | os.PathLike[str] | None
 ) -> DataParallelRun:
     """Makes the functions of the run; first, its config file registers what it brought."""
-    arguments = config, read_manifest(folder)["data"]["examples"]["train"], devices.for_scoring(config), description
+    examples, description = manifest["data"]["examples"]["train"], described_data(manifest)
+    arguments = config, examples, devices.for_scoring(config), description
     if config_file is not None:
         run_registrations(Path(config_file))
         return DataParallelRun(*arguments)

@@ -58,7 +58,7 @@ def export_network(
     if not all(np.isfinite(leaf).all() for leaf in weights.values()):
         raise WorkdirError(f"the run in {workdir} diverged: there is nothing to export; take another --checkpoint")
     with user_code(f"model {trained.config.model.name!r}", "cannot be exported for batches of any size"):
-        artifact = export(trained.run, weights, evaluated, trained.description.image_shape)
+        artifact = export(trained.run, weights, evaluated, trained.description.array_shape)
     files = {
         LOADER: Path(__file__).with_name("load_exported.py").read_bytes(),
         WEIGHTS: to_npz(weights),
@@ -73,11 +73,9 @@ def export_network(
     return about
 
 
-def export(run: Run, weights: Weights, evaluated: Evaluated, image_shape: tuple[int, int, int]) -> jax.export.Exported:
+def export(run: Run, weights: Weights, evaluated: Evaluated, array_shape: tuple[int, ...]) -> jax.export.Exported:
     """Returns the artifact, a function of weights like these, which are those of `evaluated`, and of images."""
-    height, width, channels = image_shape
     (batch,) = jax.export.symbolic_shape("batch")
-    shape = (batch, height, width) if channels == 1 else (batch, height, width, channels)
 
     # The weights are an argument: XLA would choose other products for constants, which round differently.
     def probabilities(weights: dict[str, jax.Array], images: jax.Array) -> jax.Array:
@@ -85,7 +83,7 @@ def export(run: Run, weights: Weights, evaluated: Evaluated, image_shape: tuple[
 
     with portable():
         exporting = jax.export.export(jax.jit(probabilities), platforms=PLATFORMS)
-        return exporting(weights, jax.ShapeDtypeStruct(shape, jnp.uint8))
+        return exporting(weights, jax.ShapeDtypeStruct((batch, *array_shape), jnp.uint8))
 
 
 def _about(

@@ -15,14 +15,17 @@ from ml_collections import ConfigDict
 
 from fmnist_jax import optim
 from fmnist_jax.config.python_file import run_registrations
+from fmnist_jax.data.raw_files import expand_user
 from fmnist_jax.errors import ConfigError, UnknownNameError, WorkdirError
 from fmnist_jax.files.reader import WorkdirReader
+from fmnist_jax.models import by_name
+from fmnist_jax.train.claim import INITIAL_WEIGHTS
 from fmnist_jax.train.evaluation import read_checkpoint
 from fmnist_jax.train.manifest import recorded_config_file
 from fmnist_jax.train.network import TrainState
 from fmnist_jax.train.run import member_of
-from fmnist_jax.train.weights import Fit, Weights, by_name, fit, gather, sha256, to_npz
-from fmnist_jax.train.workdir import INITIAL_WEIGHTS, read_config, read_manifest
+from fmnist_jax.train.weights import Fit, Weights, fit, gather, sha256, to_npz
+from fmnist_jax.train.workdir import read_config, read_manifest
 
 _KEY = "config.init_from"
 
@@ -97,9 +100,9 @@ def print_loaded(config: ConfigDict, fits: Mapping[str, Fit]) -> None:
 def _read(init_from: str, config_file: str | os.PathLike[str] | None) -> tuple[Weights, dict[str, Any]]:
     """Returns the weights of another run, and which run and checkpoint they are of."""
     head, colon, tail = init_from.rpartition(":")
-    folder, which = Path(init_from).expanduser(), "last"
+    folder, which = expand_user(init_from), "last"
     if colon and not folder.is_dir():
-        folder, which = Path(head).expanduser(), tail
+        folder, which = expand_user(head), tail
     try:
         config = read_config(folder)
         checkpoint = read_checkpoint(folder, None, which, config, f"the checkpoint of {_KEY}")

@@ -22,14 +22,14 @@ from fmnist_jax.models import count_parameters, parameter_table
 from fmnist_jax.runtime import devices
 from fmnist_jax.train import metrics, writers
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
+from fmnist_jax.train.claim import claim
 from fmnist_jax.train.epochs import Training, diverged, other_metrics
-from fmnist_jax.train.evaluation import score, write_scored
+from fmnist_jax.train.evaluation import score, write_evaluation
 from fmnist_jax.train.init_from import initial_weights, print_loaded
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import provenance
 from fmnist_jax.train.preview import write_augmented
 from fmnist_jax.train.sharded import DataParallelRun
-from fmnist_jax.train.workdir import claim
 
 
 def train(
@@ -160,7 +160,7 @@ def _finish(
     """Scores the last epoch's state and writes the summary."""
     compile_seconds, split = run.programs.seconds, "test" if config.train.score_test else "val"
     scored = score(run.programs, at.state, dataset, split)
-    write_scored(folder, scored, dataset, split)
+    write_evaluation(folder, scored, dataset, split)
     scores = scored.scores
     last = at.history[-1]
     if split == "test":

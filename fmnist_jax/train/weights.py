@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fmnist_jax.errors import ConfigError
+from fmnist_jax.models import by_name
 
 Weights: TypeAlias = Mapping[str, np.ndarray]
 
@@ -43,12 +44,6 @@ class Fit(NamedTuple):
                 more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
                 parts.append(f"{what}: {', '.join(names[:_SHOWN])}{more}")
         return "; ".join(parts)
-
-
-def by_name(tree: Any) -> dict[str, Any]:
-    """Returns the leaves of a tree by their path, such as `"params.conv1.kernel"`."""
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {_name(path): leaf for path, leaf in leaves}
 
 
 def gather(params: Any, model_state: Any) -> dict[str, np.ndarray]:
@@ -95,18 +90,12 @@ def fit(weights: Mapping[str, Any], params: Any, model_state: Any) -> Fit:
 
 def put_into(weights: Mapping[str, Any], params: Any, model_state: Any) -> tuple[Any, Any]:
     """Returns a network's arrays with those that the weights fill replaced; raises `ConfigError` as `fit` does."""
-    loaded = set(fit(weights, params, model_state).loaded)
-
-    def put(path: Any, leaf: jax.Array) -> jax.Array:
-        name = _name(path)
-        return jnp.asarray(weights[name], leaf.dtype) if name in loaded else leaf
-
-    filled = jax.tree_util.tree_map_with_path(put, {"params": params, "model_state": model_state})
+    loaded, tree = set(fit(weights, params, model_state).loaded), {"params": params, "model_state": model_state}
+    leaves = [
+        jnp.asarray(weights[name], leaf.dtype) if name in loaded else leaf for name, leaf in by_name(tree).items()
+    ]
+    filled = jax.tree.unflatten(jax.tree.structure(tree), leaves)
     return filled["params"], filled["model_state"]
-
-
-def _name(path: Any) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
 def _floating(leaf: Any) -> bool:

@@ -1,14 +1,8 @@
-"""A workdir holds one run or study: locks it, and checks that its config and data are still the same."""
+"""Reads what a workdir says of its run or study: the config, the manifest and the data; where evaluations lie."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
-import os
-import re
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,91 +12,12 @@ from fmnist_jax.config import schema as config_schema
 from fmnist_jax.config.schema import SCHEMA, Schema, WrongScriptError
 from fmnist_jax.data import FASHION_MNIST, Dataset, Description
 from fmnist_jax.errors import ConfigError, DataError, WorkdirError
-from fmnist_jax.files.atomic import write_atomically, write_json
 from fmnist_jax.files.reader import WorkdirReader
-
-INITIAL_WEIGHTS = "initial_weights.npz"
-_REMOTE = re.compile(r"[a-z][a-z0-9+.-]+:/")  # as pathlib writes gs://bucket/folder
-# Where a file system cannot lock: Lustre without its option, some of NFS's servers, some containers.
-_NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
-
-
-@contextlib.contextmanager
-def claim(
-    workdir: Path,
-    config: ConfigDict,
-    manifest: dict[str, Any],
-    datasets: Iterable[Dataset],
-    schema: Schema = SCHEMA,
-    initial_weights: bytes | None = None,
-) -> Iterator[None]:
-    """Locks the folder of a run or, with its schema, of a study while entered.
-
-    Writes the config, the manifest and the weights to start from (`initial_weights`, an `.npz` file) into an unused
-    folder; in a used one checks that the run there is the same.
-
-    **Raises on entering:** `WorkdirError` where the folder cannot be written, is in use, or holds another config
-    (naming the keys that differ) or other weights, `DataError` where the data differ.
-    """
-    with locked(workdir):
-        if (workdir / "config.json").exists():
-            for dataset in datasets:
-                check_data(workdir, dataset)
-            from fmnist_jax.train import restart  # it needs JAX, which readers of a workdir do without
-
-            before, recorded = read_config(workdir, schema), read_manifest(workdir)
-            if before.init_from == config.init_from:  # otherwise that is the error
-                _check_weights(workdir, recorded, manifest)
-            restart.continue_run(workdir, before, config, schema, recorded, manifest)
-        else:
-            if initial_weights is not None:
-                write_atomically(workdir / INITIAL_WEIGHTS, initial_weights)
-            write_json(workdir / "manifest.json", manifest)
-            write_json(workdir / "config.json", config_schema.with_absolute_dir(config).to_dict())
-        yield
-
-
-@contextlib.contextmanager
-def locked(workdir: Path) -> Iterator[None]:
-    """Makes the folder where needed and locks it while entered; raises `WorkdirError` where it cannot."""
-    with contextlib.ExitStack() as stack:
-        try:
-            if _REMOTE.match(str(workdir)):
-                raise WorkdirError(f"{workdir} is not a folder of this machine; take a local --workdir, or mount it")
-            workdir.mkdir(parents=True, exist_ok=True)
-            # Opened without truncation and through no symbolic link: the name may have been planted.
-            lock = os.open(workdir / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-            stack.callback(os.close, lock)
-            _lock(lock, workdir)
-        except BlockingIOError:
-            raise WorkdirError(f"{workdir} is in use by another process; wait for it or take another folder") from None
-        except FileExistsError:
-            raise WorkdirError(f"{workdir} is a file; take another --workdir") from None
-        except OSError as error:
-            problem = f"cannot be used as a workdir ({error.strerror})"
-            raise WorkdirError(f"{workdir} {problem}; take another --workdir") from None
-        yield
-
-
-def _lock(file: int, workdir: Path) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-        problem = f"the file system of {workdir} has no locks ({error.strerror})"
-        print(f"warning: {problem}; let no other process use this workdir", file=sys.stderr)
-
-
-def _check_weights(workdir: Path, *manifests: Mapping[str, Any]) -> None:
-    before, now = (manifest.get("init_from", {}).get("sha256") for manifest in manifests)
-    if before != now:
-        raise _reader(workdir).error(INITIAL_WEIGHTS, "does not hold the weights that the run started from")
 
 
 def read_config(workdir: Path, schema: Schema = SCHEMA) -> ConfigDict:
     """Returns the config of the run or study in `workdir`; raises `WorkdirError` where it is missing or damaged."""
-    reader = _reader(workdir)
+    reader = reader_of(workdir)
     try:
         return config_schema.from_dict(reader.object("config.json"), schema)
     except WrongScriptError as error:
@@ -115,7 +30,7 @@ def read_config(workdir: Path, schema: Schema = SCHEMA) -> ConfigDict:
 
 def read_manifest(workdir: Path) -> dict[str, Any]:
     """Returns the manifest of the run in `workdir`; raises `WorkdirError` where it is missing or damaged."""
-    reader = _reader(workdir)
+    reader = reader_of(workdir)
     found = reader.object("manifest.json")
     try:
         described_data(found), found["data"]["name"], found["data"]["digests"], found["data"]["examples"]["train"]
@@ -143,7 +58,8 @@ def described_data(manifest: Mapping[str, Any]) -> Description:
     return Description(str(values["name"]), tuple(names), (shape[0], shape[1], shape[2]), margin)
 
 
-def _reader(workdir: Path) -> WorkdirReader:
+def reader_of(workdir: Path) -> WorkdirReader:
+    """Returns the reader of a used workdir; raises `WorkdirError` where it is not one."""
     reader = WorkdirReader(workdir, "restore it or take another workdir")
     if not reader.has("config.json"):
         raise WorkdirError(f"{workdir} holds no run (no config.json); train one: scripts/train.py --workdir=...")

@@ -1,9 +1,14 @@
-"""A later start of a run or a study: what may have changed since the first, and the record of it in the manifest."""
+"""A workdir holds one run or study: locks it, checks that a later start continues the same, and records each start."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
+import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +19,95 @@ from ml_collections import ConfigDict
 
 from fmnist_jax.config import schema as config_schema
 from fmnist_jax.config.schema import SCHEMA, Schema
+from fmnist_jax.data import Dataset
+from fmnist_jax.data.raw_files import expand_user
 from fmnist_jax.errors import WorkdirError
-from fmnist_jax.files.atomic import remove, write_json
+from fmnist_jax.files.atomic import remove, write_atomically, write_json
 from fmnist_jax.optim import schedules
 from fmnist_jax.train import batches
+from fmnist_jax.train.workdir import check_data, read_config, read_manifest, reader_of
 
+INITIAL_WEIGHTS = "initial_weights.npz"
 _SHOWN = 5
 _RECORDED = ("started", "command", "git_sha", "git_dirty", "versions", "device", "batch_devices")
 _EPOCHS = "config.train.epochs"
+_REMOTE = re.compile(r"[a-z][a-z0-9+.-]+:/")  # as pathlib writes gs://bucket/folder
+# Where a file system cannot lock: Lustre without its option, some of NFS's servers, some containers.
+_NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
-def continue_run(
+@contextlib.contextmanager
+def claim(
+    workdir: Path,
+    config: ConfigDict,
+    manifest: dict[str, Any],
+    datasets: Iterable[Dataset],
+    schema: Schema = SCHEMA,
+    initial_weights: bytes | None = None,
+) -> Iterator[None]:
+    """Locks the folder of a run or, with its schema, of a study while entered.
+
+    Writes the config, the manifest and the weights to start from (`initial_weights`, an `.npz` file) into an unused
+    folder; in a used one checks that the run there is the same.
+
+    **Raises on entering:** `WorkdirError` where the folder cannot be written, is in use, or holds another config
+    (naming the keys that differ) or other weights, `DataError` where the data differ.
+    """
+    with locked(workdir):
+        if (workdir / "config.json").exists():
+            for dataset in datasets:
+                check_data(workdir, dataset)
+            before, recorded = read_config(workdir, schema), read_manifest(workdir)
+            if before.init_from == config.init_from:  # otherwise that is the error
+                _check_weights(workdir, recorded, manifest)
+            _continue(workdir, before, config, schema, recorded, manifest)
+        else:
+            if initial_weights is not None:
+                write_atomically(workdir / INITIAL_WEIGHTS, initial_weights)
+            write_json(workdir / "manifest.json", manifest)
+            write_json(workdir / "config.json", _with_absolute_dir(config).to_dict())
+        yield
+
+
+@contextlib.contextmanager
+def locked(workdir: Path) -> Iterator[None]:
+    """Makes the folder where needed and locks it while entered; raises `WorkdirError` where it cannot."""
+    with contextlib.ExitStack() as stack:
+        try:
+            if _REMOTE.match(str(workdir)):
+                raise WorkdirError(f"{workdir} is not a folder of this machine; take a local --workdir, or mount it")
+            workdir.mkdir(parents=True, exist_ok=True)
+            # Opened without truncation and through no symbolic link: the name may have been planted.
+            lock = os.open(workdir / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+            stack.callback(os.close, lock)
+            _lock(lock, workdir)
+        except BlockingIOError:
+            raise WorkdirError(f"{workdir} is in use by another process; wait for it or take another folder") from None
+        except FileExistsError:
+            raise WorkdirError(f"{workdir} is a file; take another --workdir") from None
+        except OSError as error:
+            problem = f"cannot be used as a workdir ({error.strerror})"
+            raise WorkdirError(f"{workdir} {problem}; take another --workdir") from None
+        yield
+
+
+def _lock(file: int, workdir: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        problem = f"the file system of {workdir} has no locks ({error.strerror})"
+        print(f"warning: {problem}; let no other process use this workdir", file=sys.stderr)
+
+
+def _check_weights(workdir: Path, *manifests: Mapping[str, Any]) -> None:
+    before, now = (manifest.get("init_from", {}).get("sha256") for manifest in manifests)
+    if before != now:
+        raise reader_of(workdir).error(INITIAL_WEIGHTS, "does not hold the weights that the run started from")
+
+
+def _continue(
     workdir: Path,
     before: ConfigDict,
     config: ConfigDict,
@@ -59,8 +142,16 @@ def continue_run(
         return  # nothing is left to train
     _record(workdir, recorded, start | {"epochs": config.train.epochs} if goes_on else start)
     if goes_on:
-        write_json(workdir / "config.json", config_schema.with_absolute_dir(config).to_dict())
+        write_json(workdir / "config.json", _with_absolute_dir(config).to_dict())
         remove(workdir / "summary.json")
+
+
+def _with_absolute_dir(config: ConfigDict) -> ConfigDict:
+    """Returns a copy whose `data.dir` does not depend on the current folder."""
+    copy = config.copy_and_resolve_references()
+    if copy.data.dir:
+        copy.data.dir = str(expand_user(copy.data.dir).absolute())
+    return copy
 
 
 def _check_schedule(workdir: Path, before: ConfigDict, config: ConfigDict, train_examples: int) -> None:
