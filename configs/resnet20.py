@@ -2,7 +2,7 @@
 
 python scripts/train.py --config=configs/resnet20.py --workdir=runs/resnet20
 
-Ten epochs; meant for an accelerator. Holds out 5,000 validation images.
+Ten epochs, mirrored and randomly cropped images; meant for an accelerator. Holds out 5,000 validation images.
 """
 
 from ml_collections import ConfigDict
@@ -14,6 +14,8 @@ def get_config() -> ConfigDict:
     """Returns the config."""
     config = default_config()
     config.data.val_examples = 5000
+    config.augment.flip = "alternating"
+    config.augment.translate = 2
     config.model.name = "resnet20"
     config.optimizer.name = "nesterov"
     config.optimizer.learning_rate = 0.1
