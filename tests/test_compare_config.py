@@ -3,9 +3,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
-from fmnist_jax.compare.config import SCHEMA, study_config, validate
+from fmnist_jax.compare.config import SCHEMA, run_config, study_config, validate
 from fmnist_jax.config import schema as config_schema
 from fmnist_jax.config.field import split_items
 from fmnist_jax.errors import ConfigError
@@ -29,6 +30,16 @@ def test_the_default_is_valid_locked_and_survives_json():
         read = config_schema.from_dict(json.loads(json.dumps(each.to_dict())), SCHEMA)
         assert config_schema.differences(read, each) == []
         assert read.is_locked
+
+
+def test_numbers_of_numpy_are_taken_as_pythons():
+    config = study_config()
+    config.study.seeds, config.study.confidence = np.int64(3), np.float32(0.5)
+    config.study.epochs, config.study.targets = (np.int64(1), np.int64(2)), list(np.float32([0.25, 0.5]))
+    config.loss.label_smoothing = np.float16(0.5)
+    validate(config)
+    assert json.loads(json.dumps(config.to_dict()))["study"]["epochs"] == [1, 2]
+    assert run_config(config, model="model1", epochs=2, schedule="constant", optimizer="adam").train.epochs == 2
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import ml_collections
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,6 +70,38 @@ def test_a_whole_number_will_do_for_a_number(key):
     changed.update_from_flattened_dict({key: value})
     config.validate(changed)
     assert dict(config.flatten(config.from_dict(json.loads(json.dumps(changed.to_dict())))))[key] == value
+
+
+def _set_numpy_numbers(made: ml_collections.ConfigDict) -> None:
+    made.optimizer.learning_rate = np.float32(0.25)
+    made.loss.label_smoothing = np.int64(0)
+    made.seed = np.uint8(3)
+    made.train.update(score_test=np.bool_(True), batch_size=np.int32(64))
+    made.data.class_names = np.array(["a", "b"])
+    made.model.options = {"width": np.int64(2), "inner": {"rates": (np.float16(0.5), [np.array(1)])}}
+    made.model.options.depth = np.array(5)
+
+
+def test_numbers_of_numpy_are_taken_as_pythons():
+    made = config.default_config()
+    _set_numpy_numbers(made)
+    config.validate(made)
+    assert config.differences(config.from_dict(json.loads(json.dumps(made.to_dict()))), made) == []
+    assert (made.optimizer.learning_rate, made.seed, made.train.score_test) == (0.25, 3, True)
+    assert type(made.loss.label_smoothing) is float
+    assert made.data.class_names == ("a", "b")
+    copied = made.copy_and_resolve_references()
+    copied.train.epochs = np.int64(7)
+    assert copied.train.epochs == 7
+
+
+def test_a_number_of_numpy_that_is_not_allowed_is_refused_as_pythons_is():
+    made = config.default_config()
+    with pytest.raises(TypeError, match="float"):
+        made.train.epochs = np.float32(1.5)
+    made.optimizer.learning_rate = np.float32(-1)
+    with pytest.raises(ConfigError, match=r"must be above 0, not -1\.0$"):
+        config.validate(made)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import ml_collections
 
+from fmnist_jax.config.config_dict import Config
 from fmnist_jax.config.field import Field
 from fmnist_jax.errors import ConfigError, did_you_mean
 
@@ -112,7 +113,7 @@ _STUDY = Purpose("a study", "scripts/compare.py", "fmnist_jax.study_config()")
 
 def default_config(schema: Schema = SCHEMA) -> ml_collections.ConfigDict:
     """Returns a locked config with every key at its default."""
-    config = ml_collections.ConfigDict()
+    config = Config()
     _fill_in(config, schema)
     return lock(config)
 
@@ -131,10 +132,10 @@ def _fill_in(config: ml_collections.ConfigDict, schema: Schema) -> None:
         if key not in found:
             section, _, leaf = key.rpartition(".")
             if section and section not in config:
-                config[section] = ml_collections.ConfigDict()
+                config[section] = Config()
             (config[section] if section else config)[leaf] = field.placeholder()
     if "options" not in config.model:
-        config.model.options = ml_collections.ConfigDict()
+        config.model.options = Config()
 
 
 def settable(schema: Schema) -> list[str]:
