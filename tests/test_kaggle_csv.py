@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import time
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,12 @@ def read_or_message(path: Path, content: bytes) -> Split | str:
         return str(error)
 
 
-@given(count=st.integers(1, 5), seed=st.integers(0, 99), newline=st.sampled_from(["\n", "\r\n"]), packed=st.booleans())
+@given(
+    count=st.integers(1, 5),
+    seed=st.integers(0, 99),
+    newline=st.sampled_from(["\n", "\r\n", "\r", "\r\r\n"]),
+    packed=st.booleans(),
+)
 def test_reads_back_what_was_written(path, count, seed, newline, packed):
     split = images(count, seed)
     content = encode(split, newline)
@@ -74,6 +80,21 @@ def test_the_end_of_the_file_may_be_blank(path, ending):
 
 def test_a_byte_order_mark_is_skipped(path):
     assert len(read(path, f"\ufeff{HEADER}\n{row()}\n")) == 1
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_a_bad_row_is_named_by_its_line_whatever_ends_the_lines(path, newline):
+    with pytest.raises(DataError, match="line 4: the label is 'x', expected 0 to 9"):
+        read(path, newline.join([HEADER, row(), "", row(label="x"), row(), ""]))
+
+
+@pytest.mark.parametrize("blank", ["\n", "\r", " " * 20])
+def test_a_small_file_of_millions_of_blank_lines_is_refused_at_once(path, blank):
+    content = gzip.compress(f"{HEADER}\n{row()}\n{blank * 2**22}".encode(), 1)
+    start = time.process_time()
+    with pytest.raises(DataError, match="line .*: 1,000 lines before it are blank"):
+        read(path, content)
+    assert time.process_time() - start < 0.5
 
 
 @pytest.mark.parametrize("content", ["", HEADER, HEADER + "\n", HEADER + "\n\n"])

@@ -23,13 +23,16 @@ _HEADER = ",".join(_COLUMNS).encode()
 _LABELS = frozenset(str(value).encode() for value in range(_CLASSES))
 _PIXELS = frozenset(str(value).encode() for value in range(256))
 _MAX_LINE = 2 * len(_HEADER)  # the header is the longest line
+_MAX_BLANK = 1000  # blank lines in a row; a small compressed file can hold millions
+_BLOCK = 2**16
 
 
 def read(path: str | os.PathLike[str]) -> tuple[Split, str]:
     """Returns the images of the CSV file at `path`, plain or gzip-compressed, and the SHA-256 of its unpacked content.
 
     **Raises:** `DataError` naming the file and the line of a wrong header, a wrong number of columns, a pixel that is
-    not an integer from 0 to 255 or a label that is not 0 to 9, or where there are no rows.
+    not an integer from 0 to 255 or a label that is not 0 to 9, or of a thousand blank lines; or where there are no
+    rows.
     """
     sha = hashlib.sha256()
     with open_unpacked(path) as file:
@@ -51,7 +54,8 @@ def read(path: str | os.PathLike[str]) -> tuple[Split, str]:
 
 def _rows(file: BinaryIO, path: str | os.PathLike[str], sha: hashlib._Hash) -> Iterator[bytes]:
     """Yields the lines below the header, checked for their number of columns, and adds every line to `sha`."""
-    for number, line in enumerate(iter(lambda: file.readline(_MAX_LINE), b""), start=1):
+    blank = 0
+    for number, line in enumerate(_lines(file), start=1):
         sha.update(line)
         if number == 1:
             header = line.removeprefix(b"\xef\xbb\xbf").strip()
@@ -59,15 +63,31 @@ def _rows(file: BinaryIO, path: str | os.PathLike[str], sha: hashlib._Hash) -> I
                 start = _shown(header[:30] + b"..." * (len(header) > 30))
                 raise DataError(f"{path}, line 1: the header is {start}, expected label,pixel1,...,{_COLUMNS[-1]}")
         elif (columns := line.count(b",") + 1) == len(_COLUMNS):
+            blank = 0
             yield line
         elif line.strip():
             raise DataError(f"{path}, line {number}: {columns} columns, expected {len(_COLUMNS)}")
+        elif (blank := blank + 1) > _MAX_BLANK:
+            raise DataError(f"{path}, line {number}: {_MAX_BLANK:,} lines before it are blank; remove them")
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yields the lines with their ends, which are LF, CR LF or CR; one that is far too long comes in pieces."""
+    rest = b""
+    while block := file.read(_BLOCK):
+        *lines, rest = (rest + block).splitlines(keepends=True)
+        yield from lines
+        if len(rest) > _MAX_LINE:
+            yield rest
+            rest = b""
+    if rest:
+        yield rest
 
 
 def _first_bad_value(path: str | os.PathLike[str]) -> str:
     """Describes the first value that is not allowed; `""` where there is none. Slow: for errors only."""
     with open_unpacked(path) as file:
-        for number, line in enumerate(itertools.islice(file, 1, None), start=2):
+        for number, line in enumerate(itertools.islice(_lines(file), 1, None), start=2):
             label, *pixels = (value.strip() for value in line.split(b","))
             if label not in _LABELS and line.strip():
                 return f"{path}, line {number}: the label is {_shown(label)}, expected 0 to {_CLASSES - 1}"
