@@ -29,6 +29,8 @@ setuptools.setup(
         "optax>=0.2.8,<1",
         "orbax-checkpoint>=0.12.8,<1",
         "pillow>=11.3",
+        # tensorflow-datasets needs it, too.
+        "pyarrow>=22",
         # Before it, a progress bar that is not shown still writes an empty line.
         "rich>=14.3.1",
         "scipy>=1.15,<2",

@@ -4,14 +4,16 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import parquet_files
 import pytest
-from idx_files import lookalike, write
+from idx_files import encode, lookalike, write
 
-from fmnist_jax.data import Dataset, raw_files
+from fmnist_jax.data import Dataset, parquet, published, raw_files
 from fmnist_jax.data.download import registered
 from fmnist_jax.data.published import PUBLISHED, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, read_folder
 from fmnist_jax.data.raw_files import IDX_FILES
@@ -39,8 +41,8 @@ def folder(original: Path, tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, array in lookalike().items():
-        for published in (FASHION, MNIST):
-            monkeypatch.setitem(published.sha256, name, raw_files.idx_digest(array))
+        for each in (FASHION, MNIST):
+            monkeypatch.setitem(each.sha256, name, raw_files.idx_digest(array))
 
 
 def read(folder: Path) -> Dataset:
@@ -208,6 +210,73 @@ def test_an_archive_that_is_damaged_or_lacks_an_array_is_an_error(tmp_path):
         np.save(file, np.zeros(3))
     with pytest.raises(DataError, match="holds a single array; expected an archive with x_train"):
         read(tmp_path)
+
+
+def _zip(path: Path, names: Sequence[str] = IDX_FILES) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("fashion-mnist_train.csv", "label")
+        for name in names:
+            archive.writestr(name, encode(lookalike()[name]))
+    return path
+
+
+@pytest.mark.usefixtures("accepted")
+def test_the_files_may_lie_in_a_zip_archive_as_from_kaggle(tmp_path):
+    archive = _zip(tmp_path / "archive.zip")
+    for folder in (archive, tmp_path):
+        dataset = read(folder)
+        assert (dataset.digests, dataset.origin) == (FASHION.sha256, str(archive))
+        assert (dataset.test.labels == lookalike()[TEST_LABELS]).all()
+
+
+def test_a_zip_archive_of_other_files_is_an_error(tmp_path):
+    archive = _zip(tmp_path / "archive.zip")
+    with pytest.raises(DataError, match=f"{archive}/{TRAIN_IMAGES} is not Fashion-MNIST's"):
+        read(archive)
+    _zip(archive, IDX_FILES[:3])
+    with pytest.raises(
+        DataError, match=rf"{archive} lacks {TEST_LABELS}\[.gz\] \(it holds fashion-mnist_train.csv, t10k"
+    ):
+        read(tmp_path)
+
+
+def test_a_damaged_zip_archive_is_an_error(tmp_path):
+    archive = _zip(tmp_path / "archive.zip")
+    content = archive.read_bytes()
+    archive.write_bytes(content[:2000] + b"\xff" * (len(content) - 4000) + content[-2000:])
+    with pytest.raises(DataError, match=f"{archive}/{TRAIN_IMAGES} is damaged: its compressed data cannot be unpacked"):
+        read(archive)
+    archive.write_bytes(content[:-100])
+    for folder in (archive, tmp_path):
+        with pytest.raises(DataError, match=f"{archive} is damaged: it is no zip archive"):
+            read(folder)
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
+    """The arrays of a smaller data set, which is taken for the published one."""
+    arrays = {name: array[:20] if "train" in name else array[:10] for name, array in lookalike().items()}
+    arrays[TRAIN_IMAGES] = np.random.default_rng(0).integers(0, 256, (20, 28, 28), np.uint8)
+    for name, array in arrays.items():
+        monkeypatch.setitem(published._EXAMPLES, name, len(array))
+        monkeypatch.setitem(FASHION.sha256, name, raw_files.idx_digest(array))
+    return arrays
+
+
+@pytest.mark.parametrize(("beneath", "given"), [("fashion_mnist", ""), ("fashion_mnist", "fashion_mnist"), ("", "")])
+def test_parquet_files_are_verified_as_the_files_are(few, tmp_path, beneath, given):
+    folder = tmp_path / beneath
+    folder.mkdir(exist_ok=True)
+    parquet_files.write(folder / parquet.TRAIN, few[TRAIN_IMAGES], few[TRAIN_LABELS])
+    with pytest.raises(DataError, match=f"{parquet.TEST} cannot be read: No such file"):
+        read(tmp_path / given)
+    parquet_files.write(folder / parquet.TEST, few[TEST_IMAGES], few[TEST_LABELS])
+    dataset = read(tmp_path / given)
+    assert (dataset.digests, dataset.origin) == (FASHION.sha256, str(folder))
+    assert (dataset.train.images == few[TRAIN_IMAGES]).all()
+    parquet_files.write(folder / parquet.TEST, few[TEST_IMAGES], 9 - few[TEST_LABELS])
+    with pytest.raises(DataError, match=f"{parquet.TEST} is not Fashion-MNIST's"):
+        read(tmp_path / given)
 
 
 def test_packed_files_are_verified_as_they_are(original, tmp_path, monkeypatch):

@@ -28,6 +28,7 @@ from fmnist_jax.errors import ConfigError, DataError
 
 REAL = os.environ.get("FMNIST_DATA_DIR")
 FETCH = download.fetch
+FIVE = np.arange(5, dtype=np.uint8)
 CACHED = "fashion-mnist_{}CHECKSUM.gz"
 
 
@@ -190,6 +191,22 @@ def test_csv(csv_folder):
     assert dataset.train.images[0, 27, 27] == dataset.val.images[0, 27, 27] == 20
     assert dataset.test.images[0, 27, 27] == 10
     assert not dataset.synthetic
+
+
+def test_csv_and_idx_read_a_zip_archive(csv_folder, tmp_path):
+    digests = data.load(settings(name="csv", dir=str(csv_folder))).digests
+    for name in raw_files.IDX_FILES:
+        write(csv_folder / name, np.arange(5 * 4, dtype=np.uint8).reshape(5, 2, 2) if "images" in name else FIVE)
+    archive = Path(shutil.make_archive(str(tmp_path / "only" / "archive"), "zip", csv_folder))
+    for folder in (archive, archive.parent):
+        found = data.load(settings(name="csv", dir=str(folder)))
+        assert (found.digests, found.origin) == (digests, str(folder))
+        assert data.load(settings(name="idx", dir=str(folder))).train.images[1].tolist() == [[4, 5], [6, 7]]
+
+
+def test_auto_takes_the_csv_files_of_a_zip_archive_without_the_original_ones(csv_folder, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "only" / "archive"), "zip", csv_folder)
+    assert data.load(settings(name="auto", dir=archive)).name == "csv"
 
 
 def test_csv_without_a_folder_is_an_error_with_a_hint():

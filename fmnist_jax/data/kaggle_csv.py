@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 import warnings
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -12,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from fmnist_jax.data.dataset import FASHION_MNIST, Split
-from fmnist_jax.data.raw_files import open_unpacked
+from fmnist_jax.data.raw_files import File, open_unpacked
 from fmnist_jax.errors import DataError
 
 TRAIN, TEST = "fashion-mnist_train.csv", "fashion-mnist_test.csv"
@@ -27,7 +26,7 @@ _MAX_BLANK = 1000  # blank lines in a row; a small compressed file can hold mill
 _BLOCK = 2**16
 
 
-def read(path: str | os.PathLike[str]) -> tuple[Split, str]:
+def read(path: File) -> tuple[Split, str]:
     """Returns the images of the CSV file at `path`, plain or gzip-compressed, and the SHA-256 of its unpacked content.
 
     **Raises:** `DataError` naming the file and the line of a wrong header, a wrong number of columns, a pixel that is
@@ -52,7 +51,7 @@ def read(path: str | os.PathLike[str]) -> tuple[Split, str]:
     return Split(values[:, 1:].reshape(-1, _HEIGHT, _WIDTH), labels), sha.hexdigest()
 
 
-def _rows(file: BinaryIO, path: str | os.PathLike[str], sha: hashlib._Hash) -> Iterator[bytes]:
+def _rows(file: BinaryIO, path: File, sha: hashlib._Hash) -> Iterator[bytes]:
     """Yields the lines below the header, checked for their number of columns, and adds every line to `sha`."""
     blank = 0
     for number, line in enumerate(_lines(file), start=1):
@@ -84,7 +83,7 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
         yield rest
 
 
-def _first_bad_value(path: str | os.PathLike[str]) -> str:
+def _first_bad_value(path: File) -> str:
     """Describes the first value that is not allowed; `""` where there is none. Slow: for errors only."""
     with open_unpacked(path) as file:
         for number, line in enumerate(itertools.islice(_lines(file), 1, None), start=2):

@@ -1,4 +1,4 @@
-"""Published data sets from their four original IDX files, or an archive of their arrays, verified.
+"""Published data sets from their four original IDX files, or from other files of the same arrays, verified.
 
 Fashion-MNIST (Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747), MNIST (LeCun, Cortes, Burges 1998) and Kuzushiji-MNIST
 (Clanuwat et al. 2018, arXiv:1812.01718) have the same files, shapes and number of images.
@@ -8,17 +8,30 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from fmnist_jax.data import parquet
 from fmnist_jax.data.dataset import FASHION_MNIST, Dataset, Description, Split
-from fmnist_jax.data.raw_files import IDX_FILES, NPZ_ARRAYS, expand_user, find, idx_digest, read_idx, read_npz
+from fmnist_jax.data.raw_files import (
+    IDX_FILES,
+    NPZ_ARRAYS,
+    Found,
+    expand_user,
+    find,
+    holding,
+    idx_digest,
+    read_idx,
+    read_npz,
+)
 from fmnist_jax.errors import DataError
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = IDX_FILES
+_IDX = "*-ubyte*"
 _EXAMPLES = {TRAIN_IMAGES: 60_000, TRAIN_LABELS: 60_000, TEST_IMAGES: 10_000, TEST_LABELS: 10_000}
 
 
@@ -82,22 +95,25 @@ PUBLISHED: Mapping[str, Published] = {
 
 
 def read_folder(published: Published, folder: Path) -> Dataset:
-    """Returns the data set from a folder: its four files, each plain or gzip-compressed, or Keras's `<name>.npz`.
+    """Returns the data set from a folder: its four files, each plain or gzip-compressed, or other files of its arrays.
 
-    They may lie in the folder itself, in a folder of the data set's name in it, or where torchvision keeps them.
+    These are a zip archive with the four files, as from Kaggle, Keras's `<name>.npz` or the Parquet files of the
+    Hugging Face Hub. They may lie in the folder itself, in a folder of the data set's name in it, or where torchvision
+    keeps them. The archive may also be given as the folder.
 
     **Raises:** `DataError` where they are missing, damaged or not, byte for byte, the published ones.
     """
     within = locate(published, folder) or folder
-    archive = _archive(published, within)
-    if archive is None:
-        return read_files(published, find(within, IDX_FILES), str(within))
-    found = read_npz(archive, NPZ_ARRAYS)
-    arrays = {name: found[key] for name, key in zip(IDX_FILES, NPZ_ARRAYS, strict=True)}
-    if published.packed:
-        raise DataError(f"{archive} cannot be verified; give {published.title}'s original files")
-    arrays = {name: _verified(published, name, array, archive) for name, array in arrays.items()}
-    return _dataset(published, arrays, str(within))
+    if archive := _archive(published, within):
+        arrays = read_npz(archive, NPZ_ARRAYS)
+        return _from_arrays(published, arrays.values(), [archive] * len(arrays), str(within))
+    if tables := _tables(within):
+        height, width, _ = published.description.image_shape
+        sizes = _EXAMPLES[TRAIN_IMAGES], _EXAMPLES[TEST_IMAGES]
+        read = [parquet.read(path, (size, height, width)) for path, size in zip(tables, sizes, strict=True)]
+        return _from_arrays(published, itertools.chain(*read), [path for path in tables for _ in range(2)], str(within))
+    holder = holding(within, _IDX) or within
+    return read_files(published, find(holder, IDX_FILES), str(holder))
 
 
 def locate(published: Published, folder: Path) -> Path | None:
@@ -106,7 +122,11 @@ def locate(published: Published, folder: Path) -> Path | None:
     inside = (f"{published.folder}/raw", "raw", published.folder, name, name.replace("_", "-"))
     # Those in it first: the files of another data set, which have the same names, may lie in the folder itself.
     candidates = [folder / each for each in inside] + [folder]
-    return next((path for path in candidates if any(path.glob("*-ubyte*")) or _archive(published, path)), None)
+    return next((path for path in candidates if _holds(published, path)), None)
+
+
+def _holds(published: Published, folder: Path) -> bool:
+    return bool(holding(folder, _IDX) or _archive(published, folder) or _tables(folder))
 
 
 def _archive(published: Published, folder: Path) -> Path | None:
@@ -115,10 +135,23 @@ def _archive(published: Published, folder: Path) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def read_files(published: Published, files: Mapping[str, Path], origin: str) -> Dataset:
+def _tables(folder: Path) -> list[Path]:
+    paths = [folder / parquet.TRAIN, folder / parquet.TEST]
+    return paths if any(path.is_file() for path in paths) else []
+
+
+def read_files(published: Published, files: Mapping[str, Found], origin: str) -> Dataset:
     """Returns the data set from its four files, name (as in `IDX_FILES`) -> path; raises as `read_folder` does."""
     arrays = {name: _verified(published, name, read_idx(files[name]), files[name]) for name in IDX_FILES}
     return _dataset(published, arrays, origin)
+
+
+def _from_arrays(published: Published, arrays: Iterable[np.ndarray], files: Iterable[Path], origin: str) -> Dataset:
+    """The data set of arrays in the order of `IDX_FILES`, each with the file that it is from."""
+    if published.packed:
+        raise DataError(f"{origin} holds no files that can be verified; give {published.title}'s original ones")
+    each = zip(IDX_FILES, arrays, files, strict=True)
+    return _dataset(published, {name: _verified(published, name, array, path) for name, array, path in each}, origin)
 
 
 def _dataset(published: Published, arrays: Mapping[str, np.ndarray], origin: str) -> Dataset:
@@ -127,7 +160,7 @@ def _dataset(published: Published, arrays: Mapping[str, np.ndarray], origin: str
     return Dataset(published.description, train, test, test, origin, dict(digests))
 
 
-def _verified(published: Published, name: str, array: np.ndarray, path: Path) -> np.ndarray:
+def _verified(published: Published, name: str, array: np.ndarray, path: Found) -> np.ndarray:
     classes = published.description.num_classes
     shape = (_EXAMPLES[name], *(published.description.array_shape if "images" in name else ()))
     if array.shape != shape:

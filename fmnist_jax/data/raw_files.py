@@ -1,4 +1,6 @@
-"""Finds data files, unpacks gzip, reads IDX and `.npz` archives; whatever is wrong with a file is one `DataError`.
+"""Finds data files, in folders and zip archives, unpacks gzip, reads IDX and `.npz` archives.
+
+Whatever is wrong with a file is one `DataError`.
 
 IDX is the format of MNIST and Fashion-MNIST: a big-endian header, then bytes in row-major order. The header is
 `00 00 t d` (t: the type, 8 for unsigned bytes; d: the number of dimensions) and d sizes of four bytes each; see "The
@@ -8,19 +10,25 @@ MNIST database" (LeCun, Cortes, Burges).
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import gzip
 import hashlib
+import io
 import math
 import os
 import struct
+import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeAlias, cast
 
 import numpy as np
 
 from fmnist_jax.errors import DataError
+
+Found: TypeAlias = Path | zipfile.Path  # a file, of a folder or in an archive
+File: TypeAlias = str | os.PathLike[str] | zipfile.Path
 
 # The files of MNIST and its successors, and Keras's names for the same arrays.
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -39,18 +47,30 @@ def expand_user(folder: str) -> Path:
     return Path(os.path.expanduser(folder))  # noqa: PTH111 (Path.expanduser raises where there is no home folder)
 
 
-def find(folder: Path, names: Iterable[str]) -> dict[str, Path]:
+def holding(folder: Path, pattern: str) -> Path | None:
+    """Returns `folder`, itself a zip archive or not, or one in it, with files that match; `None` where there is none.
+
+    **Raises:** `DataError` where an archive is damaged.
+    """
+    candidates = (folder, *sorted(folder.glob("*.zip")))
+    return next((path for path in candidates if fnmatch.filter(_files(path), pattern)), None)
+
+
+def find(folder: Path, names: Iterable[str]) -> dict[str, Found]:
     """Returns the path of each file in `folder`, which may be called `name` or `name.gz`, and `.idx` for `-idx` in it.
+
+    The folder may be a zip archive.
 
     **Raises:** `DataError` naming the missing ones, and what the folder holds.
     """
     names = tuple(names)
     try:
-        listing = sorted(entry.name for entry in folder.iterdir())
+        files = _files(folder) if _is_zip(folder) else {entry.name: entry for entry in folder.iterdir()}
     except OSError as error:
         raise DataError(f"the data folder {folder} cannot be read: {error.strerror or error}") from None
+    listing = sorted(files)
     spelled = {entry.replace(".idx", "-idx"): entry for entry in listing}
-    found = {name: folder / spelled[file] for name in names for file in (f"{name}.gz", name) if file in spelled}
+    found = {name: files[spelled[file]] for name in names for file in (f"{name}.gz", name) if file in spelled}
     missing = [f"{name}[.gz]" for name in names if name not in found]
     if missing:
         inside = ", ".join(listing[:_MAX_LISTED] + ["..."] * (len(listing) > _MAX_LISTED)) or "nothing"
@@ -58,27 +78,47 @@ def find(folder: Path, names: Iterable[str]) -> dict[str, Path]:
     return found
 
 
+def _files(folder: Path) -> Mapping[str, Found]:
+    """What a folder or a zip archive holds, by name; nothing where it is neither."""
+    if not _is_zip(folder):
+        return {entry.name: entry for entry in folder.glob("*")}
+    try:
+        return {entry.name: entry for entry in zipfile.Path(folder).iterdir()}
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror or error}") from None
+    # On damaged bytes, zipfile raises almost any exception.
+    except Exception as error:
+        raise DataError(f"{folder} is damaged: it is no zip archive ({error})") from None
+
+
+def _is_zip(path: Path) -> bool:
+    return path.suffix.lower() == ".zip" and path.is_file()
+
+
 @contextlib.contextmanager
-def open_unpacked(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def open_unpacked(path: File) -> Iterator[BinaryIO]:
     """Opens `path` to read bytes, decompressed where its content (not its name) is gzip.
 
     **Raises:** `DataError` where the file is missing, unreadable or not a regular file, or where, here or within the
-    `with` block, its gzip data are truncated, have trailing garbage or fail their checksum.
+    `with` block, its compressed data are truncated, have trailing garbage or fail their checksum.
     """
+    found = path if isinstance(path, zipfile.Path) else Path(path)
     try:
         # Opening a named pipe would block until something writes to it.
-        if Path(path).exists() and not Path(path).is_file():
+        if found.exists() and not found.is_file():
             raise DataError(f"{path} is not a file")
-        with Path(path).open("rb") as file:
+        with found.open("rb") as opened:
+            file = cast(io.BufferedReader, opened)
             compressed = file.peek(2)[:2] == _GZIP_MAGIC
             yield cast(BinaryIO, gzip.GzipFile(fileobj=file) if compressed else file)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is damaged: its gzip data cannot be unpacked ({error})") from None
+    # RuntimeError: within a zip archive, encrypted or compressed by a method that is unknown.
+    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, RuntimeError) as error:
+        raise DataError(f"{path} is damaged: its compressed data cannot be unpacked ({error})") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def read_idx(path: str | os.PathLike[str], max_bytes: int = _MAX_BYTES) -> np.ndarray:
+def read_idx(path: File, max_bytes: int = _MAX_BYTES) -> np.ndarray:
     """Returns the `uint8` array of the IDX file at `path`, plain or gzip-compressed.
 
     Memory is bounded by the size of the file, whatever its header says.
@@ -133,7 +173,7 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _read_idx_header(stream: BinaryIO, path: str | os.PathLike[str], max_bytes: int) -> tuple[int, ...]:
+def _read_idx_header(stream: BinaryIO, path: File, max_bytes: int) -> tuple[int, ...]:
     magic = _read_at_most(stream, 4)
     if len(magic) < 4 or magic[:3] != IDX_MAGIC or not 1 <= magic[3] <= _MAX_DIMENSIONS:
         raise DataError(

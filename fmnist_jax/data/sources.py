@@ -122,7 +122,7 @@ def _idx(config: ConfigDict) -> Dataset:
     folder = _folder_of(config, "a folder with IDX files in MNIST's naming")
     within = folder / "raw" if (folder / "raw").is_dir() else folder
     with _with_hint(f"set {_DIR_KEYS} to a folder with the four files"):
-        paths = raw_files.find(within, raw_files.IDX_FILES)
+        paths = raw_files.find(raw_files.holding(within, "*-ubyte*") or within, raw_files.IDX_FILES)
         arrays = [raw_files.read_idx(paths[name]) for name in raw_files.IDX_FILES]
     return _from_arrays(config, arrays, within)
 
@@ -158,7 +158,7 @@ def _csv(config: ConfigDict) -> Dataset:
     names = (kaggle_csv.TRAIN, kaggle_csv.TEST)
     folder = _folder_of(config, f"a folder with {' and '.join(names)}")
     with _with_hint(f"set {_DIR_KEYS} to a folder with the two CSV files, or use --config.data.name=fashion_mnist"):
-        paths = raw_files.find(folder, names)
+        paths = raw_files.find(raw_files.holding(folder, "*.csv*") or folder, names)
         (train, train_digest), (test, test_digest) = (kaggle_csv.read(paths[name]) for name in names)
     digests = dict(zip(names, (train_digest, test_digest), strict=True))
     return Dataset(dataclasses.replace(FASHION_MNIST, name="csv"), train, test, test, str(folder), digests)
@@ -178,7 +178,7 @@ def _synthetic(config: ConfigDict) -> Dataset:
 def _auto(config: ConfigDict) -> Dataset:
     folder = _folder(config)
     if folder is not None:  # the user named it: never replace it by other data, whatever is wrong with it
-        only_csv = any(folder.glob("*.csv*")) and not any(folder.glob("*-ubyte*"))
+        only_csv = raw_files.holding(folder, "*.csv*") and not published.locate(_FASHION, folder)
         return _csv(config) if only_csv else _published(_FASHION, config)
     try:
         paths = _cached_or_downloaded(_FASHION, Limits(deadline=time.monotonic() + _AUTO_SECONDS))
