@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import toy
 
 from fmnist_jax import optim
 from fmnist_jax.errors import WorkdirError
-from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
+from fmnist_jax.train.checkpoints import HISTORY, Checkpoint, Checkpoints
 from fmnist_jax.train.network import TrainState
 from fmnist_jax.train.run import make_run, member_of
 
@@ -34,7 +35,7 @@ def _saved(folder: Path, *accuracies: float, keep: int = 2, keep_best: bool = Fa
     """Saves `_state(epoch)` after each epoch of those accuracies."""
     checkpoints = Checkpoints(folder, _state(0), keep=keep, keep_best=keep_best)
     for epoch in range(1, len(accuracies) + 1):
-        checkpoints.save(epoch, _state(epoch), _history(*accuracies[:epoch]))
+        checkpoints.save(epoch, _state(epoch), _history(*accuracies[:epoch])[-1:])
     checkpoints.close()
 
 
@@ -123,16 +124,16 @@ def test_the_best_is_kept_too_the_latest_of_equals(tmp_path, accuracies, kept):
 def test_the_best_is_remembered_by_the_next_process(tmp_path):
     _saved(tmp_path, 0.9, 0.8, keep=1, keep_best=True)
     checkpoints = Checkpoints(tmp_path, _state(0), keep=1, keep_best=True)
-    checkpoints.tidy(checkpoints.restore_newest())
-    checkpoints.save(3, _state(3), _history(0.9, 0.8, 0.7))
+    checkpoints.resume_from(checkpoints.restore_newest())
+    checkpoints.save(3, _state(3), _history(0.9, 0.8, 0.7)[2:])
     checkpoints.close()
     assert _epochs(tmp_path) == [1, 3]
 
 
-def test_a_resumed_run_tidies_up(tmp_path):
+def test_what_came_after_is_forgotten(tmp_path):
     _saved(tmp_path, 0.9, 0.8, 0.7, 0.6, keep=9)
     checkpoints = Checkpoints(tmp_path, _state(0), keep=1, keep_best=True)
-    checkpoints.tidy(Checkpoint(3, _state(3), _history(0.9, 0.8, 0.7)))
+    checkpoints.resume_from(Checkpoint(3, _state(3), _history(0.9, 0.8, 0.7)))
     checkpoints.close()
     assert _epochs(tmp_path) == [1, 3]
 
@@ -192,13 +193,6 @@ def _delete(pattern: str) -> Callable[[Path], None]:
     return damage
 
 
-def _another_history(checkpoint: Path) -> None:
-    (record,) = _files(checkpoint, "record/metadata")
-    changed = record.read_text().replace("0.75", "0.25")
-    assert changed != record.read_text()
-    record.write_text(changed)
-
-
 DAMAGES = {
     "flipped data": _flip("state/d/*"),
     "flipped process data": _flip("state/ocdbt.process_0/d/*"),
@@ -216,7 +210,6 @@ DAMAGES = {
     "deleted record": _delete("record/metadata"),
     "deleted state": lambda checkpoint: shutil.rmtree(checkpoint / "state"),
     "deleted record folder": lambda checkpoint: shutil.rmtree(checkpoint / "record"),
-    "another history": _another_history,
 }
 
 
@@ -271,6 +264,35 @@ def test_when_all_are_damaged_it_says_so(tmp_path, two, stragglers):
         _restored(folder)
 
 
+def _change_history(folder: Path, old: str, new: str) -> None:
+    path = folder / HISTORY
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_a_history_that_lost_its_last_records_or_has_others_is_of_older_checkpoints(tmp_path, two, capsys):
+    for number, (old, new) in enumerate([("0.75", "0.25"), ('0.75, "val_loss": null}\n', "")]):
+        folder = shutil.copytree(two, tmp_path / str(number))
+        _change_history(folder, old, new)
+        assert _restored(folder).history == _history(0.5)
+        assert f"{HISTORY} does not hold the records that were saved" in capsys.readouterr().err
+
+
+def test_a_damaged_history_is_read_from_the_metrics_beside_it(tmp_path, two):
+    folder = shutil.copytree(two, tmp_path / "checkpoints")
+    (tmp_path / "metrics.jsonl").write_text((folder / HISTORY).read_text().replace("null}", 'null, "test_loss": 1}'))
+    _change_history(folder, "0.5", "0.4")
+    assert _restored(folder).history == _history(0.5, 0.75)
+
+
+def test_a_checkpoint_of_an_older_version_holds_its_records_itself(tmp_path, two):
+    folder = shutil.copytree(two, tmp_path / "checkpoints")
+    (folder / HISTORY).unlink()
+    (record,) = _files(folder, "2/record/metadata")
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"history": _history(0.5, 0.75)}))
+    assert _restored(folder).history == _history(0.5, 0.75)
+
+
 _KILLED = """
 import os, sys
 from pathlib import Path
@@ -281,7 +303,7 @@ checkpoints = Checkpoints(Path(sys.argv[1]), t._state(0), keep=2)
 checkpoints.save(1, t._state(1), t._history(0.5))
 checkpoints.wait()
 os.rename = os.replace = Path.rename = Path.replace = lambda *_: os._exit(9)  # what makes a checkpoint complete
-checkpoints.save(2, t._state(2), t._history(0.5, 0.6))
+checkpoints.save(2, t._state(2), t._history(0.5, 0.6)[1:])
 checkpoints.wait()
 """
 
@@ -291,14 +313,18 @@ def test_what_a_killed_process_had_begun_to_save_does_not_count(tmp_path):
         [sys.executable, "-c", _KILLED, str(tmp_path)], check=False, cwd=Path(__file__).parent, capture_output=True
     )
     assert killed.returncode == 9, killed.stderr.decode()
-    assert len(list(tmp_path.iterdir())) == 2
-    assert _restored(tmp_path).epoch == 1
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left > {"1", HISTORY}
+    assert len(left) == 3
+    restored = _restored(tmp_path)
+    assert restored.epoch == 1
     # A reader leaves alone what may be another process's; who writes removes it.
-    assert len(list(tmp_path.iterdir())) == 2
+    assert {path.name for path in tmp_path.iterdir()} == left
     checkpoints = Checkpoints(tmp_path, _state(0), keep=2)
-    checkpoints.save(2, _state(3), _history(0.5, 0.7))
+    checkpoints.resume_from(restored)
+    checkpoints.save(2, _state(3), _history(0.5, 0.7)[1:])
     checkpoints.close()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2"]
+    assert {path.name for path in tmp_path.iterdir()} == {"1", "2", HISTORY}
     restored = _restored(tmp_path)
     assert restored.history == _history(0.5, 0.7)
     _assert_equal(restored.state, _state(3))

@@ -188,8 +188,8 @@ def _rename_key(run: Path, old: str, new: str) -> None:
         ),
         (_write("manifest.json", '{"data": [1]}'), r"manifest\.json does not describe the data"),
         (lambda run: shutil.rmtree(run / "checkpoints"), "has no checkpoint yet"),
-        (lambda run: [shutil.rmtree(folder) for folder in (run / "checkpoints").iterdir()], "has no checkpoint yet"),
-        (lambda run: [shutil.rmtree(f / "state") for f in (run / "checkpoints").iterdir()], "every checkpoint in"),
+        (lambda run: [shutil.rmtree(folder) for folder in (run / "checkpoints").glob("[1-9]*")], "has no checkpoint yet"),
+        (lambda run: [shutil.rmtree(folder) for folder in run.glob("checkpoints/*/state")], "every checkpoint in"),
     ],
 )
 def test_a_run_that_is_not_whole_is_an_error_that_says_what_is_missing(run, change, message):

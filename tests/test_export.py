@@ -198,7 +198,8 @@ def test_a_diverged_run_is_refused(finished, tmp_path):
     checkpoint = load_trained(run).checkpoint
     params = jax.tree.map(lambda leaf: leaf * jnp.nan, checkpoint.state.params)
     checkpoints = Checkpoints(run / "checkpoints", checkpoint.state, keep=3)
-    checkpoints.save(3, checkpoint.state._replace(params=params), [*checkpoint.history, {"epoch": 3}])
+    checkpoints.resume_from(checkpoint)
+    checkpoints.save(3, checkpoint.state._replace(params=params), [{"epoch": 3, "val_accuracy": 0.1}])
     checkpoints.close()
     with pytest.raises(WorkdirError, match=r"diverged: there is nothing to export; take another --checkpoint"):
         export_network(run, tmp_path / "exported")

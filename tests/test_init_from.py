@@ -174,7 +174,8 @@ def _with_a_diverged_checkpoint(run: Path) -> None:
     checkpoint = load_trained(run).checkpoint
     params = jax.tree.map(lambda leaf: leaf * jnp.nan, checkpoint.state.params)
     checkpoints = Checkpoints(run / "checkpoints", checkpoint.state, keep=3)
-    checkpoints.save(3, checkpoint.state._replace(params=params), [*checkpoint.history, {"epoch": 3}])
+    checkpoints.resume_from(checkpoint)
+    checkpoints.save(3, checkpoint.state._replace(params=params), [{"epoch": 3, "val_accuracy": 0.1}])
     checkpoints.close()
 
 

@@ -62,7 +62,7 @@ def _contents(workdir: Path) -> dict[str, bytes]:
 
 
 def _checkpoints(workdir: Path) -> list[int]:
-    return sorted(int(path.name) for path in (workdir / "checkpoints").iterdir())
+    return sorted(int(path.name) for path in (workdir / "checkpoints").glob("[1-9]*"))
 
 
 class _Stopped(Interrupts):
@@ -477,7 +477,7 @@ def test_the_data_may_move_and_a_relative_folder_is_resolved(tmp_path, toy_data,
 
 
 def test_a_full_disk_is_one_error(tmp_path, toy_data, monkeypatch):
-    def full(path, history):
+    def full(path, lines):
         raise WorkdirError("the disk is full")
 
     def fails(self):
@@ -485,7 +485,7 @@ def test_a_full_disk_is_one_error(tmp_path, toy_data, monkeypatch):
 
     config = toy.toy_config(toy_data, model__name="linear")
     with monkeypatch.context() as patch:
-        patch.setattr(writers, "write_metrics", full)
+        patch.setattr(loop, "append", full)
         patch.setattr(writers.SummaryWriter, "close", fails)
         with pytest.raises(WorkdirError, match="the disk is full"):
             train(config, tmp_path / "run")

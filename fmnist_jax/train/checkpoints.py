@@ -3,13 +3,15 @@
 Orbax writes them, in a background thread, into a temporary folder that is renamed when complete. This module adds the
 checks that Orbax lacks: a checkpoint must hold exactly the expected arrays, with their shapes, types and the bytes that
 were saved (Orbax restores a mismatched tree in part, orbax issue 2972).
+
+The records of all epochs are in one file beside the checkpoints, to which each save appends those since the one before
+it, so that an epoch costs the same however many came before. A checkpoint holds the digest of its part of them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,10 +24,13 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from fmnist_jax.errors import WorkdirError
+from fmnist_jax.files.atomic import append, json_lines, write_atomically
+from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.models import by_name
 from fmnist_jax.train.epochs import History
 from fmnist_jax.train.network import TrainState
 
+HISTORY = "history.jsonl"
 _Arrays = dict[str, np.ndarray]
 _OS_ERROR = re.compile(r": ([^:]+) \[os_error_code=")  # as TensorStore, which writes the arrays, reports it
 
@@ -47,7 +52,7 @@ class Checkpoints:
 
     **Arguments:**
 
-    - `folder`: where they are.
+    - `folder`: where they are, and `history.jsonl`. Where that is damaged, `metrics.jsonl` beside the folder is read.
     - `template`: a state of the run, or its shapes and types. Without one, states are restored with whatever arrays
       they have, each field of them that is a tree as a dict by name: `{"conv1.kernel": ...}`.
     - `keep`: how many of the newest to keep; 0: read only, save and delete none.
@@ -58,6 +63,7 @@ class Checkpoints:
         self._template = template
         self._folder = folder
         self._policy = _PreservationPolicy(keep, keep_best)
+        self._history_hash = hashlib.sha256()
         options = ocp.CheckpointManagerOptions(
             preservation_policy=self._policy,
             create=keep > 0,
@@ -69,17 +75,24 @@ class Checkpoints:
         handlers = {"state": ocp.StandardCheckpointHandler(), "record": ocp.JsonCheckpointHandler()}
         self._manager = ocp.CheckpointManager(folder.resolve(), options=options, item_handlers=handlers)
 
-    def save(self, epoch: int, state: TrainState, history: History) -> None:
+    def save(self, epoch: int, state: TrainState, records: History) -> None:
         """Starts writing the state after `epoch`; a checkpoint counts only once it is complete.
 
         The arrays are copied to the host before this returns, so the state may be donated right away.
+
+        **Arguments:**
+
+        - `records`: of the epochs since the last save, or since the checkpoint that the run resumed from.
 
         **Raises:** `WorkdirError` where this checkpoint, or the one before it, cannot be written.
         """
         # Copied, because on a CPU `device_get` may return the device's own memory, which the next epoch overwrites.
         arrays = {name: np.array(leaf, copy=True) for name, leaf in jax.device_get(by_name(state)).items()}
-        record = {"history": history, "digest": _digest(arrays), "history_digest": _history_digest(history)}
-        self._policy.history = history
+        lines = json_lines(records)
+        append(self._folder / HISTORY, lines)
+        self._history_hash.update(lines)
+        record = {"digest": _digest(arrays), "history_digest": self._history_hash.hexdigest()}
+        self._policy.accuracies[epoch] = records[-1]["val_accuracy"]
         args = ocp.args.Composite(state=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(record))
         with self._as_workdir_error():
             self._manager.save(epoch, args=args, force=True)
@@ -111,7 +124,7 @@ class Checkpoints:
         newest = self.restore_newest()
         if newest is None:
             return None
-        best = _best([epoch for epoch in self.epochs() if epoch <= newest.epoch], newest.history)
+        best = _best([epoch for epoch in self.epochs() if epoch <= newest.epoch], _accuracies(newest.history))
         return newest if best == newest.epoch else self.restore(best)
 
     def restore(self, epoch: int) -> Checkpoint:
@@ -127,14 +140,24 @@ class Checkpoints:
                 f"epochs {', '.join(map(str, self.epochs()))}"
             ) from None
 
-    def tidy(self, at: Checkpoint) -> None:
-        """Deletes the checkpoints after `at`, from which a run resumes, and those that the policy no longer keeps."""
+    def history(self) -> History:
+        """Returns the records of the epochs up to the last save; raises `WorkdirError` where they are damaged."""
+        try:
+            return self._read_history(self.epochs()[-1], self._history_hash.hexdigest())
+        except _Damaged as error:
+            raise WorkdirError(f"{error}; delete {self._folder} to start again") from None
+
+    def resume_from(self, at: Checkpoint) -> None:
+        """Goes on after `at`: forgets what came later, and deletes the checkpoints that the policy no longer keeps."""
         epochs = self.epochs()
-        self._policy.history = at.history
+        self._policy.accuracies = _accuracies(at.history)
         kept = self._policy.kept([epoch for epoch in epochs if epoch <= at.epoch])
         for epoch in epochs:
             if epoch not in kept:
                 self._manager.delete(epoch)
+        lines = json_lines(at.history)
+        write_atomically(self._folder / HISTORY, lines)
+        self._history_hash = hashlib.sha256(lines)
 
     def wait(self) -> None:
         """Waits until the saved checkpoints are complete; raises `WorkdirError` where one cannot be written."""
@@ -171,18 +194,28 @@ class Checkpoints:
                 epoch, args=ocp.args.Composite(state=ocp.args.StandardRestore(expected), record=ocp.args.JsonRestore())
             )
             arrays, record = restored["state"], restored["record"]
-            digest, history = record["digest"], record["history"]
-            # Older checkpoints have no digest of the history: it cannot be checked.
-            history_digest = record.get("history_digest", _history_digest(history))
+            digest = record["digest"]
+            # Older checkpoints hold their records themselves.
+            history = record["history"] if "history" in record else self._read_history(epoch, record["history_digest"])
         except (WorkdirError, _Damaged):
             raise
         # Orbax's errors about damaged files have no common base class.
         except Exception as error:
             raise _Damaged(f"{type(error).__name__}") from error
-        if _digest(arrays) != digest or _history_digest(history) != history_digest:
+        if _digest(arrays) != digest:
             raise _Damaged("its bytes are not those that were saved")
         leaves = [jax.numpy.asarray(arrays[name]) for name in expected]
         return Checkpoint(epoch, jax.tree.unflatten(jax.tree.structure(template), leaves), history)
+
+    def _read_history(self, epoch: int, digest: str) -> History:
+        for folder, name in (self._folder, HISTORY), (self._folder.parent, "metrics.jsonl"):
+            with contextlib.suppress(WorkdirError):
+                lines = WorkdirReader(folder, "").objects(name, allow_partial_tail=True)[:epoch]
+                # The last line of `metrics.jsonl` may have test metrics, which are added after training.
+                history = [{key: line[key] for key in line if not key.startswith("test_")} for line in lines]
+                if hashlib.sha256(json_lines(history)).hexdigest() == digest:
+                    return history
+        raise _Damaged(f"{self._folder / HISTORY} does not hold the records that were saved")
 
     def _check_structure(self, epoch: int, expected: _Arrays, found: Any) -> None:
         if not found:
@@ -206,13 +239,16 @@ class _PreservationPolicy(preservation_policy.PreservationPolicy):
     """
 
     def __init__(self, newest: int, best: bool):
-        self.history: History = []
+        self.accuracies: dict[int, float] = {}
         self._newest, self._best = newest, best
 
     def kept(self, epochs: Sequence[int]) -> set[int]:
-        """Returns which of `epochs`, in ascending order, to keep."""
-        newest = set(epochs[-self._newest :])
-        return newest | {_best(epochs, self.history)} if self._best and epochs else newest
+        """Returns which of `epochs`, in ascending order, to keep; forgets the accuracies of the others."""
+        kept = set(epochs[-self._newest :])
+        if self._best and epochs:
+            kept.add(_best(epochs, self.accuracies))
+        self.accuracies = {epoch: self.accuracies[epoch] for epoch in kept}
+        return kept
 
     def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
         del context
@@ -220,8 +256,11 @@ class _PreservationPolicy(preservation_policy.PreservationPolicy):
         return [checkpoint.step in kept for checkpoint in checkpoints]
 
 
-def _best(epochs: Sequence[int], history: History) -> int:
-    accuracies = {record["epoch"]: record["val_accuracy"] for record in history}
+def _accuracies(history: History) -> dict[int, float]:
+    return {record["epoch"]: record["val_accuracy"] for record in history}
+
+
+def _best(epochs: Sequence[int], accuracies: Mapping[int, float]) -> int:
     return max(epochs, key=lambda epoch: (accuracies[epoch], epoch))
 
 
@@ -241,7 +280,3 @@ def _digest(arrays: _Arrays) -> str:
         sha.update(name.encode())
         sha.update(np.ascontiguousarray(arrays[name]).tobytes())
     return sha.hexdigest()
-
-
-def _history_digest(history: History) -> str:
-    return hashlib.sha256(json.dumps(history, sort_keys=True).encode()).hexdigest()

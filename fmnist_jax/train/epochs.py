@@ -40,7 +40,7 @@ class Training:
       `step`, `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, `val_*` of `config.eval.metrics`,
       `learning_rate`, `examples_per_second` of the member, and `train_seconds` and `eval_seconds` of the whole batch,
       also `statistics_seconds` where batch statistics are estimated for evaluation. Figures that are not finite are
-      `None`.
+      `None`. Their owner may drop all but the last `patience + 1`.
     """
 
     batch: MemberBatch
@@ -63,7 +63,7 @@ class Training:
 
     @property
     def epochs_done(self) -> int:
-        return max(map(len, self.histories))
+        return max((history[-1]["epoch"] for history in self.histories if history), default=0)
 
     @property
     def finished(self) -> bool:

@@ -16,14 +16,14 @@ from fmnist_jax import data
 from fmnist_jax.config import schema as config_schema
 from fmnist_jax.data.device import on_device
 from fmnist_jax.errors import ConfigError, WorkdirError
-from fmnist_jax.files.atomic import finite, write_json
+from fmnist_jax.files.atomic import append, finite, json_lines, write_json
 from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.models import count_parameters, parameter_table
 from fmnist_jax.runtime import devices
 from fmnist_jax.train import metrics, writers
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
 from fmnist_jax.train.claim import claim
-from fmnist_jax.train.epochs import Training, diverged, other_metrics
+from fmnist_jax.train.epochs import History, Training, diverged, other_metrics
 from fmnist_jax.train.evaluation import score, write_evaluation
 from fmnist_jax.train.init_from import initial_weights, print_loaded
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
@@ -110,10 +110,10 @@ def _train_epochs(
     """Trains the remaining epochs and returns the last one's checkpoint."""
     at = checkpoints.restore_newest() or Checkpoint(0, run.programs.init()(run.member), [])
     at = at._replace(state=run.put(at.state))
-    checkpoints.tidy(at)
+    checkpoints.resume_from(at)
     writers.write_metrics(folder / "metrics.jsonl", at.history)
     batch, rates = run.begin(dataset, at.state), run.run.epoch_learning_rates([run.member])
-    interrupts, history = Interrupts(), at.history
+    interrupts, history = Interrupts(), list(at.history)
     training = Training(batch, rates, run.run.steps_per_epoch, interrupts, [history], config.train.patience)
     if training.finished:
         return at
@@ -125,22 +125,26 @@ def _train_epochs(
         writers.EpochProgress(training.num_epochs, at.epoch) as progress,
         writers.Events(folder / "tensorboard", at.epoch * training.steps_per_epoch) as events,
     ):
+        unsaved: History = []
         for epoch in training.epochs():
             stop = interrupts.received  # read once: a later signal stops the next epoch
-            at = Checkpoint(epoch, batch.state, list(history))
+            record = history[-1]
+            del history[: -config.train.patience - 1]  # a run may have any number of epochs
+            append(folder / "metrics.jsonl", json_lines([record]))
+            unsaved.append(record)
             last = stop is not None or training.finished
             if last or epoch % config.checkpoint.every == 0:
-                checkpoints.save(epoch, at.state, at.history)
-            writers.write_metrics(folder / "metrics.jsonl", at.history)
+                checkpoints.save(epoch, batch.state, unsaved)
+                unsaved = []
             if last:
                 checkpoints.wait()  # while signals are held back, so that a later one cannot stop the writing
-            progress.report(history[-1])
-            events.write(history[-1])
+            progress.report(record)
+            events.write(record)
             if stop is not None:
                 break
     if interrupts.received is not None:
-        raise Interrupted(interrupts.received, f"stopped after epoch {at.epoch}")
-    return at
+        raise Interrupted(interrupts.received, f"stopped after epoch {epoch}")
+    return Checkpoint(epoch, batch.state, checkpoints.history())
 
 
 def _announce(config: ConfigDict, dataset: data.Dataset, folder: Path, run: DataParallelRun, epoch: int) -> None:
@@ -165,7 +169,7 @@ def _finish(
     last = at.history[-1]
     if split == "test":
         last.update({f"test_{name}": value for name, value in scores.items() if name != "examples"})
-        writers.write_metrics(folder / "metrics.jsonl", at.history)
+    writers.write_metrics(folder / "metrics.jsonl", at.history)
     figures = [f"{name}_{metric}" for name in ("train", "val", "test") for metric in ("loss", "accuracy")]
     summary = {
         "status": "diverged" if diverged(last) else "finished",

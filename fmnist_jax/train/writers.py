@@ -25,10 +25,7 @@ _MISTAKES = 25  # images kept of the most confident wrong predictions
 
 
 def write_metrics(path: Path, history: list[dict[str, Any]]) -> None:
-    """Writes one line of JSON per epoch.
-
-    The whole file is rewritten each time, so that after a resume it still holds each epoch once.
-    """
+    """Writes the whole file, one line of JSON per epoch, so that after a resume it holds each epoch once."""
     write_atomically(path, json_lines(history))
 
 
