@@ -188,7 +188,7 @@ def _rename_key(run: Path, old: str, new: str) -> None:
         ),
         (_write("manifest.json", '{"data": [1]}'), r"manifest\.json does not describe the data"),
         (lambda run: shutil.rmtree(run / "checkpoints"), "has no checkpoint yet"),
-        (lambda run: [shutil.rmtree(folder) for folder in (run / "checkpoints").glob("[1-9]*")], "has no checkpoint yet"),
+        (lambda run: [shutil.rmtree(each) for each in run.glob("checkpoints/[1-9]*")], "has no checkpoint yet"),
         (lambda run: [shutil.rmtree(folder) for folder in run.glob("checkpoints/*/state")], "every checkpoint in"),
     ],
 )
