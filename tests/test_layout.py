@@ -13,7 +13,7 @@ PACKAGE = ROOT / "fmnist_jax"
 # From the top down; folders of one row do not import each other.
 ROWS = (
     ("cli",),
-    ("benchmark", "calibration"),
+    ("benchmark", "calibration", "records"),
     ("report",),
     ("compare",),
     ("train",),

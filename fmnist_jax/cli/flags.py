@@ -58,16 +58,16 @@ def config_file() -> Path:
     return Path(config_flags.get_config_filename(FLAGS["config"]))
 
 
-def define_workdir(help: str) -> flags.FlagHolder[str]:
-    """Defines the required `--workdir`."""
-    return define_folder("workdir", help, "the folder of the run")
+def define_workdir(help: str, *, required: bool = True) -> flags.FlagHolder[str]:
+    """Defines `--workdir`."""
+    return define_folder("workdir", help, "the folder of the run", required=required)
 
 
-def define_folder(name: str, help: str, meaning: str) -> flags.FlagHolder[str]:
-    """Defines a required flag that takes the path of a folder; `meaning`: what it is, for the error."""
+def define_folder(name: str, help: str, meaning: str, *, required: bool = True) -> flags.FlagHolder[str]:
+    """Defines a flag that takes the path of a folder; `meaning`: what it is, for the error where it is missing."""
 
     def check(folder: str) -> bool:
-        if not folder:
+        if required and not folder:
             raise ConfigError(f"--{name} must be given: {meaning}")
         return True
 

@@ -9,6 +9,7 @@ import textwrap
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -46,6 +47,15 @@ def run_registrations(path: Path) -> None:
         defined = runpy.run_path(str(path))
         if "get_config" in defined:
             defined["get_config"]()  # it may register something, too
+
+
+def read_constant(path: Path, name: str) -> Any:
+    """Runs the config file at `path`; returns what it defines as `name`, `None` where it defines nothing so named.
+
+    **Raises:** `ConfigError` as `read_config_file` does.
+    """
+    with _as_config_error(path):
+        return runpy.run_path(str(path)).get(name)
 
 
 @contextlib.contextmanager

@@ -50,6 +50,11 @@ def enable_cache() -> Path | None:
     return folder
 
 
+def disable_cache() -> None:
+    """Has JAX compile each program anew, for the time that it takes; call it before anything is compiled."""
+    jax.config.update("jax_enable_compilation_cache", False)
+
+
 @functools.cache
 def _options(backend: str) -> dict[str, Any]:
     """Returns the options for a backend without those that the user has set; none if this XLA does not know them."""

@@ -58,7 +58,7 @@ def train(
     on_devices = devices.for_training(config)
     run = DataParallelRun(config, len(dataset.train), on_devices, dataset.description, initial.weights)
     states = {config.model.name: run.template}
-    manifest = _manifest(config, dataset, run, config_file) | initial.manifest_entry(states)
+    manifest = run_manifest(config, dataset, run, config_file) | initial.manifest_entry(states)
     with claim(folder, config, manifest, [dataset], initial_weights=initial.npz):
         # The summary is the last file of a run.
         if summary := _finished(folder):
@@ -90,9 +90,10 @@ def _finished(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def _manifest(
+def run_manifest(
     config: ConfigDict, dataset: data.Dataset, run: DataParallelRun, config_file: str | os.PathLike[str] | None
 ) -> dict[str, Any]:
+    """Returns the manifest of a run, ready for JSON."""
     # The shortest decimals of the same float32 numbers: 0.001, not 0.0010000000474974513.
     numbers = {name: float(f"{float(value):.7g}") for name, value in run.member.hyperparameters.items()}
     return provenance(dataset, config_file) | {

@@ -84,8 +84,8 @@ def recorded_config_file(manifest: Mapping[str, Any], unknown: UnknownNameError)
 def code() -> dict[str, Any]:
     """Returns the commit of the checkout that holds this file, `None` where it is installed without one."""
     here = Path(__file__).resolve().parents[2]
-    sha = _git(here, "rev-parse", "HEAD") if (here / ".git").exists() else None
-    dirty = _git(here, "status", "--porcelain", "--untracked-files=no") if sha else None
+    sha = git(here, "rev-parse", "HEAD") if (here / ".git").exists() else None
+    dirty = git(here, "status", "--porcelain", "--untracked-files=no") if sha else None
     return {"git_sha": sha, "git_dirty": bool(dirty) if sha else None}
 
 
@@ -93,7 +93,8 @@ def _config_file(path: Path) -> dict[str, str]:
     return {"path": str(path.resolve()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def git(folder: Path, *arguments: str) -> str | None:
+    """Returns what a git command prints in `folder`, without white space at the ends; `None` where it fails."""
     try:
         done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):

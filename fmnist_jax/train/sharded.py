@@ -65,9 +65,13 @@ class DataParallelRun:
         """Returns the split on the devices."""
         return device.put(split, self.sharding)
 
-    def begin(self, dataset: Dataset, state: TrainState) -> SingleProgramBatch:
-        """Returns the run as a batch of one member, in that state."""
-        return SingleProgramBatch(self.programs, on_device(dataset, self.sharding), self.member, state)
+    def with_seed(self, seed: int) -> Member:
+        """Returns the config's member with another seed, on the devices."""
+        return self.put(self.member._replace(seed=np.uint32(seed)))
+
+    def begin(self, dataset: Dataset, state: TrainState, member: Member | None = None) -> SingleProgramBatch:
+        """Returns the run as a batch of one member, by default the config's, in that state."""
+        return SingleProgramBatch(self.programs, on_device(dataset, self.sharding), member or self.member, state)
 
 
 class VmapExecutor(Executor):

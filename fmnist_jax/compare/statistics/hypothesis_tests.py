@@ -1,4 +1,4 @@
-"""The paired permutation test, Holm's adjustment for many tests, and the power of a study."""
+"""The paired permutation test, the one-sided t-test, Holm's adjustment for many tests, and the power of a study."""
 
 from __future__ import annotations
 
@@ -40,6 +40,19 @@ def permutation_test(differences: Iterable[float]) -> float:
         rng=np.random.default_rng(0),
     )
     return float(test.pvalue)
+
+
+def one_sided_t_test(values: Iterable[float], threshold: float) -> float:
+    """Returns the p-value of Student's one-sided t-test that the mean exceeds `threshold`.
+
+    **Raises:** `ValueError` for fewer than two values or one that is not finite.
+    """
+    sample = as_sample(values)
+    if len(sample) < 2:
+        raise ValueError("a t-test needs two values or more")
+    if np.ptp(sample) == 0:  # scipy's p-value would depend on rounding
+        return 0.0 if sample[0] > threshold else 1.0
+    return float(stats.ttest_1samp(sample, threshold, alternative="greater").pvalue)
 
 
 def smallest_p(n: int) -> float:
