@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -221,20 +220,8 @@ def two(tmp_path_factory) -> Path:
     return folder
 
 
-# Orbax reads all arrays at once; where one fails it closes its event loop, and the others, as they finish, complain to
-# whoever listens that it is closed. `stragglers` waits for them.
-of_damage = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-
-@pytest.fixture
-def stragglers():
-    yield
-    time.sleep(0.05)
-
-
-@of_damage
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_checkpoint_is_passed_over_with_a_warning(tmp_path, two, damage, capsys, stragglers):
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning(tmp_path, two, damage, capsys):
     folder = tmp_path / "checkpoints"
     shutil.copytree(two, folder)
     DAMAGES[damage](folder / "2")
@@ -253,8 +240,17 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(tmp_path, two, damag
     assert warning.count("\n") == 1
 
 
-@of_damage
-def test_when_all_are_damaged_it_says_so(tmp_path, two, stragglers):
+def test_a_checkpoint_that_is_missing_is_warned_of(tmp_path, two, capsys):
+    folder = tmp_path / "checkpoints"
+    shutil.copytree(two, folder)
+    assert _restored(folder).epoch == 2
+    assert capsys.readouterr().err == ""
+    shutil.rmtree(folder / "2")
+    assert _restored(folder).epoch == 1
+    assert capsys.readouterr().err == f"warning: checkpoint {folder / '2'} is missing or incomplete\n"
+
+
+def test_when_all_are_damaged_it_says_so(tmp_path, two):
     folder = tmp_path / "checkpoints"
     shutil.copytree(two, folder)
     for epoch in ("1", "2"):

@@ -177,8 +177,18 @@ def test_a_run_that_cannot_write_its_checkpoints_resumes_where_it_can(trained: P
         "run the same command again to resume\n"
     )
     ended = run_script("train", *arguments)
-    assert (ended.code, ended.err) == (0, "")
+    assert ended.code == 0
+    assert re.fullmatch(rf"warning: checkpoint {tmp_path}/checkpoints/\d is missing or incomplete\n", ended.err)
     assert differences(tmp_path, trained) == []
+
+
+def test_a_damaged_checkpoint_is_one_line(trained: Path, tmp_path: Path):
+    shutil.copytree(trained, tmp_path / "run")
+    newest = tmp_path / "run" / "checkpoints" / str(EPOCHS)
+    for path in (newest / "state" / "d").iterdir():
+        path.write_bytes(path.read_bytes()[:100])
+    ended = run_script("evaluate", f"--workdir={tmp_path}/run")
+    assert (ended.code, ended.err) == (0, f"warning: checkpoint {newest} is damaged (ValueError)\n")
 
 
 def test_nobody_reads_the_output(trained: Path):

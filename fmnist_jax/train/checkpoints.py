@@ -21,14 +21,15 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from fmnist_jax.errors import WorkdirError
 from fmnist_jax.files.atomic import append, json_lines, write_atomically
 from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.models import by_name
+from fmnist_jax.train.cancelled_reads import silence_cancelled_reads
 from fmnist_jax.train.epochs import History
 from fmnist_jax.train.network import TrainState
+from fmnist_jax.train.preservation import PreservationPolicy, best_epoch, val_accuracies
 
 HISTORY = "history.jsonl"
 _Arrays = dict[str, np.ndarray]
@@ -62,7 +63,7 @@ class Checkpoints:
     def __init__(self, folder: Path, template: TrainState | None, *, keep: int = 0, keep_best: bool = False):
         self._template = template
         self._folder = folder
-        self._policy = _PreservationPolicy(keep, keep_best)
+        self._policy = PreservationPolicy(keep, keep_best)
         self._history_hash = hashlib.sha256()
         options = ocp.CheckpointManagerOptions(
             preservation_policy=self._policy,
@@ -104,9 +105,13 @@ class Checkpoints:
     def restore_newest(self) -> Checkpoint | None:
         """Returns the newest undamaged checkpoint, with a warning for each damaged one; `None` where there is none.
 
+        It also warns where the newest that was begun is missing, or incomplete because the process was killed.
+
         **Raises:** `WorkdirError` where a checkpoint's arrays do not fit the template, or where all are damaged.
         """
-        epochs = self.epochs()
+        epochs, begun = self.epochs(), len(_recorded(self._folder, HISTORY))
+        if begun > max(epochs, default=0):
+            print(f"warning: checkpoint {self._folder / str(begun)} is missing or incomplete", file=sys.stderr)
         for epoch in reversed(epochs):
             try:
                 return self._restore(epoch)
@@ -124,7 +129,7 @@ class Checkpoints:
         newest = self.restore_newest()
         if newest is None:
             return None
-        best = _best([epoch for epoch in self.epochs() if epoch <= newest.epoch], _accuracies(newest.history))
+        best = best_epoch([epoch for epoch in self.epochs() if epoch <= newest.epoch], val_accuracies(newest.history))
         return newest if best == newest.epoch else self.restore(best)
 
     def restore(self, epoch: int) -> Checkpoint:
@@ -150,7 +155,7 @@ class Checkpoints:
     def resume_from(self, at: Checkpoint) -> None:
         """Goes on after `at`: forgets what came later, and deletes the checkpoints that the policy no longer keeps."""
         epochs = self.epochs()
-        self._policy.accuracies = _accuracies(at.history)
+        self._policy.accuracies = val_accuracies(at.history)
         kept = self._policy.kept([epoch for epoch in epochs if epoch <= at.epoch])
         for epoch in epochs:
             if epoch not in kept:
@@ -185,6 +190,7 @@ class Checkpoints:
             ) from None
 
     def _restore(self, epoch: int) -> Checkpoint:
+        silence_cancelled_reads()
         try:
             found = self._manager.item_metadata(epoch)["state"]
             template = self._template or _flat_template(found or {})
@@ -209,12 +215,11 @@ class Checkpoints:
 
     def _read_history(self, epoch: int, digest: str) -> History:
         for folder, name in (self._folder, HISTORY), (self._folder.parent, "metrics.jsonl"):
-            with contextlib.suppress(WorkdirError):
-                lines = WorkdirReader(folder, "").objects(name, allow_partial_tail=True)[:epoch]
-                # The last line of `metrics.jsonl` may have test metrics, which are added after training.
-                history = [{key: line[key] for key in line if not key.startswith("test_")} for line in lines]
-                if hashlib.sha256(json_lines(history)).hexdigest() == digest:
-                    return history
+            lines = _recorded(folder, name)[:epoch]
+            # The last line of `metrics.jsonl` may have test metrics, which are added after training.
+            history = [{key: line[key] for key in line if not key.startswith("test_")} for line in lines]
+            if hashlib.sha256(json_lines(history)).hexdigest() == digest:
+                return history
         raise _Damaged(f"{self._folder / HISTORY} does not hold the records that were saved")
 
     def _check_structure(self, epoch: int, expected: _Arrays, found: Any) -> None:
@@ -232,36 +237,11 @@ class Checkpoints:
                 )
 
 
-class _PreservationPolicy(preservation_policy.PreservationPolicy):
-    """Keeps the newest checkpoints and, with `best`, the best of those that exist.
-
-    Orbax's own policy for the best knows only the accuracies that its own process saved.
-    """
-
-    def __init__(self, newest: int, best: bool):
-        self.accuracies: dict[int, float] = {}
-        self._newest, self._best = newest, best
-
-    def kept(self, epochs: Sequence[int]) -> set[int]:
-        """Returns which of `epochs`, in ascending order, to keep; forgets the accuracies of the others."""
-        kept = set(epochs[-self._newest :])
-        if self._best and epochs:
-            kept.add(_best(epochs, self.accuracies))
-        self.accuracies = {epoch: self.accuracies[epoch] for epoch in kept}
-        return kept
-
-    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
-        del context
-        kept = self.kept([checkpoint.step for checkpoint in checkpoints])
-        return [checkpoint.step in kept for checkpoint in checkpoints]
-
-
-def _accuracies(history: History) -> dict[int, float]:
-    return {record["epoch"]: record["val_accuracy"] for record in history}
-
-
-def _best(epochs: Sequence[int], accuracies: Mapping[int, float]) -> int:
-    return max(epochs, key=lambda epoch: (accuracies[epoch], epoch))
+def _recorded(folder: Path, name: str) -> History:
+    """The records in a file, none where it is missing or damaged."""
+    with contextlib.suppress(WorkdirError):
+        return WorkdirReader(folder, "").objects(name, allow_partial_tail=True)
+    return []
 
 
 def _flat_template(found: Mapping[str, Any]) -> TrainState:
