@@ -298,9 +298,12 @@ def test_damaged_data(data: Path, tmp_path: Path):
     assert names(tmp_path) == ["data"]
 
 
-def test_the_home_folder_as_a_workdir_and_a_name_that_the_output_cannot_encode(data: Path, tmp_path: Path):
+def test_the_home_folder_as_a_workdir_and_a_name_that_neither_paths_nor_the_output_can_encode(
+    data: Path, tmp_path: Path
+):
     arguments = train_arguments(Path("~/wü"), data, train__epochs=1)
-    process = start_script("train", *arguments, home=tmp_path, pythonioencoding="ascii")
+    ascii = {"lc_all": "C", "pythonutf8": 0, "pythonioencoding": "ascii"}
+    process = start_script("train", *arguments, home=tmp_path, **ascii)
     out, err = process.communicate()
     assert (process.returncode, err) == (0, "")
     assert "summary.json" in names(tmp_path / "wü")

@@ -27,10 +27,21 @@ _ending = threading.Lock()
 
 def run(main: Callable[[Sequence[str]], None]) -> NoReturn:
     """Parses the flags, calls `main(arguments)` and exits; never returns."""
+    _use_utf8()
     _prepare_output()
     exit_on_signals()
     app.run(lambda argv: _call(main, argv[1:]), flags_parser=_parse)
     raise AssertionError("app.run returned")
+
+
+def _use_utf8() -> None:
+    """Starts this process anew in Python's UTF-8 mode where the locale's paths have another encoding, such as ASCII.
+
+    Orbax and TensorStore take paths as UTF-8, whatever the locale.
+    """
+    if sys.getfilesystemencoding() != "utf-8":
+        os.environ["PYTHONUTF8"] = "1"  # also for its children
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 def _prepare_output() -> None:
