@@ -291,7 +291,10 @@ def test_a_diverged_run_counts_as_guessing(toy_data):
 
 def test_the_page_and_the_table_say_what_came_out(tiny, tmp_path):
     found = run(tiny, tmp_path)
+    turns = {"seconds": {name: {"median": 2, "low": 1, "high": 3} for name in ("tiny", "big")}}
+    (tmp_path / "tiny" / "turns_big.json").write_text(json.dumps(turns | {"ratio": turns["seconds"]["big"]}))
     page = write_page(tmp_path / "tiny").read_text()
+    assert "big takes 2.00 times as long (1.00 to 3.00)" in page
     assert f"{100 * found['mean']:.2f}" in page
     assert (tmp_path / "tiny" / "plots" / "runs.png").is_file()
     readme = tmp_path / "README.md"
@@ -363,7 +366,7 @@ def test_turns_time_both_without_the_test_set(toy_data, tmp_path, monkeypatch):
     assert all(np.array_equal(each.images, dataset.train.images[: toy.TEST]) for each in scored)
     assert [len(each["turns"]) for each in found["seconds"].values()] == [3, 3]
     assert found["ratio"]["low"] <= found["ratio"]["median"] <= found["ratio"]["high"]
-    assert json.loads((tmp_path / "turns.json").read_text())["ratio"] == found["ratio"]
+    assert json.loads((tmp_path / "turns_other.json").read_text())["ratio"] == found["ratio"]
 
 
 def test_the_schema_of_a_record_is_that_of_a_run_and_more():

@@ -14,6 +14,7 @@ from fmnist_jax.compare.statistics.hypothesis_tests import (
     holm,
     min_pairs,
     minimum_detectable_effect,
+    one_sided_t_test,
     permutation_test,
     power_of_t_test,
     seeds_needed,
@@ -176,3 +177,20 @@ def test_a_power_lies_between_alpha_and_1(alpha, power):
         seeds_needed(1.0, 1.0, alpha, power)
     with pytest.raises(ValueError, match=r"alpha|power"):
         minimum_detectable_effect([0.1, 0.2], alpha, power)
+
+
+def test_the_one_sided_t_test_is_students():
+    values = [0.921, 0.924, 0.919, 0.926]
+    t = (np.mean(values) - 0.92) / (np.std(values, ddof=1) / 2)
+    assert one_sided_t_test(values, 0.92) == pytest.approx(stats.t.sf(t, 3))
+    assert one_sided_t_test(values, 0.93) > 0.5
+
+
+@pytest.mark.parametrize(("threshold", "p"), [(0.92, 0.0), (0.93, 1.0), (0.94, 1.0)])
+def test_the_one_sided_t_test_of_equal_values(threshold, p):
+    assert one_sided_t_test([0.93] * 20, threshold) == p
+
+
+def test_the_one_sided_t_test_needs_two_values():
+    with pytest.raises(ValueError, match="two values"):
+        one_sided_t_test([0.9], 0.8)

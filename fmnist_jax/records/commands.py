@@ -40,7 +40,7 @@ def record(config: ConfigDict, config_file: Path, workdir: Path | None) -> None:
     write_table(_RESULTS)
     print(
         f"{found['name']} {'holds' if found['valid'] else 'misses its target'}: mean test accuracy {found['mean']:.2%} "
-        f"of {found['n']} runs (target {found['target']:.4%}, p {p_value(found['p'])}), "
+        f"of {found['n']} runs (target {100 * found['target']:.5g} %, p {p_value(found['p'])}), "
         f"median {found['median_seconds']:.2f} s; page: {page}"
     )
 

@@ -36,7 +36,8 @@ def write_page(folder: Path) -> Path:
     record, manifest = reader.object(RECORD), reader.object("manifest.json")
     config = config_table(reader.object("config.json"), SCHEMA, manifest["optimizer"])
     config = config_table(reader.object("config.json"), SCHEMA, manifest["optimizer"])
-    items = [*_findings(record), Section("Config", [config]), reproducibility_section(manifest, "record")]
+    items = [*_findings(record), *_turns(reader), Section("Config", [config])]
+    items.append(reproducibility_section(manifest, "record"))
     lead = (
         f"{_network(record)}, {counted(record['epochs'], 'epoch')} of all training images; "
         f"{counted(record['n'], 'run')}, each scored once on the test set; {_device(record)}."
@@ -97,6 +98,20 @@ def _findings(record: Mapping[str, Any]) -> Iterator[Item]:
     columns = zip(*(record[key] for key in ("seeds", "accuracies", "train_seconds", "cpu_seconds")), strict=True)
     rows = [[str(seed), percent(accuracy), f"{wall:.2f}", f"{cpu:.1f}"] for seed, accuracy, wall, cpu in columns]
     yield Section("Runs", [Table("The runs", ["Seed", "Test accuracy", "Seconds", "CPU seconds"], rows)])
+
+
+def _turns(reader: WorkdirReader) -> Iterator[Item]:
+    """The times beside other records, where `--against` took some."""
+    for name in sorted(path.name for path in reader.path.glob("turns_*.json")):
+        found = reader.object(name)
+        rows = [
+            [each, f"{seconds['median']:.2f}", f"{seconds['low']:.2f} to {seconds['high']:.2f}"]
+            for each, seconds in found["seconds"].items()
+        ]
+        own, other = found["seconds"]
+        ratio = "{median:.2f} times as long ({low:.2f} to {high:.2f})".format(**found["ratio"])
+        table = Table(f"Seconds of {own} and {other} in turns", ["Record", "Seconds (median)", "Range"], rows)
+        yield Section(f"Beside {other}", [f"Timed in turns: {other} takes {ratio}.", table])
 
 
 @theme.plot_style()

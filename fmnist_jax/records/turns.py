@@ -16,11 +16,9 @@ from fmnist_jax.files.atomic import write_json
 from fmnist_jax.records.timed import TimedRun
 from fmnist_jax.train.manifest import provenance
 
-TURNS = "turns.json"
-
 
 def time_in_turns(configs: Mapping[str, ConfigDict], folder: Path, turns: int) -> dict[str, Any]:
-    """Times each of two runs so many times, prints the seconds, and writes `turns.json` into the folder.
+    """Times each of two runs so many times, prints the seconds, and writes `turns_OTHER.json` into the folder.
 
     They train on all training images and score some of these: as much work as a record, and no test image.
 
@@ -28,7 +26,7 @@ def time_in_turns(configs: Mapping[str, ConfigDict], folder: Path, turns: int) -
 
     - `configs`: by name, the challenger's first; both are timed on its data.
 
-    **Returns:** what `turns.json` holds: the `seconds` by name, and the `ratio` of the second one's to the first one's.
+    **Returns:** what the file holds: the `seconds` by name, and the `ratio` of the second one's to the first one's.
     """
     section = next(iter(configs.values())).data.copy_and_resolve_references()
     section.val_examples = 0
@@ -43,14 +41,14 @@ def time_in_turns(configs: Mapping[str, ConfigDict], folder: Path, turns: int) -
             seconds[name].append(run(seed=turn).train_seconds)
         shown = ", ".join(f"{name} {found[-1]:.2f} s" for name, found in seconds.items())
         print(f"turn {turn + 1}/{turns}: {shown}", flush=True)
-    first, second = seconds.values()
+    (_, first), (other_name, second) = seconds.items()
     ratios = [other / own for own, other in zip(first, second, strict=True)]
     result = {
         "seconds": {name: _spread(found) | {"turns": found} for name, found in seconds.items()},
         "ratio": _spread(ratios),
         **provenance(dataset),
     }
-    write_json(folder / TURNS, result)
+    write_json(folder / f"turns_{other_name}.json", result)
     return result
 
 
