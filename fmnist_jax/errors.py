@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 from collections.abc import Iterable
 
 # How messages call the types of values.
@@ -31,6 +33,14 @@ class ImageError(UserError):
 
 class WorkdirError(UserError):
     """A workdir cannot be used: it holds another config's run, no run, or no usable checkpoint."""
+
+
+RAISE_OPEN_FILES = "raise the limit of open files, e.g. with ulimit -n 1024 in a new shell"
+
+
+def way_out(reason: object, otherwise: str) -> str:
+    """Returns what to do about an operating system's error with this text: `otherwise`, unless files are too many."""
+    return RAISE_OPEN_FILES if str(reason) == os.strerror(errno.EMFILE) else otherwise
 
 
 # How people and other libraries call what the config spells out.

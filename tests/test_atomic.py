@@ -73,6 +73,15 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypa
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_too_many_open_files_are_not_for_want_of_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def exhausted(descriptor: int) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "fsync", exhausted)
+    with pytest.raises(WorkdirError, match=r"\(Too many open files\); raise the limit of open files, .* ulimit -n"):
+        write_atomically(tmp_path / "file.json", b"new")
+
+
 def test_removing(tmp_path: Path):
     path = tmp_path / "file"
     path.touch()

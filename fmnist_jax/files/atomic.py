@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from fmnist_jax.errors import WorkdirError
+from fmnist_jax.errors import WorkdirError, way_out
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -109,4 +109,5 @@ def _as_workdir_error(path: Path, action: str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or error
-        raise WorkdirError(f"{path} cannot be {action} ({reason}); make its folder writable and free space") from None
+        hint = way_out(reason, "make its folder writable and free space")
+        raise WorkdirError(f"{path} cannot be {action} ({reason}); {hint}") from None

@@ -22,7 +22,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from fmnist_jax.errors import WorkdirError
+from fmnist_jax.errors import WorkdirError, way_out
 from fmnist_jax.files.atomic import append, json_lines, write_atomically
 from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.models import by_name
@@ -184,10 +184,8 @@ class Checkpoints:
             reason = error.strerror if isinstance(error, OSError) else match and match[1]
             if not reason:
                 raise
-            raise WorkdirError(
-                f"a checkpoint cannot be written to {self._folder} ({reason}); make room there and run the same "
-                "command again to resume"
-            ) from None
+            hint = f"{way_out(reason, 'make room there')} and run the same command again to resume"
+            raise WorkdirError(f"a checkpoint cannot be written to {self._folder} ({reason}); {hint}") from None
 
     def _restore(self, epoch: int) -> Checkpoint:
         silence_cancelled_reads()
