@@ -18,8 +18,13 @@ from fmnist_jax import (
     compare_optimizers,
     register_optimizer,
     study_config,
+    use_all_cores,
     write_study_report,
 )
+
+# The scripts do this by themselves; in a notebook, JAX sees one CPU device, and so uses one core, unless this comes before
+# it computes anything.
+use_all_cores()
 
 
 def signum(rate, weight_decay, momentum):
