@@ -22,7 +22,7 @@ from fmnist_jax import (
     write_study_report,
 )
 
-# The scripts do this by themselves. In a notebook, JAX sees one CPU device, and so uses one core, unless this comes first.
+# As the scripts do. In a notebook, JAX sees one CPU device, and so uses one core, unless this comes first.
 use_all_cores()
 
 
