@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fmnist_jax.data.device import put as device_put_split
     from fmnist_jax.data.images import read_images
     from fmnist_jax.models import register as register_model
-    from fmnist_jax.optim import Hyperparameter, Optimizer
+    from fmnist_jax.optim import Hyperparameter, Optimizer, parameter_groups
     from fmnist_jax.optim import register as register_optimizer
     from fmnist_jax.optim.schedules import register as register_schedule
     from fmnist_jax.report import write_run_report, write_study_report
@@ -46,6 +46,7 @@ __all__ = [
     "load_weights",
     "make_run",
     "member_of",
+    "parameter_groups",
     "read_images",
     "register_augmentation",
     "register_dataset",
@@ -76,6 +77,7 @@ _ORIGINS = {
     "load_weights": "fmnist_jax.train.init_from",
     "make_run": "fmnist_jax.train.run",
     "member_of": "fmnist_jax.train.run",
+    "parameter_groups": "fmnist_jax.optim",
     "read_images": "fmnist_jax.data.images",
     "register_augmentation": "fmnist_jax.data.augment:register",
     "register_dataset": "fmnist_jax.data",

@@ -12,6 +12,7 @@ import pytest
 from fmnist_jax.config.python_file import read_config_file
 from fmnist_jax.config.registry import Registry
 from fmnist_jax.data.augment import AUGMENTATIONS
+from fmnist_jax.optim import OPTIMIZERS
 from fmnist_jax.optim.schedules import SCHEDULES
 from fmnist_jax.train.evaluation import evaluate
 from fmnist_jax.train.loop import train
@@ -21,7 +22,7 @@ from fmnist_jax.train.metrics import METRICS
 PAGE = Path(__file__).parent.parent / "docs" / "bring_your_own.md"
 
 
-REGISTRIES: tuple[Registry[Any], ...] = (SCHEDULES, LOSSES, AUGMENTATIONS, METRICS)
+REGISTRIES: tuple[Registry[Any], ...] = (OPTIMIZERS, SCHEDULES, LOSSES, AUGMENTATIONS, METRICS)
 
 
 def _forget_registrations(monkeypatch) -> None:
@@ -30,11 +31,11 @@ def _forget_registrations(monkeypatch) -> None:
         monkeypatch.setattr(registry, "entries", built_in)
 
 
-@pytest.mark.parametrize("title", ["A schedule", "A loss", "An augmentation", "A metric"])
+@pytest.mark.parametrize("title", ["An optimizer", "A schedule", "A loss", "An augmentation", "A metric"])
 def test_the_example_trains_and_is_evaluated_again(title: str, toy_data: Path, tmp_path: Path, monkeypatch):
     _forget_registrations(monkeypatch)
     section = PAGE.read_text().split(f"## {title}\n")[1].split("\n## ")[0]
-    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    *_, code = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     assert sum(bool(line.strip()) for line in code.splitlines()) <= 14
     file = tmp_path / "mine.py"
     file.write_text(code)

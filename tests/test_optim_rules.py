@@ -34,7 +34,8 @@ def _gradients() -> dict[str, np.ndarray]:
 
 def _resolved(name: str, **given: float) -> dict[str, jax.Array]:
     """Hyperparameters as a run passes them: as float32."""
-    resolved = optim.resolve(name, {"learning_rate": RATE} | given)
+    rates = {key: RATE for key in optim.hyperparameters_of(name) if key.endswith("learning_rate")}
+    resolved = optim.resolve(name, rates | given)
     return {key: jnp.float32(value) for key, value in resolved.items()}
 
 
@@ -189,8 +190,43 @@ def test_muon_orthogonalises_a_convolution_kernel_as_a_matrix():
     singular_values = np.linalg.svd(update, compute_uv=False)
     assert ((singular_values > 0.6) & (singular_values < 1.3)).all()
     assert np.sum(update * (u @ v)) / (np.linalg.norm(update) * np.sqrt(8)) > 0.97
-    # The bias is Nadam's, whose first step is the rate times the sign, and a share of the second.
-    np.testing.assert_allclose(updates["bias"], -RATE * (1 + 0.9 / 1.9) * np.sign(gradients["bias"]), rtol=1e-4)
+
+
+def test_muon_leaves_head_and_biases_to_adamw_at_its_own_rate():
+    rng = np.random.default_rng(0)
+    shapes = {"hidden": {"kernel": (6, 7)}, "logits": {"kernel": (7, 10), "bias": (10,)}}
+    draws = [
+        jax.tree.map(lambda s: jnp.asarray(rng.normal(size=s), jnp.float32), shapes, is_leaf=lambda s: type(s) is tuple)
+        for _ in range(4)
+    ]
+
+    def updates(name, params, num_classes=None, **given):
+        numbers = _resolved(name, weight_decay=0.1, **given)
+        transformation = optim.build(name, numbers, lambda step: 1 / (1 + step), num_classes=num_classes)
+        state = transformation.init(params)
+        for gradients in draws[1:]:
+            update, state = transformation.update(gradients, state, params)
+        return update
+
+    found = updates("muon", draws[0], 10, learning_rate=0.01, adam_learning_rate=0.03)
+    # AdamW's decay is multiplied by Muon's rate.
+    expected = updates("adamw", draws[0], learning_rate=0.03)
+    expected["logits"]["kernel"] += 0.1 * (0.03 - 0.01) / 3 * draws[0]["logits"]["kernel"]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), found["logits"], expected["logits"])
+    without_head = updates("muon", draws[0], learning_rate=0.01, adam_learning_rate=0.03)
+    np.testing.assert_allclose(found["hidden"]["kernel"], without_head["hidden"]["kernel"], rtol=1e-3)
+    assert np.abs(found["logits"]["kernel"] - without_head["logits"]["kernel"]).max() > 1e-3
+
+
+def test_parameter_groups_have_their_own_rules_by_path():
+    params = {"conv": {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2)}, "conv2": {"kernel": jnp.ones((2, 2))}}
+    transformation = optim.parameter_groups(
+        {"slow": optax.scale(0.5), "fast": optax.scale(4.0)},
+        lambda path, leaf: "fast" if path == "conv.bias" or leaf.shape == (3,) else "slow",
+    )
+    updates, _ = transformation.update(params, transformation.init(params), params)
+    factors = {"conv": {"kernel": 0.5, "bias": 4.0}, "conv2": {"kernel": 0.5}}
+    jax.tree.map(lambda u, f: np.testing.assert_array_equal(u, f * np.ones(u.shape)), updates, factors)
 
 
 @pytest.mark.parametrize("name", optim.names())

@@ -54,7 +54,7 @@ def test_scripts_configs_flags_and_keys_of_a_command_exist(command):
             key = name.removeprefix("config.")
             assert key in config_schema.settable(schema) or config_schema.is_option(key)
         else:
-            assert re.search(rf'DEFINE_\w+\(\s*"{name}"', source), f"{script.name} has no flag --{name}"
+            assert re.search(rf'(?i:define_)\w+\(\s*"{name}"', source), f"{script.name} has no flag --{name}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

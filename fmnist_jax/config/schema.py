@@ -48,6 +48,7 @@ SCHEMA: Schema = {
     ),
     "optimizer.name": Field("rmsprop", "the optimizer; see fmnist_jax.optim"),
     "optimizer.learning_rate": Field(float, "peak learning rate; unset: the optimizer's default", gt=0),
+    "optimizer.adam_learning_rate": Field(float, "of muon: the rate of AdamW, for head, norms and biases", gt=0),
     "optimizer.weight_decay": Field(float, "decoupled decay of the kernels, times the learning rate", 0),
     "optimizer.momentum": Field(float, "of sgd-like optimizers", 0, lt=1),
     "optimizer.decay": Field(float, "of rmsprop's average of squared gradients (Keras: rho)", 0, lt=1),

@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedules, by name."""
 
 from fmnist_jax.optim import rules, schedules
+from fmnist_jax.optim.groups import parameter_groups
 from fmnist_jax.optim.registry import (
     OPTIMIZERS,
     Hyperparameter,
@@ -23,6 +24,7 @@ __all__ = [
     "get",
     "hyperparameters_of",
     "names",
+    "parameter_groups",
     "register",
     "resolve",
     "rules",

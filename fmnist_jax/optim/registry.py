@@ -8,6 +8,7 @@ Weight decay is decoupled for all of them (Loshchilov & Hutter 2019): the update
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -72,7 +73,7 @@ class Optimizer:
 
     - `make`: `make(rate, weight_decay, **hyperparameters)` returns the transformation from gradients to updates. `rate`
       is the learning rate as a function of the step; `weight_decay` is a transformation too, to be applied to the
-      direction before it is scaled by the rate.
+      direction before it is scaled by the rate. It gets `learning_rate`, the peak, and `num_classes` if it names them.
     - `hyperparameters`: those it takes, `learning_rate` first.
     - `summary`: its update rule or source.
     - `eval_params`: the parameters to evaluate, from the optimizer's state and the trained ones.
@@ -146,6 +147,7 @@ def build(
     hyperparameters: Mapping[str, float | jax.Array],
     schedule: optax.Schedule,
     decay_schedule: optax.Schedule | str = CONSTANT,
+    num_classes: int | None = None,
 ) -> optax.GradientTransformation:
     """Returns the optimizer's transformation, with gradient clipping before it and weight decay in it where given.
 
@@ -154,12 +156,16 @@ def build(
     - `hyperparameters`: what `resolve` returns; values may be traced, keys are not.
     - `schedule`: the learning rate is `learning_rate * schedule(step)`.
     - `decay_schedule`: of the weight decay, as `schedules.Schedules` describes it.
+    - `num_classes`: the outputs of the network, for optimizers that treat its last layer in its own way.
     """
     numbers = dict(hyperparameters)
     peak = numbers.pop("learning_rate")
     clip_norm, factor = numbers.pop("clip_norm", None), numbers.pop("weight_decay", None)
     weight_decay = optax.identity() if factor is None else _weight_decay(factor, peak, decay_schedule)
-    transformation = get(name).make(lambda step: peak * schedule(step), weight_decay, **numbers)
+    make = get(name).make
+    offered = {"learning_rate": peak, "num_classes": num_classes}
+    named = {key: offered[key] for key in offered.keys() & inspect.signature(make).parameters.keys()}
+    transformation = make(lambda step: peak * schedule(step), weight_decay, **numbers, **named)
     if clip_norm is None:
         return transformation
     return optax.chain(optax.clip_by_global_norm(clip_norm), transformation)

@@ -11,6 +11,7 @@ import optax
 from jax.typing import ArrayLike
 from optax import GradientTransformation, Schedule
 
+from fmnist_jax.optim.groups import parameter_groups
 from fmnist_jax.optim.registry import OPTIMIZERS, Hyperparameter, Optimizer
 
 
@@ -47,30 +48,38 @@ def scale_by_keras_adam(b1: ArrayLike, b2: ArrayLike, eps: ArrayLike) -> Gradien
 
 
 def _muon_axes(params: Any) -> Any:
-    """Muon orthogonalises a kernel `[..., out]` as a matrix `[product of the rest, out]`; Nadam updates the biases."""
+    """Muon orthogonalises a kernel `[..., out]` as a matrix `[product of the rest, out]`."""
     axes = optax.contrib.MuonDimensionNumbers
-    return jax.tree.map(lambda w: axes(tuple(range(w.ndim - 1)), w.ndim - 1) if w.ndim > 1 else None, params)
+    return jax.tree.map(lambda w: axes(tuple(range(w.ndim - 1)), w.ndim - 1), params)
+
+
+def _muon_scale(updates: Any, params: Any = None) -> Any:
+    """Scales an orthogonal update to the root mean square that Adam's has (Liu et al. 2025, eq. 4)."""
+    del params
+    return jax.tree.map(lambda u: 0.2 * max(u.size // u.shape[-1], u.shape[-1]) ** 0.5 * u, updates)
 
 
 def _muon(
     rate: Schedule,
     weight_decay: GradientTransformation,
+    learning_rate: ArrayLike,
+    num_classes: int | None,
+    adam_learning_rate: ArrayLike,
     momentum: ArrayLike,
     b1: ArrayLike,
     b2: ArrayLike,
     eps: ArrayLike,
 ) -> GradientTransformation:
-    # With a rate of 1 optax's chain gives the negative direction: flip its sign before weight decay is added.
-    direction = optax.contrib.muon(
-        1.0,
-        beta=momentum,
-        adam_b1=b1,
-        adam_b2=b2,
-        eps=eps,
-        muon_weight_dimension_numbers=_muon_axes,
-        consistent_rms=0.2,
-    )
-    return optax.chain(direction, optax.scale(-1.0), weight_decay, optax.scale_by_learning_rate(rate))
+    def group(path: str, leaf: Any) -> str:
+        is_head = leaf.ndim == 2 and leaf.shape[-1] == num_classes
+        return "adam" if leaf.ndim < 2 or is_head else "muon"
+
+    orthogonal = optax.contrib.scale_by_muon(beta=momentum, eps=eps, weight_dimension_numbers=_muon_axes)
+    directions = {
+        "muon": optax.chain(orthogonal, optax.stateless(_muon_scale)),
+        "adam": optax.chain(optax.scale_by_adam(b1, b2, eps), optax.scale(adam_learning_rate / learning_rate)),
+    }
+    return optax.chain(parameter_groups(directions, group), weight_decay, optax.scale_by_learning_rate(rate))
 
 
 def _schedule_free_adamw(
@@ -149,8 +158,11 @@ _BUILT_IN = {
     ),
     "muon": Optimizer(
         _muon,
-        _rate(1e-3, 1e-5, 1e-1) | {"momentum": Hyperparameter(0.95, 0.5, 0.999, "log1m")} | _B1 | _B2 | _eps(1e-8),
-        "orthogonalised momentum for every kernel, Nadam for biases (Jordan 2024; scaled as Liu et al. 2025)",
+        _rate(1e-3, 1e-5, 1e-1)
+        | {"adam_learning_rate": Hyperparameter(1e-3, 1e-5, 1e-1)}
+        | {"momentum": Hyperparameter(0.95, 0.5, 0.999, "log1m")}
+        | (_B1 | _B2 | _eps(1e-8)),
+        "orthogonalised momentum for kernels, AdamW for head and biases (Jordan 2024; scaled as Liu et al. 2025)",
     ),
     "schedule-free-adamw": Optimizer(
         _schedule_free_adamw,

@@ -25,7 +25,7 @@ from fmnist_jax.train.manifest import recorded_config_file
 from fmnist_jax.train.network import TrainState
 from fmnist_jax.train.run import member_of
 from fmnist_jax.train.weights import Fit, Weights, fit, gather, sha256, to_npz
-from fmnist_jax.train.workdir import read_config, read_manifest
+from fmnist_jax.train.workdir import described_data, read_config, read_manifest
 
 _KEY = "config.init_from"
 
@@ -130,7 +130,9 @@ def _evaluated(
         optim.get(name)
     except UnknownNameError as error:
         _register(folder, error, config_file)
-    transformation = optim.build(name, member_of(config).hyperparameters, optax.constant_schedule(1.0))
+    classes = described_data(read_manifest(folder)).num_classes
+    numbers = member_of(config).hyperparameters
+    transformation = optim.build(name, numbers, optax.constant_schedule(1.0), num_classes=classes)
     template = jax.eval_shape(transformation.init, state.params)
     missing = by_name(template).keys() - (state.opt_state or {}).keys()
     if missing:

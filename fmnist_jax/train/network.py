@@ -94,7 +94,7 @@ class Network:
         options = config.model.options.to_dict()
         batch_size = config.train.batch_size
         self._model = models.FunctionalModel(config.model.name, compute, options, description, batch_size)
-        self._weights = weights
+        self._weights, self._num_classes = weights, description.num_classes
         self.loss = losses.make(config.loss, description.num_classes)
         optim.get(config.optimizer.name)
         self._optimizer, self._schedules, self._ema_decay = config.optimizer.name, schedules, config.train.ema_decay
@@ -194,4 +194,4 @@ class Network:
         return found
 
     def _transformation(self, member: Member) -> optax.GradientTransformation:
-        return optim.build(self._optimizer, member.hyperparameters, *self._schedules)
+        return optim.build(self._optimizer, member.hyperparameters, *self._schedules, self._num_classes)
