@@ -25,7 +25,6 @@ from fmnist_jax.records.pilot import run_pilot, without_test
 from fmnist_jax.records.record import run_record
 from fmnist_jax.records.registration import commit_of
 from fmnist_jax.records.timed import Outcome, TimedRun
-from fmnist_jax.records.turns import time_in_turns
 from fmnist_jax.train.run import make_run, member_of
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "records"
@@ -52,7 +51,8 @@ def config_file(folder: Path, declaration: str = '{"target": 0.3, "first_seed": 
 @pytest.fixture
 def tiny(tmp_path: Path, toy_data: Path) -> Path:
     """A config file that declares a record of a toy network."""
-    lines = ["config.data.name, config.model.name = 'csv', 'toy'", f"config.data.dir = {str(toy_data)!r}"]
+    lines = ["import sys", f"sys.path.append({str(Path(__file__).parent)!r})", "import toy"]
+    lines += ["config.data.name, config.model.name = 'csv', 'linear'", f"config.data.dir = {str(toy_data)!r}"]
     lines += ["config.train.update(epochs=2, batch_size=16, eval_batch_size=10)"]
     return config_file(tmp_path, change="; ".join(lines))
 
@@ -176,14 +176,14 @@ def test_a_config_outside_of_the_checkout_is_refused(tmp_path):
 
 
 def test_a_timed_run_is_the_run_of_that_seed(toy_data):
-    config = toy.toy_config(toy_data, eval__tta="flip")
+    config = toy.toy_config(toy_data)
     dataset = data.load(config.data)
     timed = TimedRun(config, dataset, "test")
     assert timed.compile() > 0
     timed.warm_up()
     called: list[float] = []
     outcome = timed(3, lambda: called.append(1))
-    run, member = timed.run.programs, timed.run.with_seed(3)
+    run, member = timed.run.programs, timed.run.put(member_of(toy.toy_config(toy_data, seed=3)))
     train, test = timed.run.put_split(dataset.train), timed.run.put_split(dataset.test)
     state = run.init()(member)
     for _ in range(2):
@@ -342,16 +342,16 @@ def test_a_pilot_keeps_its_runs_and_adds_seeds(tiny, tmp_path):
         run_pilot(declared(config, tiny), tiny, tmp_path / "pilot", 3)
 
 
-def test_a_pilot_needs_no_commit_but_a_folder(tmp_path, toy_data):
-    small = [f"--config.data.dir={toy_data}", "--config.data.name=csv", "--config.train.batch_size=16"]
-    arguments = [f"--config={CONFIGS.parent / 'model1.py'}", "--pilot", "--seeds=2", *small, "--config.train.epochs=1"]
-    assert "--workdir must be given" in run_script("record", *arguments).err
-    ended = run_script("record", *arguments, f"--workdir={tmp_path}")
+def test_a_pilot_needs_no_commit_but_a_folder(tiny, tmp_path):
+    with pytest.raises(ConfigError, match="--workdir must be given"):
+        commands.pilot(read_config_file(tiny), tiny, None, 2)
+    arguments = [f"--config={tiny}", "--pilot", "--seeds=2", f"--workdir={tmp_path}", "--config.train.epochs=1"]
+    ended = run_script("record", *arguments)
     assert (ended.code, ended.err) == (0, "")
     assert "mean validation accuracy" in ended.out.splitlines()[-1]
 
 
-def test_turns_time_both_without_the_test_set(toy_data, tmp_path, monkeypatch):
+def test_turns_time_both_without_the_test_set(tiny, toy_data, tmp_path, monkeypatch, capsys):
     scored: list[data.Split] = []
     made = TimedRun.__init__
 
@@ -360,13 +360,18 @@ def test_turns_time_both_without_the_test_set(toy_data, tmp_path, monkeypatch):
         made(self, config, dataset, split)
 
     monkeypatch.setattr(TimedRun, "__init__", watched)
-    config = toy.toy_config(toy_data, data__val_examples=5)
-    found = time_in_turns({"one": config, "other": toy.toy_config(toy_data, train__epochs=1)}, tmp_path, 3)
+    config, other = read_config_file(tiny), tiny.with_name("other.py")
+    config.data.val_examples = 5
+    other.write_text(tiny.read_text().replace("epochs=2", "epochs=1"))
+    commands.turns(config, tiny, other, tmp_path, 3)
+    found = json.loads((tmp_path / "turns_other.json").read_text())
     dataset = data.load(toy.toy_config(toy_data).data)
     assert all(np.array_equal(each.images, dataset.train.images[: toy.TEST]) for each in scored)
     assert [len(each["turns"]) for each in found["seconds"].values()] == [3, 3]
     assert found["ratio"]["low"] <= found["ratio"]["median"] <= found["ratio"]["high"]
-    assert json.loads((tmp_path / "turns_other.json").read_text())["ratio"] == found["ratio"]
+    assert capsys.readouterr().out.splitlines()[-1].startswith("other takes ")
+    with pytest.raises(ConfigError, match="--against must name another record"):
+        commands.turns(config, tiny, tiny, tmp_path, 3)
 
 
 def test_the_schema_of_a_record_is_that_of_a_run_and_more():

@@ -60,10 +60,9 @@ def run_pilot(config: ConfigDict, config_file: Path, folder: Path, seeds: int) -
         pilot = _read(folder)
         missing = [seed for seed in range(config.seed, config.seed + seeds) if str(seed) not in pilot.runs]
         if missing:
-            print(
-                f"{config_file.stem}: {len(dataset.train):,} training, {len(dataset.val):,} validation images", end=""
-            )
-            print(f"; compiled in {timed.compile():.1f} s", flush=True)
+            images = f"{len(dataset.train):,} training and {len(dataset.val):,} validation images"
+            seconds = timed.compile()
+            print(f"{config_file.stem}, {dataset.display_name}: {images}; compiled in {seconds:.1f} s", flush=True)
         for seed, outcome in run_seeds(timed, missing):
             pilot = _summarised({**pilot.runs, str(seed): outcome})
             write_json(folder / PILOT, dataclasses.asdict(pilot))

@@ -48,7 +48,7 @@ def run_record(config: ConfigDict, config_file: Path, folder: Path, ledger: Path
     with locked(ledger.parent), claim(folder, config, manifest, [dataset], SCHEMA):
         found = Ledger(ledger, config_file.stem, commit, seeds)
         if missing := [seed for seed in seeds if seed not in found.outcomes]:
-            _prepare(timed, config_file.stem, len(missing))
+            _prepare(timed, f"{config_file.stem}, {dataset.display_name}", len(missing))
             for seed, outcome in run_seeds(timed, missing, found.intend):
                 found.add(seed, outcome)
         record = _record(config, config_file.stem, found, read_manifest(folder))
