@@ -1,17 +1,7 @@
-"""Kills runs without warning at random moments, resumes them, and holds them against one that nobody touched.
-
-python tests/kill_and_resume.py --kills=10 [--seed=0] [--study]
-python tests/kill_and_resume.py --at-every-write [--study]
-
-Moments are drawn evenly over a run's whole life: imports, compilation, epochs, checkpoints, scoring, the report. A run
-that ends before its moment comes is compared and counts for nothing; the next begins anew. Takes about 20 s a kill.
-With `--at-every-write` a run is killed once, just before it changes a file for the nth time, for every n: some 20
-minutes. With `--study` it is a study of scripts/compare.py that is killed, else a run of scripts/train.py.
-"""
+"""Kills runs and studies without warning, resumes them, and holds them against one that nobody touched."""
 
 from __future__ import annotations
 
-import argparse
 import csv
 import dataclasses
 import itertools
@@ -20,8 +10,6 @@ import random
 import re
 import shutil
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -74,7 +62,12 @@ Start = Callable[..., subprocess.Popen[str] | Forked]
 
 
 def kill_and_resume(folder: Path, kills: int, seed: int, subject: Subject, start: Start = start_script) -> list[str]:
-    """Does what the module says, in `folder`; returns all differences found, each a line."""
+    """Kills so many times in all, in `folder`; returns all differences found, each a line.
+
+    Moments are drawn evenly over a run's whole life: compilation, epochs, checkpoints, scoring, the report, and with
+    `start_script` imports. A run that ends before its moment comes is compared and counts for nothing; the next begins
+    anew.
+    """
     moments = random.Random(seed)
     data = subject.data(folder / "data")
 
@@ -100,11 +93,14 @@ def kill_and_resume(folder: Path, kills: int, seed: int, subject: Subject, start
     return found + _compared(workdir, folder / "untouched", subject)
 
 
-def kill_at_every_write(folder: Path, subject: Subject) -> list[str]:
-    """Does what the module says, in `folder`; returns all differences found, each a line."""
+def kill_at_every_write(folder: Path, subject: Subject, step: int = 1) -> list[str]:
+    """Kills a run once just before it changes a file for the nth time, for every `step`th n, and resumes it.
+
+    Returns all differences found, each a line.
+    """
     data, found = subject.data(folder / "data"), []
     _finish(start_script(subject.script, *subject.arguments(folder / "untouched", data)))
-    for n in itertools.count(1):
+    for n in itertools.count(1, step):
         workdir = folder / f"write{n}"
         arguments = subject.arguments(workdir, data)
         process = start_script(subject.script, *arguments, die_in=workdir, die_at=n)
@@ -214,25 +210,3 @@ def study(**settings: object) -> Subject:
         return study_arguments(workdir, data, **settings)
 
     return Subject("compare", write_csv, arguments, study_differences, _study_stage)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--at-every-write", action="store_true")
-    parser.add_argument("--study", action="store_true")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if arguments.at_every_write:
-            found = kill_at_every_write(folder, study() if arguments.study else RUN)
-        else:
-            # One that spends more of its life in training than in imports and plots.
-            subject = study(study__epochs=30, study__trials=10, study__seeds=10) if arguments.study else RUN
-            found = kill_and_resume(folder, arguments.kills, arguments.seed, subject)
-    sys.exit("\n".join(found) or 0)
-
-
-if __name__ == "__main__":
-    main()

@@ -60,8 +60,7 @@ def test_a_finished_study_is_reported_anew_and_nothing_else(finished: Path, toy_
 
 
 def test_a_study_killed_without_warning_and_resumed_is_the_uninterrupted_one(tmp_path: Path):
-    subject = study(study__epochs=10, study__trials=5, study__seeds=5)
-    assert kill_and_resume(tmp_path, kills=3, seed=10, subject=subject, start=Forked) == []
+    assert kill_and_resume(tmp_path, kills=1, seed=10, subject=study(), start=Forked) == []
 
 
 def test_a_study_stopped_by_a_signal_and_resumed_is_the_uninterrupted_one(
