@@ -80,13 +80,13 @@ def kill_and_resume(folder: Path, kills: int, seed: int, subject: Subject, start
     done, runs, found = 0, 0, []
     while done < kills:
         workdir = folder / f"run{runs}"
-        begun, moment = time.monotonic(), moments.uniform(0.05, life)
+        begun, moment, is_new = time.monotonic(), moments.uniform(0.05, life), not workdir.exists()
         if _kill(started(workdir), moment):
             done += 1
             print(f"kill {done}, of run {runs} after {moment:.1f} s: {subject.stage(workdir)}", flush=True)
         else:
-            # Shorter than the first, which compiled.
-            life = min(life, time.monotonic() - begun)
+            if is_new:  # shorter than the first, which compiled, as long as the machine is as busy
+                life = time.monotonic() - begun
             found += _compared(workdir, folder / "untouched", subject)
             runs += 1
     _finish(started(workdir))
