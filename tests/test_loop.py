@@ -477,7 +477,7 @@ def test_the_data_may_move_and_a_relative_folder_is_resolved(tmp_path, toy_data,
 
 
 def test_a_full_disk_is_one_error(tmp_path, toy_data, monkeypatch):
-    def full(path, lines):
+    def full(path, lines, *, create):
         raise WorkdirError("the disk is full")
 
     def fails(self):
@@ -494,3 +494,21 @@ def test_a_full_disk_is_one_error(tmp_path, toy_data, monkeypatch):
         with pytest.raises(WorkdirError, match="tensorboard cannot be written"):
             train(config, tmp_path / "run")
     assert _untimed(train(config, tmp_path / "run")) == _untimed(train(config, tmp_path / "other"))
+
+
+def test_a_workdir_that_vanishes_ends_the_run(tmp_path, toy_data, monkeypatch):
+    config = toy.toy_config(toy_data, model__name="linear", train__epochs=5)
+    write, seen = writers.Events.write, []
+
+    def vanishes(events, record):
+        write(events, record)
+        seen.append(record["epoch"])
+        (tmp_path / "run").rename(tmp_path / f"moved{record['epoch']}")
+        (tmp_path / "run" / "checkpoints").mkdir(parents=True)  # as a checkpoint that is being written does
+
+    monkeypatch.setattr(writers.Events, "write", vanishes)
+    with pytest.raises(WorkdirError, match="cannot be written"):
+        train(config, tmp_path / "run")
+    assert seen == [1]
+    with pytest.raises(WorkdirError, match="holds checkpoints but no"):
+        train(config, tmp_path / "run")

@@ -204,7 +204,7 @@ def from_dict(values: Mapping[str, Any], schema: Schema = SCHEMA) -> ml_collecti
         _fill_in(saved, schema)
     validate(saved, schema)
     config = default_config(schema)
-    config.update(saved)
+    config.update(saved.to_dict())  # plain values: one placeholder cannot take the value of another
     return config
 
 

@@ -36,15 +36,18 @@ def write_atomically(path: Path, content: bytes) -> None:
         _sync_folder(path.parent)
 
 
-def append(path: Path, content: bytes) -> None:
-    """Appends `content` to the file `path` in one write that is on disk when this returns.
+def append(path: Path, content: bytes, *, create: bool = True) -> None:
+    """Appends `content` to the file `path`; it is on disk when this returns.
 
-    A process killed meanwhile can leave a part of it. Raises `WorkdirError` where the file cannot be written.
+    A process killed meanwhile can leave a part of it. Raises `WorkdirError` where the file cannot be written, or with
+    `create=False` where it is gone.
     """
     with _as_workdir_error(path, "written"):
         is_new = not path.exists()
-        with path.open("ab", buffering=0) as file:
+        flags = os.O_WRONLY | os.O_APPEND | (os.O_CREAT if create else 0)
+        with os.fdopen(os.open(path, flags, 0o666), "ab") as file:  # buffered: a short write goes on, or fails
             file.write(content)
+            file.flush()
             os.fsync(file.fileno())
         if is_new:
             _sync_folder(path.parent)

@@ -26,7 +26,7 @@ from fmnist_jax.errors import WorkdirError, way_out
 from fmnist_jax.files.atomic import append, json_lines, write_atomically
 from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.models import by_name
-from fmnist_jax.train.cancelled_reads import silence_cancelled_reads
+from fmnist_jax.train.cancelled_tasks import silence_cancelled_tasks
 from fmnist_jax.train.epochs import History
 from fmnist_jax.train.network import TrainState
 from fmnist_jax.train.preservation import PreservationPolicy, best_epoch, val_accuracies
@@ -61,6 +61,7 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, template: TrainState | None, *, keep: int = 0, keep_best: bool = False):
+        silence_cancelled_tasks()
         self._template = template
         self._folder = folder
         self._policy = PreservationPolicy(keep, keep_best)
@@ -188,7 +189,6 @@ class Checkpoints:
             raise WorkdirError(f"a checkpoint cannot be written to {self._folder} ({reason}); {hint}") from None
 
     def _restore(self, epoch: int) -> Checkpoint:
-        silence_cancelled_reads()
         try:
             found = self._manager.item_metadata(epoch)["state"]
             template = self._template or _flat_template(found or {})

@@ -62,11 +62,19 @@ def claim(
                 _check_weights(workdir, recorded, manifest)
             _continue(workdir, before, config, schema, recorded, manifest)
         else:
+            _check_unused(workdir)
             if initial_weights is not None:
                 write_atomically(workdir / INITIAL_WEIGHTS, initial_weights)
             write_json(workdir / "manifest.json", manifest)
             write_json(workdir / "config.json", _with_absolute_dir(config).to_dict())
         yield
+
+
+def _check_unused(workdir: Path) -> None:
+    """Raises `WorkdirError` where the folder has lost its config: another run would go on from what is left."""
+    for name in ("checkpoints", "plan.json"):
+        if (workdir / name).exists():
+            raise WorkdirError(f"{workdir} holds {name} but no config.json; restore it, or take another --workdir")
 
 
 @contextlib.contextmanager

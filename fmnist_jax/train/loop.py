@@ -131,7 +131,7 @@ def _train_epochs(
             stop = interrupts.received  # read once: a later signal stops the next epoch
             record = history[-1]
             del history[: -config.train.patience - 1]  # a run may have any number of epochs
-            append(folder / "metrics.jsonl", json_lines([record]))
+            append(folder / "metrics.jsonl", json_lines([record]), create=False)
             unsaved.append(record)
             last = stop is not None or training.finished
             if last or epoch % config.checkpoint.every == 0:

@@ -96,7 +96,9 @@ def _config_file(path: Path) -> dict[str, str]:
 def git(folder: Path, *arguments: str) -> str | None:
     """Returns what a git command prints in `folder`, without white space at the ends; `None` where it fails."""
     try:
-        done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, check=True, timeout=10)
+        # Without optional locks, `git status` writes nothing into the repository.
+        command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

@@ -1,7 +1,8 @@
-"""Silences what the reads that Orbax cancels print.
+"""Silences what the reads and writes that Orbax cancels print.
 
-Orbax reads the arrays of a checkpoint at once, in an event loop. Where one is damaged it closes the loop; the threads
-of TensorStore, as they finish with the others, find it closed and print a traceback each, after the error was handled.
+Orbax reads or writes the arrays of a checkpoint at once, in an event loop. Where one fails it closes the loop; the
+threads of TensorStore, as they finish with the others, find it closed and print a traceback each, after the error was
+handled.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 
 
 @functools.cache
-def silence_cancelled_reads() -> None:
+def silence_cancelled_tasks() -> None:
     """Has `sys.unraisablehook` ignore an event loop that is closed, and nothing else, from now on."""
     others = sys.unraisablehook
 
