@@ -1,6 +1,7 @@
 """Times our training and evaluation beside stock Flax, Keras and PyTorch, in processes of their own, interleaved.
 
 python scripts/benchmark.py --workdir=runs/benchmark [--models=model3] [--contenders=ours,torch] [--growth]
+python scripts/benchmark.py --workdir=runs/batch_norm --models=resnet8,speednet --batch_sizes=256,512
 python scripts/benchmark.py --workdir=runs/populations --models=model3 --contenders=ours --growth --members=1,8,64
 python scripts/benchmark.py --workdir=runs/widths --models=model3 --contenders=ours --axes=channels
 python scripts/benchmark.py --workdir=runs/numerics --models=model3 --contenders=ours --numerics=precision,algorithms
@@ -22,13 +23,16 @@ from pathlib import Path
 
 from absl import flags
 
+from fmnist_jax.benchmark.candidates import CANDIDATES
+from fmnist_jax.benchmark.problem import PROBLEMS
 from fmnist_jax.cli import app
 from fmnist_jax.cli.flags import check_no_arguments, define_workdir
 
 _WORKDIR = define_workdir("Folder for the results.")
-_MODELS = flags.DEFINE_list("models", ["model1", "model2", "model3", "model4", "2c2d"], "Networks to time.")
-_ALL = ["ours", "flax-loop", "flax-scan", "keras", "keras-jit", "torch", "torch-compile", "torch-channels-last"]
-_CONTENDERS = flags.DEFINE_list("contenders", _ALL, "Candidates to time.")
+_STUDY = ["model1", "model2", "model3", "model4", "2c2d"]
+_MODELS = flags.DEFINE_list("models", _STUDY, f"Networks to time, of {', '.join(PROBLEMS)}.")
+_BATCHES = flags.DEFINE_list("batch_sizes", [], "Batch sizes to time every network in; default: its own, 256.")
+_CONTENDERS = flags.DEFINE_list("contenders", list(CANDIDATES), "Candidates to time.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Measurements of each.", lower_bound=1)
 _SECONDS = flags.DEFINE_float("seconds", 3.0, "About how long a measurement takes, an epoch at most.", lower_bound=0.0)
 _GROWTH = flags.DEFINE_boolean("growth", False, "Also measure our training speed along all of --axes.")
@@ -51,7 +55,8 @@ def main(arguments: Sequence[str]) -> None:
     pythons = {"keras": _KERAS.value, "torch": _TORCH.value}
     axes = _AXES.value or (list(GROWTH) if _GROWTH.value else [])
     budget = Budget(_REPEATS.value, _SECONDS.value)
-    settings = Settings(_MODELS.value, _CONTENDERS.value, budget, pythons, axes, _NUMERICS.value, _MEMBERS.value)
+    sizes = {"members": _MEMBERS.value, "batch_sizes": _BATCHES.value}
+    settings = Settings(_MODELS.value, _CONTENDERS.value, budget, pythons, axes, _NUMERICS.value, **sizes)
     print(run(Path(_WORKDIR.value), settings, log=lambda text: print(text, file=sys.stderr, flush=True)), end="")
 
 

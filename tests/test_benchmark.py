@@ -40,18 +40,18 @@ def _settings(**changes):
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_architectures_have_as_many_parameters_as_our_models(name):
+def test_networks_have_as_many_parameters_as_our_models(name):
     from flax import nnx
 
     model = nnx.eval_shape(lambda: models.create(PROBLEMS[name].network, nnx.Rngs(0)))
-    assert PROBLEMS[name].architecture.parameters() == count_parameters(nnx.state(model, nnx.Param))
+    assert PROBLEMS[name].parameters() == count_parameters(nnx.state(model, nnx.Param))
 
 
 def test_arithmetic_counted_by_hand():
     # Outputs x window x channels in x channels out, each a multiplication and an addition.
     conv1, conv2, conv3 = 26 * 26 * 9 * 1 * 32, 10 * 10 * 9 * 32 * 64, 3 * 3 * 9 * 64 * 128
     forward = 2 * (conv1 + conv2 + conv3 + 1152 * 256 + 256 * 10)
-    model3 = PROBLEMS["model3"].architecture
+    model3 = PROBLEMS["model3"]
     assert model3.flops("evaluate") == forward == 5_997_824
     assert model3.flops("train") == 3 * forward - 2 * conv1
     assert 256 * model3.flops("train") == 4_506_648_576
@@ -61,12 +61,20 @@ def test_padding_is_not_counted_as_arithmetic():
     # Of 28 rows, the outer two on each side have one or two of the five taps in the padding.
     conv1, conv2 = 2 * (28 * 5 - 6) ** 2 * 32, 2 * (14 * 5 - 6) ** 2 * 32 * 64
     dense = 2 * (7 * 7 * 64 * 1024 + 1024 * 10)
-    assert PROBLEMS["2c2d"].architecture.flops("evaluate") == conv1 + conv2 + dense
+    assert PROBLEMS["2c2d"].flops("evaluate") == conv1 + conv2 + dense
+
+
+def test_arithmetic_of_strides_and_of_both_branches_of_a_block():
+    # Side of the map times taps of a 3x3 window inside the image: at stride 2 only the first row's window leaves it.
+    whole, halved, quartered = 3 * 28 - 2, 3 * 14 - 1, 3 * 7 - 1
+    stem, first = whole**2 * 16, 2 * whole**2 * 16 * 16
+    second = (halved**2 * 16 + (3 * 14 - 2) ** 2 * 32 + 14**2 * 16) * 32
+    third = (quartered**2 * 32 + (3 * 7 - 2) ** 2 * 64 + 7**2 * 32) * 64
+    assert PROBLEMS["resnet8"].flops("evaluate") == 2 * (stem + first + second + third + 64 * 10)
 
 
 def test_the_width_is_that_of_every_convolution():
-    wider = dataclasses.replace(PROBLEMS["model3"], channels=64).architecture
-    assert [conv.features for conv in wider.convs] == [64, 128, 256]
+    wider = dataclasses.replace(PROBLEMS["model3"], channels=64)
     conv1, conv2, conv3 = 26 * 26 * 9 * 1 * 64, 10 * 10 * 9 * 64 * 128, 3 * 3 * 9 * 128 * 256
     assert wider.flops("evaluate") == 2 * (conv1 + conv2 + conv3 + 2304 * 256 + 256 * 10)
 
@@ -180,6 +188,16 @@ def test_the_whole_flow_with_ours_flax_and_one_that_is_missing(candidate_file, t
     assert (tmp_path / "results" / "benchmark.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_each_model_is_measured_in_its_own_batch_size_or_in_those_of_the_user():
+    assert _settings(models=["model1", "resnet8"]).problems() == {
+        name: PROBLEMS[name] for name in ("model1", "resnet8")
+    }
+    found = _settings(models=["speednet"], batch_sizes=["256", "512"]).problems()
+    assert list(found) == ["speednet", "speednet, batches of 512"]
+    assert [problem.batch_size for problem in found.values()] == [256, 512]
+    assert [problem.network for problem in found.values()] == ["speednet", "speednet"]
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -190,6 +208,7 @@ def test_the_whole_flow_with_ours_flax_and_one_that_is_missing(candidate_file, t
         ({"numerics": ["algorithm"]}, "--numerics must be one of precision, .* did you mean 'algorithms'"),
         ({"members": ["1", "many"]}, "--members must be sizes of populations, as in 1,8,64, not 'many'"),
         ({"members": ["0"]}, "not '0'"),
+        ({"batch_sizes": ["256", "0"]}, "--batch_sizes must be numbers of images, as in 256,512, not '0'"),
         ({"pythons": {"keras": "/nowhere/python"}}, "--keras_python=/nowhere/python is no interpreter"),
     ],
 )
@@ -207,6 +226,7 @@ def test_settings_that_do_not_hold(changes, words, tmp_path):
         ["--seconds=soon"],
         ["--contenders=x"],
         ["--members=1,many"],
+        ["--batch_sizes=small"],
         ["--axes=width"],
         ["--numerics=float64"],
         ["--nonsense"],

@@ -61,7 +61,7 @@ def test_growth_is_of_batch_size_cores_members_and_channels(candidate_file):
     assert list(found["channels"]) == ["16", "32", "64", "128"]
     batches = {int(size): record["tasks"]["train"] for size, record in found["batch size"].items()}
     assert all(task["work"] == task["units"] * size for size, task in batches.items())
-    model1 = PROBLEMS["model1"].architecture.flops("train")
+    model1 = PROBLEMS["model1"].flops("train")
     assert found["channels"]["32"]["flops_per_example"] == found["cores"]["1"]["flops_per_example"] == model1
     assert found["channels"]["64"]["flops_per_example"] > 2 * model1
 
@@ -69,15 +69,15 @@ def test_growth_is_of_batch_size_cores_members_and_channels(candidate_file):
 @pytest.mark.parametrize(
     ("axis", "title", "value", "told"),
     [
-        ("batch", "batch size", "128", "('', 'auto', 128, 64, '')"),
-        ("channels", "channels", "16", "('', 'auto', 32, 32, '')"),
-        ("threads", "members (threads)", "3", "('', 'auto', 32, 64, 'threads 3')"),
-        ("precision", "precision", "bfloat16", "('bfloat16', 'auto', 32, 64, '')"),
-        ("algorithms", "algorithm, 3 members", "xla", "('', 'xla', 32, 64, 'vmap 3')"),
+        ("batch", "batch size", "128", "('', 'auto', 128, 32, '')"),
+        ("channels", "channels", "16", "('', 'auto', 32, 16, '')"),
+        ("threads", "members (threads)", "3", "('', 'auto', 32, 32, 'threads 3')"),
+        ("precision", "precision", "bfloat16", "('bfloat16', 'auto', 32, 32, '')"),
+        ("algorithms", "algorithm, 3 members", "xla", "('', 'xla', 32, 32, 'vmap 3')"),
     ],
 )
 def test_what_varies_reaches_the_candidate(candidate_file, axis, title, value, told):
-    values = "problem.precision, problem.algorithm, problem.batch_size, problem.architecture.convs[1].features, variant"
+    values = "problem.precision, problem.algorithm, problem.batch_size, problem.channels, variant"
     candidate_file("ours", f"raise Unavailable(repr(({values})))")
     assert _measure(axis, [3])[title][value]["reason"] == told
 

@@ -214,7 +214,7 @@ def _roofline(problem: Problem, machine: Any, task: str, ours: Sequence[float]) 
     flop_rates, bandwidths = rates(machine, "matmul"), rates(machine, "copy")
     if not (ours and flop_rates and bandwidths):
         return None
-    flops, traffic = problem.architecture.flops(task), problem.traffic(task)
+    flops, traffic = problem.flops(task), problem.traffic(task)
     ceilings = [ceiling(flops, traffic, *turn) for turn in zip(flop_rates, bandwidths, strict=True)]
     return {
         "flops_per_example": flops,

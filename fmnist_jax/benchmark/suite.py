@@ -17,7 +17,7 @@ from typing import Any
 from fmnist_jax.benchmark import report
 from fmnist_jax.benchmark.candidates import CANDIDATES, MACHINE
 from fmnist_jax.benchmark.interleaved import TASKS, Budget, Candidate, Log, interleaved, summarise
-from fmnist_jax.benchmark.problem import NETWORKS, PROBLEMS, Problem
+from fmnist_jax.benchmark.problem import PROBLEMS, Problem
 from fmnist_jax.config.schema import CONV_ALGORITHMS
 from fmnist_jax.errors import ConfigError, unknown_name
 from fmnist_jax.files.atomic import write_atomically
@@ -45,6 +45,7 @@ class Settings:
     - `pythons`: framework -> the interpreter that runs it, empty for this one.
     - `axes`, `numerics`: of our own training speed, names in `GROWTH` and `NUMERICS`.
     - `members`: sizes of the populations; empty: the defaults of the device.
+    - `batch_sizes`: every model is measured in each; empty: in its own, 256.
 
     **Raises:** `ConfigError` for an unknown name or an interpreter that does not exist.
     """
@@ -56,18 +57,28 @@ class Settings:
     axes: Sequence[str] = ()
     numerics: Sequence[str] = ()
     members: Sequence[str] = ()
+    batch_sizes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         _check_names("models", self.models, PROBLEMS, required=True)
         _check_names("contenders", self.contenders, CANDIDATES, required=True)
         _check_names("axes", self.axes, GROWTH)
         _check_names("numerics", self.numerics, NUMERICS)
-        for size in self.members:
-            if not size.isdecimal() or int(size) < 1:
-                raise ConfigError(f"--members must be sizes of populations, as in 1,8,64, not {size!r}")
+        _check_sizes("members", "sizes of populations, as in 1,8,64", self.members)
+        _check_sizes("batch_sizes", "numbers of images, as in 256,512", self.batch_sizes)
         for framework, python in self.pythons.items():
             if python and not os.access(python, os.X_OK):
                 raise ConfigError(f"--{framework}_python={python} is no interpreter; give the path of one")
+
+    def problems(self) -> dict[str, Problem]:
+        """Returns what to measure, by its name in the results: that of the model, and the batch size if not its own."""
+        found = {}
+        for name in self.models:
+            own = PROBLEMS[name]
+            for size in [int(size) for size in self.batch_sizes] or [own.batch_size]:
+                label = name if size == own.batch_size else f"{name}, batches of {size}"
+                found[label] = dataclasses.replace(own, batch_size=size)
+        return found
 
     def population_sizes(self, accelerator: bool) -> list[int]:
         """Returns how many members the populations have, on an accelerator or on a CPU."""
@@ -80,6 +91,12 @@ def _check_names(flag: str, given: Sequence[str], known: Collection[str], requir
     for name in given:
         if name not in known:
             raise unknown_name(f"--{flag}", name, known)
+
+
+def _check_sizes(flag: str, meaning: str, given: Sequence[str]) -> None:
+    for size in given:
+        if not size.isdecimal() or int(size) < 1:
+            raise ConfigError(f"--{flag} must be {meaning}, not {size!r}")
 
 
 def _prefixed(log: Log, subject: str) -> Log:
@@ -95,9 +112,9 @@ def run(workdir: Path, settings: Settings, log: Log) -> str:
     """
     record: dict[str, Any] = {"manifest": _manifest(settings), "models": {}, "growth": {}}
     _write(workdir, record)
-    for name in settings.models:
+    for name, problem in settings.problems().items():
         log_model = _prefixed(log, name)
-        model = record["models"][name] = _model(PROBLEMS[name], settings, log_model)
+        model = record["models"][name] = _model(problem, settings, log_model)
         _write(workdir, record)
         # As JAX names it; this process does not ask JAX, which would take memory of an accelerator.
         accelerator = model["machine"].get("device", "cpu") != "cpu"
@@ -105,7 +122,7 @@ def run(workdir: Path, settings: Settings, log: Log) -> str:
         for axis in [*settings.axes, *settings.numerics]:
             if accelerator and axis == "cores":
                 continue  # an accelerator's speed does not depend on the host's cores
-            for title, found in measure_growth(axis, PROBLEMS[name], members, settings.budget, log_model):
+            for title, found in measure_growth(axis, problem, members, settings.budget, log_model):
                 record["growth"].setdefault(name, {})[title] = found
                 _write(workdir, record)
     return report.markdown(record)
@@ -121,7 +138,7 @@ def _model(problem: Problem, settings: Settings, log: Log) -> dict[str, Any]:
     return {
         "batch_size": problem.batch_size,
         "optimizer": problem.optimizer,
-        "parameters": problem.architecture.parameters(),
+        "parameters": problem.parameters(),
         **found,
         "summary": {task: summarise(problem, found, task) for task in TASKS},
     }
@@ -145,7 +162,7 @@ def measure_growth(
             if alone:
                 log_series(f"{point.label} failed, once more alone: {record['reason']}")
                 record = interleaved([point], budget, log_series)[point.label]
-            flops = point.problem.architecture.flops("train")
+            flops = point.problem.flops("train")
             records[point.label] = {**record, "flops_per_example": flops, "alone": alone}
         yield title, records
 
@@ -162,7 +179,7 @@ def _series(axis: str, problem: Problem, members: Sequence[int]) -> dict[str, li
         counts = sorted({2**n for n in range(most.bit_length())} | {most})
         points = [point(count, cores=count) for count in counts]
     elif axis == "channels":
-        own = NETWORKS[problem.network].convs[0].features
+        own = problem.channels
         points = [point(width, channels=width) for width in (own // 2, own, 2 * own, 4 * own)]
     elif axis == "precision":
         points = [point(precision, precision=precision) for precision in ("float32", "tf32", "bfloat16")]

@@ -8,7 +8,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from fmnist_jax.benchmark.problem import CLASSES, EVAL_BATCH, IMAGE_SIZE, TEST_EXAMPLES, TRAIN_EXAMPLES
+from fmnist_jax.benchmark.networks import CLASSES, IMAGE_SIZE
+from fmnist_jax.benchmark.problem import EVAL_BATCH, TEST_EXAMPLES, TRAIN_EXAMPLES
 
 Go = Callable[[], object]
 

@@ -5,7 +5,8 @@ Imports nothing of the package beside the benchmark: its start and its memory ar
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -15,9 +16,10 @@ import optax
 from flax import nnx
 from jax import lax
 
+from fmnist_jax.benchmark import networks
 from fmnist_jax.benchmark.candidates import Go, Implementation, network_tasks, random_images
 from fmnist_jax.benchmark.candidates.machine import on_jax
-from fmnist_jax.benchmark.problem import CLASSES, EVAL_BATCH, Architecture, Problem
+from fmnist_jax.benchmark.problem import EVAL_BATCH, Problem
 
 _Batch = tuple[Any, Any]  # images and labels
 
@@ -29,29 +31,44 @@ def make(problem: Problem, variant: str) -> Implementation:
     return on_jax(network_tasks(trainer.train, trainer.evaluate, problem.batch_size), parameters)
 
 
-class Network(nnx.Module):
-    """The architecture in Flax's own layers, its parameters named as ours are."""
+def network(layers: networks.Layers, shape: networks.Shape = networks.IMAGE, *, rngs: nnx.Rngs) -> nnx.Sequential:
+    """Returns the network in Flax's own layers, from images `[batch, 28, 28, 1]` to logits."""
+    return nnx.Sequential(*(_module(layer, before, rngs) for layer, before in networks.placed(layers, shape)))
 
-    def __init__(self, architecture: Architecture, *, rngs: nnx.Rngs):
-        layers = architecture.conv_layers()
-        for number, layer in enumerate(layers, start=1):
-            size, padding = layer.conv.size, layer.conv.padding
-            conv = nnx.Conv(layer.fan_in, layer.conv.features, (size, size), padding=padding, rngs=rngs)
-            setattr(self, f"conv{number}", conv)
-        self.pools = tuple(layer.conv.pool for layer in layers)
-        *hidden, logits = architecture.dense_layers()
-        self.hidden = nnx.Linear(hidden[0].fan_in, architecture.hidden, rngs=rngs) if hidden else None
-        self.dropout = nnx.Dropout(architecture.dropout, rngs=rngs)
-        self.logits = nnx.Linear(logits.fan_in, CLASSES, rngs=rngs)
+
+def _module(layer: networks.Layer, before: networks.Shape, rngs: nnx.Rngs) -> Callable[[jax.Array], jax.Array]:
+    match layer:
+        case networks.Conv(features, size, padding, stride, bias):
+            window = (size, size)
+            return nnx.Conv(before.features, features, window, stride, padding=padding, use_bias=bias, rngs=rngs)
+        case networks.Norm(momentum, scale, bias):
+            norm = functools.partial(nnx.BatchNorm, epsilon=networks.NORM_EPSILON, rngs=rngs)
+            return norm(before.features, momentum=momentum, use_scale=scale, use_bias=bias)
+        case networks.Dense(features):
+            return nnx.Linear(before.features, features, rngs=rngs)
+        case networks.Dropout(rate):
+            return nnx.Dropout(rate, rngs=rngs)
+        case networks.Sum(body, shortcut):
+            return _Sum(network(body, before, rngs=rngs), network(shortcut, before, rngs=rngs))
+    return _FUNCTIONS[layer]
+
+
+_FUNCTIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
+    "relu": nnx.relu,
+    "pool": functools.partial(nnx.max_pool, window_shape=(2, 2), strides=(2, 2)),
+    # Not `x.max`: where XLA computes x twice and rounds it differently, no pixel equals it and gets its gradient.
+    "max": lambda x: nnx.max_pool(x, x.shape[1:3]).reshape(x.shape[0], -1),
+    "mean": functools.partial(jnp.mean, axis=(1, 2)),
+    "flatten": lambda x: x.reshape(x.shape[0], -1),
+}
+
+
+class _Sum(nnx.Module):
+    def __init__(self, body: nnx.Module, shortcut: nnx.Module):
+        self.body, self.shortcut = body, shortcut
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        for number, pool in enumerate(self.pools, start=1):
-            x = nnx.relu(getattr(self, f"conv{number}")(x))
-            x = nnx.max_pool(x, (2, 2), (2, 2)) if pool else x
-        x = x.reshape(x.shape[0], -1)
-        if self.hidden is not None:
-            x = self.dropout(nnx.relu(self.hidden(x)))
-        return self.logits(x)
+        return self.shortcut(x) + self.body(x)
 
 
 class _Trainer:
@@ -62,10 +79,11 @@ class _Trainer:
         self.batch_size, rate = problem.batch_size, problem.learning_rate
         adam = problem.optimizer == "adam"
         update = optax.adam(rate, eps=1e-7) if adam else optax.rmsprop(rate, decay=0.9, eps=1e-7)
-        self.model = Network(problem.architecture, rngs=nnx.Rngs(0))
+        self.model = network(problem.layers, rngs=nnx.Rngs(0))
         self.optimizer = nnx.Optimizer(self.model, update, wrt=nnx.Param)
         self.metrics = nnx.MultiMetric(accuracy=nnx.metrics.Accuracy(), loss=nnx.metrics.Average("loss"))
-        self.eval_model = nnx.view(self.model, deterministic=True)
+        evaluation = {"deterministic": True, "use_running_average": True}
+        self.eval_model = nnx.view(self.model, **evaluation, raise_if_not_found=False)
         self.key = jax.random.key(0)
 
     def train(self, batches: int) -> Go:
@@ -97,21 +115,21 @@ def _on_device(examples: int) -> _Batch:
     return jnp.asarray(images), jnp.asarray(labels, jnp.int32)
 
 
-def _loss(model: Network, batch: _Batch) -> tuple[jax.Array, jax.Array]:
+def _loss(model: nnx.Sequential, batch: _Batch) -> tuple[jax.Array, jax.Array]:
     images, labels = batch
     logits = model(images[..., None].astype(jnp.float32) / 255)
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean(), logits
 
 
 @nnx.jit
-def _train_step(model: Network, optimizer: nnx.Optimizer, metrics: nnx.MultiMetric, batch: _Batch) -> None:
+def _train_step(model: nnx.Sequential, optimizer: nnx.Optimizer, metrics: nnx.MultiMetric, batch: _Batch) -> None:
     (loss, logits), gradients = nnx.value_and_grad(_loss, has_aux=True)(model, batch)
     metrics.update(loss=loss, logits=logits, labels=batch[1])
     optimizer.update(model, gradients)
 
 
 @nnx.jit
-def _eval_step(model: Network, metrics: nnx.MultiMetric, batch: _Batch) -> None:
+def _eval_step(model: nnx.Sequential, metrics: nnx.MultiMetric, batch: _Batch) -> None:
     loss, logits = _loss(model, batch)
     metrics.update(loss=loss, logits=logits, labels=batch[1])
 

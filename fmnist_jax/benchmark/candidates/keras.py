@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Mapping
 
 # Read when Keras is imported; whatever the user's own setting, this candidate is Keras on TensorFlow.
 os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -13,15 +15,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from fmnist_jax.benchmark import networks
 from fmnist_jax.benchmark.candidates import Go, Implementation, network_tasks, random_images
-from fmnist_jax.benchmark.problem import CLASSES, EVAL_BATCH, IMAGE_SIZE, Problem
+from fmnist_jax.benchmark.problem import EVAL_BATCH, Problem
 
 _STEPS_PER_EXECUTION = 8
 
 
 def make(problem: Problem, variant: str) -> Implementation:
     """Returns the implementation; `variant` is `"jit"` for XLA, else empty."""
-    model = network(problem)
+    model = network(problem.layers)
     gpu = bool(tf.config.list_physical_devices("GPU"))
     model.compile(
         optimizer=_optimizer(problem),
@@ -48,19 +51,38 @@ def make(problem: Problem, variant: str) -> Implementation:
     )
 
 
-def network(problem: Problem) -> keras.Model:
-    """Returns the architecture in Keras's layers, from images `[batch, 28, 28, 1]` to logits."""
-    architecture = problem.architecture
-    layers = [keras.Input((IMAGE_SIZE, IMAGE_SIZE, 1))]
-    for conv in architecture.convs:
-        layers.append(keras.layers.Conv2D(conv.features, conv.size, padding=conv.padding.lower(), activation="relu"))
-        if conv.pool:
-            layers.append(keras.layers.MaxPooling2D())
-    layers.append(keras.layers.Flatten())
-    if architecture.hidden:
-        layers.append(keras.layers.Dense(architecture.hidden, activation="relu"))
-        layers.append(keras.layers.Dropout(architecture.dropout))
-    return keras.Sequential([*layers, keras.layers.Dense(CLASSES)])
+def network(layers: networks.Layers) -> keras.Model:
+    """Returns the network in Keras's layers, from images `[batch, 28, 28, 1]` to logits."""
+    images = keras.Input((networks.IMAGE_SIZE, networks.IMAGE_SIZE, 1))
+    return keras.Model(images, functools.reduce(_applied, layers, images))
+
+
+def _applied(x: keras.KerasTensor, layer: networks.Layer) -> keras.KerasTensor:
+    match layer:
+        case networks.Conv(features, size, padding, stride, bias):
+            # "same" pads all sides alike at stride 1 only.
+            same = stride == 1 and padding == size // 2
+            x = x if same or not padding else keras.layers.ZeroPadding2D(padding)(x)
+            conv = keras.layers.Conv2D(features, size, stride, "same" if same else "valid", use_bias=bias)
+            return conv(x)
+        case networks.Norm(momentum, scale, bias):
+            return keras.layers.BatchNormalization(-1, momentum, networks.NORM_EPSILON, center=bias, scale=scale)(x)
+        case networks.Dense(features):
+            return keras.layers.Dense(features)(x)
+        case networks.Dropout(rate):
+            return keras.layers.Dropout(rate)(x)
+        case networks.Sum(body, shortcut):
+            return keras.layers.add([functools.reduce(_applied, branch, x) for branch in (body, shortcut)])
+    return _PLAIN[layer]()(x)
+
+
+_PLAIN: Mapping[str, type[keras.Layer]] = {
+    "relu": keras.layers.ReLU,
+    "pool": keras.layers.MaxPooling2D,
+    "max": keras.layers.GlobalMaxPooling2D,
+    "mean": keras.layers.GlobalAveragePooling2D,
+    "flatten": keras.layers.Flatten,
+}
 
 
 def _optimizer(problem: Problem) -> keras.optimizers.Optimizer:

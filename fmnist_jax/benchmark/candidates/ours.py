@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from fmnist_jax import models
 from fmnist_jax.benchmark.candidates import Go, Implementation, Unavailable, network_tasks, random_images
 from fmnist_jax.benchmark.candidates.machine import on_jax
 from fmnist_jax.benchmark.problem import EVAL_BATCH, Precision, Problem
 from fmnist_jax.config.schema import default_config
 from fmnist_jax.data import FASHION_MNIST, Dataset, Split
-from fmnist_jax.models import count_parameters, deepobs, keras_cnn
+from fmnist_jax.models import count_parameters
 from fmnist_jax.runtime import devices
 from fmnist_jax.train.executor import MemberBatch
 from fmnist_jax.train.population import Population
@@ -60,7 +56,8 @@ def _begin(config: ConfigDict, executor: str, seeds: range, train: int, val: int
 def config_of(problem: Problem) -> ConfigDict:
     """Returns the config of the run that is timed."""
     config = default_config()
-    config.model.name = _registered(problem) if problem.channels else problem.network
+    config.model.name = problem.network
+    config.model.options.update(_options(problem))
     config.model.conv_algorithm = problem.algorithm
     config.precision = "bfloat16" if problem.precision == "bfloat16" else "float32"
     config.optimizer.name = problem.optimizer
@@ -70,17 +67,19 @@ def config_of(problem: Problem) -> ConfigDict:
     return config
 
 
-def _registered(problem: Problem) -> str:
-    """Registers the network in the width of the problem, unless it is registered already; returns its name."""
-    name = f"{problem.network}, {problem.channels} channels"
-    if name not in models.names():
-        network: Any = functools.partial(deepobs.TwoConvTwoDense, first=problem.channels)
-        if problem.network != "2c2d":
-            third = sum(conv.features for conv in problem.architecture.convs[2:])
-            hidden = problem.architecture.hidden
-            network = functools.partial(keras_cnn.KerasCNN, first=problem.channels, third=third, hidden=hidden)
-        models.register(name, f"{problem.network} in another width")(network)
-    return name
+def _options(problem: Problem) -> dict[str, object]:
+    """The options that give our network the width of the problem."""
+    first = problem.channels
+    match problem.network:
+        case "model3":
+            return {"first": first, "third": 4 * first}
+        case "speednet":
+            return {"widths": (first, 2 * first, 4 * first)}
+        case "resnet8":
+            if first % 16:
+                raise Unavailable(f"our resnet8 has multiples of 16 channels, not {first}")
+            return {"width": first // 16}
+    return {"first": first}
 
 
 def set_precision(precision: Precision) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from fmnist_jax.benchmark import networks
 from fmnist_jax.benchmark.candidates import Go, Implementation, Unavailable, network_tasks, random_images
-from fmnist_jax.benchmark.problem import CLASSES, EVAL_BATCH, Problem
+from fmnist_jax.benchmark.problem import EVAL_BATCH, Problem
 
 _Pair = tuple[torch.Tensor, torch.Tensor]
 
@@ -25,26 +27,53 @@ def make(problem: Problem, variant: str) -> Implementation:
     trainer = _Trainer(problem, variant)
     return Implementation(
         network_tasks(trainer.train, trainer.evaluate, problem.batch_size),
-        parameters=sum(parameter.numel() for parameter in trainer.model.parameters()),
+        parameters=sum(parameter.numel() for parameter in trainer.model.parameters() if parameter.requires_grad),
         device=trainer.device.type,
         versions={"torch": torch.__version__},
         device_memory=lambda: torch.cuda.max_memory_allocated() if trainer.device.type == "cuda" else None,
     )
 
 
-def network(problem: Problem) -> nn.Sequential:
-    """Returns the architecture in PyTorch's layers, from images `[batch, 1, 28, 28]` to logits."""
-    architecture, layers = problem.architecture, []
-    for layer in architecture.conv_layers():
-        padding = layer.conv.padding.lower()
-        layers += [nn.Conv2d(layer.fan_in, layer.conv.features, layer.conv.size, padding=padding), nn.ReLU()]
-        if layer.conv.pool:
-            layers.append(nn.MaxPool2d(2))
-    *hidden, logits = architecture.dense_layers()
-    layers.append(nn.Flatten())
-    for dense in hidden:
-        layers += [nn.Linear(dense.fan_in, architecture.hidden), nn.ReLU(), nn.Dropout(architecture.dropout)]
-    return nn.Sequential(*layers, nn.Linear(logits.fan_in, CLASSES))
+def network(layers: networks.Layers, shape: networks.Shape = networks.IMAGE) -> nn.Sequential:
+    """Returns the network in PyTorch's layers, from images `[batch, 1, 28, 28]` to logits."""
+    return nn.Sequential(*(_module(layer, before) for layer, before in networks.placed(layers, shape)))
+
+
+def _module(layer: networks.Layer, before: networks.Shape) -> nn.Module:
+    match layer:
+        case networks.Conv(features, size, padding, stride, bias):
+            return nn.Conv2d(before.features, features, size, stride, padding, bias=bias)
+        case networks.Norm(momentum, scale, bias):
+            norm = nn.BatchNorm2d(before.features, networks.NORM_EPSILON, 1 - momentum)
+            # The two only go together: one that is left out stays at 1 or 0, as in airbench.
+            norm.weight.requires_grad_(scale)
+            norm.bias.requires_grad_(bias)
+            return norm
+        case networks.Dense(features):
+            return nn.Linear(before.features, features)
+        case networks.Dropout(rate):
+            return nn.Dropout(rate)
+        case networks.Sum(body, shortcut):
+            return _Sum(network(body, before), network(shortcut, before))
+    return _PLAIN[layer]()
+
+
+_PLAIN: Mapping[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "pool": lambda: nn.MaxPool2d(2),
+    "max": lambda: nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten()),
+    "mean": lambda: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+    "flatten": nn.Flatten,
+}
+
+
+class _Sum(nn.Module):
+    def __init__(self, body: nn.Module, shortcut: nn.Module):
+        super().__init__()
+        self.body, self.shortcut = body, shortcut
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.shortcut(x) + self.body(x)
 
 
 class _Trainer:
@@ -52,7 +81,7 @@ class _Trainer:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.layout = torch.channels_last if variant == "channels-last" else torch.contiguous_format
         self.batch_size, rate = problem.batch_size, problem.learning_rate
-        self.model = network(problem).to(self.device, memory_format=self.layout)
+        self.model = network(problem.layers).to(self.device, memory_format=self.layout)
         self.optimizer: torch.optim.Optimizer
         if problem.optimizer == "adam":
             self.optimizer = torch.optim.Adam(self.model.parameters(), rate, eps=1e-7, fused=True)
