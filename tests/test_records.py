@@ -333,6 +333,7 @@ def test_a_pilot_keeps_its_runs_and_adds_seeds(tiny, tmp_path):
     config = read_config_file(tiny)
     first = run_pilot(declared(config, tiny), tiny, tmp_path / "pilot", 1)
     assert math.isnan(first.low)
+    assert math.isnan(first.standard_deviation)
     more = run_pilot(declared(config, tiny), tiny, tmp_path / "pilot", 3)
     assert more.runs["0"] == first.runs["0"]
     assert more.low <= more.mean_accuracy <= more.high

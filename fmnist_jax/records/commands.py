@@ -11,7 +11,7 @@ from fmnist_jax.errors import ConfigError
 from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.records.declaration import declared, registered
 from fmnist_jax.records.page import write_page, write_table
-from fmnist_jax.records.pilot import run_pilot
+from fmnist_jax.records.pilot import PILOT, run_pilot
 from fmnist_jax.records.record import LEDGER, RECORD, run_record
 from fmnist_jax.records.registration import commit_of
 from fmnist_jax.records.turns import time_in_turns
@@ -50,9 +50,10 @@ def pilot(config: ConfigDict, config_file: Path, workdir: Path | None, seeds: in
     if workdir is None:
         raise ConfigError("--workdir must be given: the folder of the pilot")
     found = run_pilot(declared(config, config_file), config_file, workdir, seeds)
+    spread = f" ({found.low:.2%} to {found.high:.2%} at 95 %; standard deviation {found.standard_deviation:.2%})"
     print(
-        f"mean validation accuracy {found.mean_accuracy:.2%}, 95 % interval {found.low:.2%} to {found.high:.2%}, "
-        f"of {counted(len(found.runs), 'seed')}; median {found.median_seconds:.2f} s; {workdir / 'pilot.json'}"
+        f"mean validation accuracy {found.mean_accuracy:.2%}{spread if len(found.runs) > 1 else ''} "
+        f"of {counted(len(found.runs), 'seed')}; median {found.median_seconds:.2f} s; {workdir / PILOT}"
     )
 
 

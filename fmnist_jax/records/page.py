@@ -35,7 +35,6 @@ def write_page(folder: Path) -> Path:
     reader = WorkdirReader(folder, _REMEDY)
     record, manifest = reader.object(RECORD), reader.object("manifest.json")
     config = config_table(reader.object("config.json"), SCHEMA, manifest["optimizer"])
-    config = config_table(reader.object("config.json"), SCHEMA, manifest["optimizer"])
     items = [*_findings(record), *_turns(reader), Section("Config", [config])]
     items.append(reproducibility_section(manifest, "record"))
     lead = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,11 +28,12 @@ _SHARE = 12  # one training image in so many validates: 5,000 of 60,000
 
 @dataclasses.dataclass(frozen=True)
 class Pilot:
-    """What `pilot.json` holds: the mean validation accuracy with its 95 % interval, and the runs by seed."""
+    """What `pilot.json` holds: validation accuracies summarised, the mean with its 95 % interval; the runs by seed."""
 
     mean_accuracy: float
     low: float
     high: float
+    standard_deviation: float
     median_seconds: float
     runs: Mapping[str, Outcome]
 
@@ -57,24 +59,25 @@ def run_pilot(config: ConfigDict, config_file: Path, folder: Path, seeds: int) -
     config.data.val_examples = len(dataset.val)
     timed = TimedRun(config, dataset, "val")
     with claim(folder, config, run_manifest(config, dataset, timed.run, config_file), [dataset], SCHEMA):
-        pilot = _read(folder)
-        missing = [seed for seed in range(config.seed, config.seed + seeds) if str(seed) not in pilot.runs]
+        runs = _read(folder)
+        missing = [seed for seed in range(config.seed, config.seed + seeds) if str(seed) not in runs]
         if missing:
             images = f"{len(dataset.train):,} training and {len(dataset.val):,} validation images"
             seconds = timed.compile()
             print(f"{config_file.stem}, {dataset.display_name}: {images}; compiled in {seconds:.1f} s", flush=True)
         for seed, outcome in run_seeds(timed, missing):
-            pilot = _summarised({**pilot.runs, str(seed): outcome})
-            write_json(folder / PILOT, dataclasses.asdict(pilot))
-    return pilot
+            runs[str(seed)] = outcome
+            write_json(folder / PILOT, dataclasses.asdict(_summarised(runs)))
+    return _summarised(runs)
 
 
-def _read(folder: Path) -> Pilot:
+def _read(folder: Path) -> dict[str, Outcome]:
     reader = WorkdirReader(folder, "remove it, or take another --workdir")
-    return reader.record(Pilot, reader.object(PILOT), PILOT) if reader.has(PILOT) else Pilot(0, 0, 0, 0, {})
+    return dict(reader.record(Pilot, reader.object(PILOT), PILOT).runs) if reader.has(PILOT) else {}
 
 
 def _summarised(runs: Mapping[str, Outcome]) -> Pilot:
-    mean = estimates.mean(run.accuracy for run in runs.values())
+    accuracies = [run.accuracy for run in runs.values()]
+    mean, deviation = estimates.mean(accuracies), statistics.stdev(accuracies) if len(runs) > 1 else math.nan
     seconds = statistics.median(run.train_seconds for run in runs.values())
-    return Pilot(mean.value, mean.low, mean.high, seconds, runs)
+    return Pilot(mean.value, mean.low, mean.high, deviation, seconds, runs)
