@@ -267,10 +267,13 @@ def test_the_command_registers_runs_and_shows_a_record(checkout, tiny, monkeypat
     shown, entries = capsys.readouterr().out.splitlines()[-1], read_ledger(results / "ledger.jsonl")
     assert {entry.commit for entry in entries} == {git(checkout, "rev-parse", "HEAD").strip()}
     (results / "tiny" / "report.html").unlink()
-    file.write_text("")  # a finished record is only shown: nothing is run
-    commands.record(read_config_file(tiny), file, None)
+    (checkout / "fmnist_jax" / "code.py").write_text("2\n")  # a finished record is only shown: nothing is run
+    commands.record(read_config_file(file), file, None)
     assert capsys.readouterr().out.splitlines() == [shown]
     assert (results / "tiny" / "report.html").is_file()
+    file.write_text(file.read_text().replace("0.3", "0.4"))
+    with pytest.raises(WorkdirError, match=r"another config \(config\.record\.target: 0\.3, not 0\.4\)"):
+        commands.record(read_config_file(file), file, None)
     assert read_ledger(results / "ledger.jsonl") == entries
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from fmnist_jax.config import schema as config_schema
 from fmnist_jax.config.python_file import read_config_file
-from fmnist_jax.errors import ConfigError
+from fmnist_jax.errors import ConfigError, WorkdirError
 from fmnist_jax.files.reader import WorkdirReader
-from fmnist_jax.records.declaration import declared, registered
+from fmnist_jax.records.declaration import SCHEMA, declared, registered
 from fmnist_jax.records.page import write_page, write_table
 from fmnist_jax.records.pilot import PILOT, run_pilot
 from fmnist_jax.records.record import LEDGER, RECORD, run_record
@@ -17,7 +18,7 @@ from fmnist_jax.records.registration import commit_of
 from fmnist_jax.records.turns import time_in_turns
 from fmnist_jax.report.format import counted, p_value
 from fmnist_jax.runtime import compiler
-from fmnist_jax.train.workdir import read_manifest
+from fmnist_jax.train.workdir import read_config, read_manifest
 
 _ROOT = Path(__file__).resolve().parents[2]
 _RESULTS = _ROOT / "docs" / "records"
@@ -28,9 +29,10 @@ def record(config: ConfigDict, config_file: Path, workdir: Path | None) -> None:
 
     **Raises:** `UserError` for an error in the config, the checkout, the data or the folder.
     """
-    folder = workdir or _RESULTS / config_file.stem
-    if not (folder / RECORD).exists():
-        checked = registered(config, config_file)
+    folder, checked = workdir or _RESULTS / config_file.stem, registered(config, config_file)
+    if (folder / RECORD).exists():
+        _check_same(folder, checked)
+    else:
         since = read_manifest(folder)["git_sha"] if (folder / "config.json").exists() else None
         commit = commit_of(_ROOT, config_file, _RESULTS, since)
         compiler.disable_cache()  # the seconds of compilation are those of a first start
@@ -43,6 +45,14 @@ def record(config: ConfigDict, config_file: Path, workdir: Path | None) -> None:
         f"of {found['n']} runs (target {100 * found['target']:.5g} %, p {p_value(found['p'])}), "
         f"median {found['median_seconds']:.2f} s; page: {page}"
     )
+
+
+def _check_same(folder: Path, config: ConfigDict) -> None:
+    lines = config_schema.differences(read_config(folder, SCHEMA), config)
+    if changed := [line for line in lines if not line.startswith("config.data.dir:")]:
+        raise WorkdirError(
+            f"{folder} holds the finished record of another config ({'; '.join(changed)}); take another name for it"
+        )
 
 
 def pilot(config: ConfigDict, config_file: Path, workdir: Path | None, seeds: int) -> None:
