@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from fmnist_jax.train.loop import train
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
 
+
+# LLVM's optimization is most of the time that compiling takes, and most programs here run once or twice.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 # A shell's background ignores SIGINT, which tests send.
 signal.signal(signal.SIGINT, signal.default_int_handler)

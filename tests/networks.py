@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -38,11 +37,6 @@ def logits_of(name: str, description: Description, precision: str) -> Any:
     return jax.eval_shape(logits, jax.ShapeDtypeStruct((3, *description.image_shape), jnp.float32))
 
 
-def quickly(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiles without optimization what runs only a few times."""
-    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
-
-
 def losses(name: str, **options: Any) -> list[float]:
     """Takes ten steps of gradient descent on a batch of noise, the last image of it padding; returns the losses."""
     model = models.FunctionalModel(name, models.ComputeConfig(), options, SMALL, batch_size=8)
@@ -53,12 +47,12 @@ def losses(name: str, **options: Any) -> list[float]:
         logits, state = model.train(params, state, images, jax.random.key(0), mask)
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean(where=mask), state
 
-    @quickly
+    @jax.jit
     def step(params: Any, state: Any) -> Any:
         (value, state), gradient = jax.value_and_grad(loss, has_aux=True)(params, state)
         return jax.tree.map(lambda w, g: w - 0.02 * g, params, gradient), state, value
 
-    (params, state), found = quickly(model.init)(jax.random.key(0)), []
+    (params, state), found = jax.jit(model.init)(jax.random.key(0)), []
     for _ in range(10):
         params, state, value = step(params, state)
         found.append(float(value))

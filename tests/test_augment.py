@@ -21,7 +21,6 @@ TRAIN = Split(
 ORIGINALS = np.asarray(jax.jit(device.normalise)(TRAIN.images))
 ROWS = np.arange(EXAMPLES)
 EVERYTHING = {"flip": "alternating", "translate": 2, "cutout": 3, "erase": 0.5, "cutmix": 1.0}
-QUICKLY = {"xla_backend_optimization_level": 0}  # compiling is what takes longest
 
 
 def _made(image_shape=SHAPE, **keys):
@@ -34,7 +33,7 @@ def _made(image_shape=SHAPE, **keys):
 def _compiled(keys):
     augmentation = _made(**dict(keys))
     seen = lambda key, epoch, train, rows: augmentation.of_epoch(key, epoch, train)(rows)  # noqa: E731
-    return jax.jit(seen, compiler_options=QUICKLY)
+    return jax.jit(seen)
 
 
 def _seen(rows=ROWS, epoch: int = 0, seed: int = 0, **keys) -> Augmented:
@@ -94,7 +93,7 @@ def test_a_member_of_a_population_sees_what_it_sees_alone():
     augmentation, train, rows = _made(**EVERYTHING), device.put(TRAIN), jnp.asarray(ROWS)
     keys = jnp.stack([jax.random.key(seed) for seed in (0, 1)])
     seen = jax.vmap(lambda key, rows: augmentation.of_epoch(key, jnp.int32(1), train)(rows))
-    together = jax.jit(seen, compiler_options=QUICKLY)(keys, jnp.stack([rows, rows[::-1]]))
+    together = jax.jit(seen)(keys, jnp.stack([rows, rows[::-1]]))
     for seed, order in enumerate((ROWS, ROWS[::-1])):
         alone = _seen(order, epoch=1, seed=seed, **EVERYTHING)
         np.testing.assert_array_equal(together.images[seed], alone.images)

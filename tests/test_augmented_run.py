@@ -18,7 +18,6 @@ from fmnist_jax.train.network import Member
 from fmnist_jax.train.run import make_run, member_of
 
 EVERYTHING = {"flip": "alternating", "translate": 2, "cutmix": 1.0}
-QUICKLY = {"xla_backend_optimization_level": 0}
 TRAIN, TEST = toy.split(toy.TRAIN), toy.split(toy.TEST, seed=1)
 
 
@@ -29,7 +28,7 @@ def _config(data=None, augmentation=EVERYTHING, **changes):
 
 def _trained(config, split: Split, epochs: int):
     run, member, train_split = make_run(config, len(split)), member_of(config), device.put(split)
-    state, epoch, sums = run.init(member), jax.jit(run.epoch, compiler_options=QUICKLY), []
+    state, epoch, sums = run.init(member), jax.jit(run.epoch), []
     for _ in range(epochs):
         state, counts = epoch(state, member, train_split)
         sums.append(jax.device_get(counts))
@@ -91,7 +90,7 @@ def test_a_member_of_a_population_is_the_run_alone():
     def trained(member):
         return run.epoch(run.init(member), member, split)
 
-    alone, together = (jax.jit(each, compiler_options=QUICKLY) for each in (trained, jax.vmap(trained)))
+    alone, together = (jax.jit(each) for each in (trained, jax.vmap(trained)))
     states, sums = together(jax.tree.map(lambda *leaves: jnp.stack(leaves), *members))
     for i, member in enumerate(members):
         state, counts = alone(member)

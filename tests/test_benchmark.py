@@ -164,7 +164,6 @@ def test_measurements_are_interleaved(candidate_file, tmp_path):
 
 def test_the_whole_flow_with_ours_flax_and_one_that_is_missing(candidate_file, tmp_path, monkeypatch):
     candidate_file("absent", "import no_such_framework")
-    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
     monkeypatch.setitem(suite.PROBLEMS, "model1", dataclasses.replace(PROBLEMS["model1"], batch_size=8))
     settings = _settings(contenders=["ours", "flax-scan", "absent"])
     text = suite.run(tmp_path / "results", settings, _quiet)

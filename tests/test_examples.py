@@ -79,7 +79,7 @@ def _check_study(config: ConfigDict, workdir: Path) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_is_compared_in_a_study(name, tmp_path, study):
     config = study(name)
-    config.model.options.width = 4
+    config.model.options.update({key.rpartition(".")[2]: n for key, n in NETWORKS[name].items() if "options" in key})
     config.study.optimizers, config.study.models = ("sgd", "schedule-free-adamw"), (name,)
     _check_study(config, tmp_path / "study")
 

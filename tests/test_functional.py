@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
 import jax
@@ -24,9 +23,6 @@ EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 NETWORKS = ("batchnorm_resnet", "linen_network")
 OPTIONS = {"batchnorm_resnet": {"width": 4, "blocks": 1}, "linen_network": {"width": 4}}
 TRAIN = toy.split(toy.TRAIN)
-
-# Compiled in a hurry: each program runs once or twice.
-quick = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +52,7 @@ def test_training_draws_at_random_and_moves_the_statistics_and_evaluation_does_n
     model = functional(name)
     params, state = model.init(jax.random.key(0))
     x = images(8)
-    train, evaluate = quick(model.train), quick(model.evaluate)
+    train, evaluate = jax.jit(model.train), jax.jit(model.evaluate)
     one, after = train(params, state, x, jax.random.key(1), None)
     again, _ = train(params, state, x, jax.random.key(1), None)
     other, _ = train(params, state, x, jax.random.key(2), None)
@@ -71,7 +67,7 @@ def test_training_draws_at_random_and_moves_the_statistics_and_evaluation_does_n
 def test_padding_enters_no_statistics(name):
     model = functional(name)
     params, state = model.init(jax.random.key(0))
-    x, key, train = images(5), jax.random.key(1), quick(model.train)
+    x, key, train = images(5), jax.random.key(1), jax.jit(model.train)
     _, whole = train(params, state, x, key, None)
     padded = jnp.concatenate([x, 7.0 * images(3, seed=1)])
     _, masked = train(params, state, padded, key, jnp.arange(8) < 5)
@@ -89,7 +85,7 @@ def test_estimated_statistics_are_the_means_of_the_batches(name):
 
     # Without dropout, which comes after all batch normalisation, training moves the statistics as estimation does.
     def of_batch(rows):
-        _, after = quick(model.train)(params, state, x[rows], jax.random.key(1), None)
+        _, after = jax.jit(model.train)(params, state, x[rows], jax.random.key(1), None)
         return jax.tree.map(lambda new, old: (new - 0.9 * old) / 0.1, after, state)
 
     found = model.estimate_statistics(params, state, batches, lambda rows: x[rows])
@@ -103,11 +99,11 @@ def test_averaged_parameters_are_evaluated_with_statistics_of_their_own(name):
     config = config_of(name, train__ema_decay=0.9)
     run = make_run(config, toy.TRAIN)
     train = device.put(TRAIN)
-    state, _ = quick(run.epoch)(quick(run.init)(member_of(config)), member_of(config), train)
-    estimated = quick(run.estimate_statistics)(state, train)
+    state, _ = jax.jit(run.epoch)(jax.jit(run.init)(member_of(config)), member_of(config), train)
+    estimated = jax.jit(run.estimate_statistics)(state, train)
     for a, b in zip(jax.tree.leaves(estimated.eval_model_state), jax.tree.leaves(state.model_state), strict=True):
         assert (a != b).any()
-    evaluate = quick(run.evaluate)
+    evaluate = jax.jit(run.evaluate)
     assert evaluate(estimated, train).loss != evaluate(state, train).loss
     for name in ("params", "ema", "model_state", "opt_state"):
         for a, b in zip(*(jax.tree.leaves(getattr(each, name)) for each in (estimated, state)), strict=True):
@@ -121,13 +117,13 @@ def test_a_member_of_a_population_is_the_run_alone(name):
     run, train = make_run(config, toy.TRAIN), device.put(TRAIN)
     members = [Member(jnp.uint32(seed), member_of(config).hyperparameters) for seed in (3, 4)]
 
-    @quick
+    @jax.jit
     @jax.vmap
     def trained(member):
         return run.epoch(run.init(member), member, train)
 
     _, sums = trained(jax.tree.map(lambda *leaves: jnp.stack(leaves), *members))
-    init, epoch = quick(run.init), quick(run.epoch)
+    init, epoch = jax.jit(run.init), jax.jit(run.epoch)
     for index, member in enumerate(members):
         _, alone = epoch(init(member), member, train)
         np.testing.assert_allclose(sums.loss[index], alone.loss, rtol=1e-4)

@@ -26,9 +26,7 @@ def _functional(name: str, **options) -> models.FunctionalModel:
 
 
 def _drawn(name: str):
-    # Compiled without optimization: it runs only once.
-    compiled = jax.jit(lambda: _params(name), compiler_options={"xla_backend_optimization_level": 0})
-    return jax.tree.map(np.asarray, compiled())
+    return jax.tree.map(np.asarray, jax.jit(lambda: _params(name))())
 
 
 @pytest.mark.smoke

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shlex
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from run_script import environment, write_data
 
 from fmnist_jax.benchmark import report
 from fmnist_jax.compare import config as study_schema
 from fmnist_jax.config import schema as config_schema
+from fmnist_jax.data import synthetic
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -28,6 +31,10 @@ def _blocks(language: str, text: str = README) -> list[str]:
 def _commands() -> list[list[str]]:
     text = "\n".join(block for page in PAGES for block in _blocks("bash", page.read_text())).replace("\\\n", " ")
     return [shlex.split(line, comments=True) for line in text.splitlines() if line.startswith("python ")]
+
+
+def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300)
 
 
 def test_readme_has_the_commands_of_each_script():
@@ -76,7 +83,9 @@ def test_train_evaluate_and_predict_work_one_after_the_other(tmp_path):
     lines = next(block for block in _blocks("bash") if "predict.py" in block).splitlines()
     assert all(line in section for line in lines)
     Image.linear_gradient("L").resize((30, 40)).save(tmp_path / "photo_of_a_shirt.png")
-    small = ["--config.data.name=synthetic", "--config.model.name=model1", "--config.train.epochs=1"]
+    write_data(tmp_path / "data")
+    small = ["--config.data.name=csv", f"--config.data.dir={tmp_path}/data"]
+    small += ["--config.model.name=model1", "--config.train.epochs=1"]
     for line in lines:
         if not line.startswith("python "):
             continue
@@ -84,14 +93,15 @@ def test_train_evaluate_and_predict_work_one_after_the_other(tmp_path):
         command = [str(ROOT / word) if word.startswith("scripts/") else word for word in command]
         command = [f"--config={ROOT / word.partition('=')[2]}" if "--config=" in word else word for word in command]
         extra = small if "train.py" in line else []
-        done = subprocess.run([*command, *extra], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        done = _run([*command, *extra], tmp_path)
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs/model3/report.html").is_file()
     assert (tmp_path / "runs/model3/evaluations/test/report.html").is_file()
     assert done.stdout.startswith("photo_of_a_shirt.png: ")
 
 
-def test_library_example_runs(capsys):
+def test_library_example_runs(capsys, monkeypatch):
+    monkeypatch.setattr(synthetic, "generate", functools.partial(synthetic.generate, 0, 600, 100))
     (code,) = _blocks("python", (ROOT / "docs/library.md").read_text())
     exec(compile(code, "library.md", "exec"), {})
     printed = capsys.readouterr().out
@@ -102,9 +112,9 @@ def test_network_of_ones_own_trains(tmp_path):
     section = (ROOT / "docs/bring_your_own.md").read_text().split("## A network\n")[1].split("\n## ")[0]
     (code,) = _blocks("python", section)
     (tmp_path / "my_network.py").write_text(code)
-    flags = ["--config=my_network.py", "--config.data.name=synthetic", "--config.train.epochs=1", "--workdir=run"]
-    command = [sys.executable, str(ROOT / "scripts/train.py"), *flags]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    write_data(tmp_path / "data")
+    flags = ["--config=my_network.py", "--config.data.name=csv", "--config.data.dir=data", "--config.train.epochs=1"]
+    done = _run([sys.executable, str(ROOT / "scripts/train.py"), *flags, "--workdir=run"], tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "run/summary.json").read_text())["model"] == "my_network"
 

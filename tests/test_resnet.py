@@ -54,7 +54,7 @@ def _convolved(x, layer, stride, pad):
 
 @pytest.mark.parametrize(("fan_in", "stride"), [(3, 2), (4, 1)])
 def test_a_block_is_its_definition(fan_in, stride):
-    @networks.quickly
+    @jax.jit
     def found_and_expected(x):
         block = Block(fan_in, 4, stride, compute=models.ComputeConfig(algorithm="xla"), rngs=nnx.Rngs(0))
         first = _activated(x)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import functools
 import itertools
 import re
 
@@ -244,8 +243,7 @@ def test_members_of_a_population_are_the_runs_alone(model, optimizer):
     alone, members = _Started(model__name=model, optimizer__name=optimizer), _population(model, optimizer)
     run, train = alone.run, alone.train
 
-    # Compiled in a hurry: it runs only once.
-    @functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+    @jax.jit
     @jax.vmap
     def trained(member):
         return run.epoch(run.init(member), member, train)

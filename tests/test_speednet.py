@@ -36,7 +36,7 @@ def _convolved(x, layer):
 def test_a_block_is_its_definition():
     bias1, bias2 = jnp.array([0.1, -0.2, 0.3, 0.0]), jnp.array([0.5, 0.0, -0.5, 1.0])
 
-    @networks.quickly
+    @jax.jit
     def found_and_expected(x):
         block = SpeedBlock(3, 4, compute=models.ComputeConfig(algorithm="xla"), rngs=nnx.Rngs(0))
         block.conv1.bias[...], block.norm2.bias[...] = bias1, bias2

@@ -25,8 +25,7 @@ def _many(function, *arguments, **options):
     """The function over `MANY` keys."""
     images = [jnp.asarray(image) for image in arguments]
     mapped = jax.vmap(lambda key: function(*images, key, **options))
-    # Compiling is what takes longest.
-    return jax.device_get(jax.jit(mapped, compiler_options={"xla_backend_optimization_level": 0})(_keys()))
+    return jax.device_get(jax.jit(mapped)(_keys()))
 
 
 def _blank(image) -> np.ndarray:
