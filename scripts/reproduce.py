@@ -1,9 +1,9 @@
 """Trains the four networks of the reference study on several seeds and compares the results with the published ones.
 
-python scripts/reproduce.py --workdir=runs/reference [--seeds=5] [--models=model1,model2,model3,model4]
+python scripts/reproduce.py --workdir=runs/reference [--seeds=5] [--configs=model1,model2,model3,model4]
 
-Each run equals scripts/train.py with configs/modelN.py and --config.seed; finished runs are kept, interrupted ones
-resumed. Writes reference.json and reference.md into the workdir.
+Or other configs of the folder configs/. Each run equals scripts/train.py with the config and --config.seed; finished
+runs are kept, interrupted ones resumed. Writes reference.json and reference.md into the workdir.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from fmnist_jax.cli.flags import check_no_arguments, define_workdir
 from fmnist_jax.config.python_file import read_config_file
 from fmnist_jax.errors import ConfigError, unknown_name
 
-_WORKDIR = define_workdir("Folder of the runs, which are in modelN/seedS.")
-_SEEDS = flags.DEFINE_integer("seeds", 5, "How many seeds of each network, from 0 on.", lower_bound=2)
-_MODELS = flags.DEFINE_list("models", ["model1", "model2", "model3", "model4"], "Which of the study's networks.")
+_WORKDIR = define_workdir("Folder of the runs, which are in CONFIG/seedS.")
+_SEEDS = flags.DEFINE_integer("seeds", 5, "How many seeds of each config, from 0 on.", lower_bound=2)
+_CONFIGS = flags.DEFINE_list("configs", ["model1", "model2", "model3", "model4"], "Names of files in configs/.")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -30,9 +30,9 @@ def main(arguments: Sequence[str]) -> None:
     from fmnist_jax.train.loop import train
 
     workdir = Path(_WORKDIR.value)
-    files = [_config_file(model) for model in _MODELS.value]
+    files = [_config_file(name) for name in _CONFIGS.value]
     if not files:
-        raise ConfigError("--models must name one or more of the study's networks")
+        raise ConfigError("--configs must name one or more files of configs/")
     for file in files:
         config = read_config_file(file)
         for seed in range(_SEEDS.value):
@@ -41,12 +41,11 @@ def main(arguments: Sequence[str]) -> None:
     print(write_table(workdir))
 
 
-def _config_file(model: str) -> Path:
-    from fmnist_jax.report.run.reference import PUBLISHED
-
-    if model not in PUBLISHED:
-        raise unknown_name("--models", model, PUBLISHED)
-    return Path(__file__).parent.parent / "configs" / f"{model}.py"
+def _config_file(name: str) -> Path:
+    files = {path.stem: path for path in (Path(__file__).parent.parent / "configs").glob("*.py")}
+    if name not in files:
+        raise unknown_name("--configs", name, sorted(files))
+    return files[name]
 
 
 if __name__ == "__main__":

@@ -450,9 +450,9 @@ def test_predicting_no_image_or_without_a_run(trained: Path, tmp_path: Path):
 
 def test_reproducing_with_flags_that_cannot_be(tmp_path: Path):
     for flag, expected in {
-        "--models=model1,model9": r"--models must be one of model1, .*, not 'model9'; did you mean 'model\d'\?",
-        "--models=../scripts/train": "--models must be one of .*",
-        "--models=": "--models must name one or more of the study's networks",
+        "--configs=model1,model9": r"--configs must be one of 2c2d, .*, not 'model9'; did you mean 'model\d'\?",
+        "--configs=../scripts/train": "--configs must be one of .*",
+        "--configs=": r"--configs must name one or more files of configs/",
         "--seeds=1": "--seeds must be an integer >= 2, not '1'",
         "--seeds=x": "--seeds must be an integer >= 2, not 'x'",
         "model1": "'model1' is not a flag; flags begin with --, see --help",

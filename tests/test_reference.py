@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 from pathlib import Path
 
@@ -76,9 +77,20 @@ def test_a_table_that_covers_all_says_so(tmp_path):
     assert write_table(tmp_path).endswith("Our runs' range holds the published figure in 4 of 4 cells.\n")
 
 
+def test_a_config_that_was_not_in_the_study_has_no_published_figures(runs):
+    for seed in range(2):
+        figures = {"train_loss": 0.2, "train_accuracy": 0.93, "val_loss": 0.25, "val_accuracy": 0.91 + 0.02 * seed}
+        _write(runs, "speednet", seed, optimizer="adam", **figures)
+    lines = write_table(runs).splitlines()
+    assert lines[6].startswith("| speednet | adam | ours, 2 seeds | 0.2000 ± 0.0000 | 0.9300 ± 0.0000 | 0.2500 ± 0.0")
+    assert lines[-1].startswith("Our runs' range holds the published figure in 4 of 8 cells")
+    _remove_runs(runs)
+    assert write_table(runs).splitlines()[-1] == lines[6]
+
+
 def _remove_runs(runs: Path) -> None:
     for model in ("model1", "model4"):
-        (runs / model).rename(runs / f"no-{model}")
+        shutil.rmtree(runs / model)
 
 
 def _leave_one(runs: Path) -> None:

@@ -1,4 +1,4 @@
-"""Our runs of the Keras study's four networks, set beside the figures that it published."""
+"""Configs run on several seeds: means, and for the Keras study's four networks the figures that it published."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ PUBLISHED: Mapping[str, Mapping[str, float]] = {
     "model3": {"train_loss": 0.1959, "train_accuracy": 0.9273, "val_loss": 0.2534, "val_accuracy": 0.9081},
     "model4": {"train_loss": 0.1565, "train_accuracy": 0.9429, "val_loss": 0.2708, "val_accuracy": 0.9013},
 }
+_FIGURES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 _HEADER = ("model", "optimizer", "", "loss", "accuracy", "val loss", "val accuracy")
 
 
 def write_table(workdir: Path) -> str:
     """Writes `reference.json` and `reference.md` into `workdir` and returns the latter's text.
 
-    Reads the runs `workdir/modelN/seedS`, all that are there; needs two or more of each network that is there.
+    Reads the runs `workdir/CONFIG/seedS`, all that are there; needs two or more of each config that is there.
 
     **Raises:** `WorkdirError` where there are none, or a run is unfinished, diverged, or on another data set than the
     real one.
     """
-    runs = {model: _runs(workdir / model) for model in PUBLISHED if (workdir / model).is_dir()}
+    folders = sorted({path.parent for path in workdir.glob("*/seed*")})
+    runs = {folder.name: _runs(folder) for folder in folders}
     if not runs:
         raise WorkdirError(f"{workdir} holds no runs; train them: scripts/reproduce.py --workdir={workdir}")
     rows = {model: _row(model, found) for model, found in runs.items()}
@@ -47,25 +49,22 @@ def _runs(folder: Path) -> list[Run]:
         raise WorkdirError(f"{folder} holds {len(runs)} runs; a standard deviation takes two or more")
     for run in runs:
         if run.summary.synthetic:
-            raise WorkdirError(f"{folder} holds a run on the synthetic set; the study was of the real one")
+            raise WorkdirError(f"{folder} holds a run on the synthetic set; this table is of the real one")
         if run.summary.status == "diverged":
             raise WorkdirError(f"{folder} holds a run that diverged (seed {run.summary.seed}); it has no mean to take")
     return runs
 
 
 def _row(model: str, runs: list[Run]) -> dict[str, Any]:
-    """A network's figures: per run, mean, sample standard deviation, and whether the runs' range holds the study's."""
+    """A config's figures: per run, mean, sample standard deviation, and whether the runs' range holds the study's."""
     first = runs[0].manifest or {}
-    figures = {}
-    for name, published in PUBLISHED[model].items():
+    figures: dict[str, dict[str, Any]] = {}
+    for name in _FIGURES:
         values = [getattr(run.summary, name) for run in runs]
-        figures[name] = {
-            "published": published,
-            "values": values,
-            "mean": statistics.mean(values),
-            "std": statistics.stdev(values),
-            "covered": min(values) <= published <= max(values),
-        }
+        figures[name] = {"values": values, "mean": statistics.mean(values), "std": statistics.stdev(values)}
+        if model in PUBLISHED:
+            published = PUBLISHED[model][name]
+            figures[name] |= {"published": published, "covered": min(values) <= published <= max(values)}
     return {
         "optimizer": runs[0].summary.optimizer,
         "seeds": [run.summary.seed for run in runs],
@@ -82,11 +81,16 @@ def _markdown(rows: Mapping[str, Mapping[str, Any]]) -> str:
     for model, row in rows.items():
         figures = row["figures"].values()
         ours = [f"{f['mean']:.4f} ± {f['std']:.4f}" for f in figures]
-        lines.append([model, row["optimizer"], "published", *(f"{f['published']:.4f}" for f in figures)])
-        lines.append(["", "", f"ours, {len(row['seeds'])} seeds", *ours])
-    covered = [figure["covered"] for row in rows.values() for figure in row["figures"].values()]
+        names = [model, row["optimizer"]]
+        if model in PUBLISHED:
+            lines.append([*names, "published", *(f"{f['published']:.4f}" for f in figures)])
+            names = ["", ""]
+        lines.append([*names, f"ours, {len(row['seeds'])} seeds", *ours])
+    table = markdown_table(_HEADER, lines)
+    studied = {model: row["figures"] for model, row in rows.items() if model in PUBLISHED}
+    if not studied:
+        return f"{table}\n"
+    covered = [figure["covered"] for figures in studied.values() for figure in figures.values()]
     note = f"Our runs' range holds the published figure in {sum(covered)} of {len(covered)} cells"
-    missed = [
-        f"{m} {n.replace('_', ' ')}" for m, r in rows.items() for n, f in r["figures"].items() if not f["covered"]
-    ]
-    return f"{markdown_table(_HEADER, lines)}\n\n{note}{'; not in: ' + ', '.join(missed) if missed else ''}.\n"
+    missed = [f"{m} {n.replace('_', ' ')}" for m, row in studied.items() for n, f in row.items() if not f["covered"]]
+    return f"{table}\n\n{note}{'; not in: ' + ', '.join(missed) if missed else ''}.\n"
