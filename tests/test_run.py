@@ -63,6 +63,30 @@ def test_batches_hold_each_example_once_and_pad_with_real_ones(examples, batch):
     assert rows[valid].tolist() == list(range(examples))
 
 
+def test_the_first_epochs_may_be_on_images_of_half_the_size():
+    images = toy.split(16)
+    images.images[:, :2, :2] = np.arange(16)[:, None, None] + np.array([[0, 100], [50, 50]], np.uint8)
+    started = _Started(images, model__name="witness", train__batch_size=8, train__half_size_epochs=1)
+    for _ in range(2):
+        started.epoch()
+    first, second = np.asarray(started.state.model_state["pixels"])[:4].reshape(2, 16)
+    assert sorted(first.tolist()) == list(range(50, 66))  # the mean of four pixels
+    assert sorted(second.tolist()) == list(range(16))
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "message"),
+    [
+        ("toy", (28, 28, 1), r"'toy' works on images of one size only; set config\.train\.half_size_epochs to 0"),
+        ("witness", (28, 27, 1), r"config\.train\.half_size_epochs must be 0 for images of 28x27 pixels"),
+    ],
+)
+def test_half_size_epochs_where_they_cannot_be(model, shape, message):
+    config = toy.toy_config(model__name=model, train__batch_size=8, train__half_size_epochs=1)
+    with pytest.raises(ConfigError, match=message):
+        make_run(config, toy.TRAIN, Description("other", tuple("abcdefghij"), shape))
+
+
 @pytest.mark.smoke
 def test_an_epoch_counts_each_example_once():
     started = _Started()

@@ -38,6 +38,12 @@ def _is_a_box(mask: np.ndarray) -> bool:
     )
 
 
+def test_halved_images_are_means_of_four_pixels():
+    images = np.arange(2 * 4 * 6 * 3, dtype=np.float32).reshape(2, 4, 6, 3)
+    expected = (images[:, ::2, ::2] + images[:, 1::2, ::2] + images[:, ::2, 1::2] + images[:, 1::2, 1::2]) / 4
+    np.testing.assert_allclose(transforms.halved(images), expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_flip_mirrors_left_to_right(shape):
     image = _image(shape)

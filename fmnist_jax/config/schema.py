@@ -83,6 +83,7 @@ SCHEMA: Schema = {
     "train.epochs": Field(10, "passes over the training images", 1, MAX_EPOCHS),
     "train.batch_size": Field(256, "images a step", 1),
     "train.devices": Field(0, "devices to spread each batch over; 0: on a CPU its cores, else one device", 0),
+    "train.half_size_epochs": Field(0, "train the first so many epochs on images of half the size", 0),
     "train.ema_decay": Field(0.0, "evaluate an exponential moving average of the parameters; 0: off", 0, lt=1),
     "train.statistics_batches": Field(
         30, "training batches to estimate batch statistics from where averaged weights are evaluated", 1

@@ -27,6 +27,12 @@ class Mixed(NamedTuple):
     share: Array
 
 
+def halved(images: Array) -> Array:
+    """Returns `[batch, height / 2, width / 2, channels]`, the means of two by two pixels."""
+    batch, height, width, channels = images.shape
+    return images.reshape(batch, height // 2, 2, width // 2, 2, channels).mean((2, 4))
+
+
 def flip(image: Array, flipped: Array) -> Array:
     """Returns the image, mirrored left to right where `flipped`, `bool[]`."""
     return jnp.where(flipped, image[:, ::-1], image)

@@ -12,8 +12,10 @@ from ml_collections import ConfigDict
 from fmnist_jax import models, optim
 from fmnist_jax.data import Description
 from fmnist_jax.data.device import normalise
+from fmnist_jax.errors import ConfigError
 from fmnist_jax.optim.schedules import Schedules
 from fmnist_jax.runtime import batch_sharding
+from fmnist_jax.runtime.user_code import user_code
 from fmnist_jax.train import losses
 from fmnist_jax.train.batches import MetricSums, batch_metrics
 from fmnist_jax.train.weights import Weights, put_into
@@ -94,7 +96,7 @@ class Network:
         options = config.model.options.to_dict()
         batch_size = config.train.batch_size
         self._model = models.FunctionalModel(config.model.name, compute, options, description, batch_size)
-        self._weights, self._num_classes = weights, description.num_classes
+        self._weights, self._name, self._description = weights, config.model.name, description
         self.loss = losses.make(config.loss, description.num_classes)
         optim.get(config.optimizer.name)
         self._optimizer, self._schedules, self._ema_decay = config.optimizer.name, schedules, config.train.ema_decay
@@ -117,6 +119,17 @@ class Network:
         if averaged and self._model.has_statistics:
             state = state._replace(eval_model_state=jax.tree.map(jnp.copy, model_state))
         return state
+
+    def check_half_size(self, member: Member) -> None:
+        """Raises `ConfigError` unless the network can be trained on images of half the size."""
+        height, width, channels = self._description.image_shape
+        key = "config.train.half_size_epochs"
+        if height % 2 or width % 2:
+            raise ConfigError(f"{key} must be 0 for images of {height}x{width} pixels, which cannot be halved")
+        images = jnp.zeros((1, height // 2, width // 2, channels), jnp.float32)
+        labels, valid = jnp.zeros(1, jnp.int32), jnp.ones(1, bool)
+        with user_code(f"model {self._name!r}", f"works on images of one size only; set {key} to 0"):
+            jax.eval_shape(lambda: self.step(self.init(member), member, images, labels, valid))
 
     def estimates_statistics(self, member: Member) -> bool:
         """Returns whether averaged parameters are evaluated, in a network with batch statistics."""
@@ -194,4 +207,4 @@ class Network:
         return found
 
     def _transformation(self, member: Member) -> optax.GradientTransformation:
-        return optim.build(self._optimizer, member.hyperparameters, *self._schedules, self._num_classes)
+        return optim.build(self._optimizer, member.hyperparameters, *self._schedules, self._description.num_classes)

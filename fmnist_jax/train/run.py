@@ -8,6 +8,7 @@ member's seed by `fold_in` of purpose and step, so a resumed run equals the unin
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import jax
@@ -20,6 +21,7 @@ from fmnist_jax import optim
 from fmnist_jax.data import FASHION_MNIST, Description, augment
 from fmnist_jax.data.augment import Augmentation
 from fmnist_jax.data.device import DeviceSplit
+from fmnist_jax.data.transforms import halved
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.optim import schedules
 from fmnist_jax.runtime import batch_sharding
@@ -103,18 +105,24 @@ def make_run(
     network = Network(config, scheduled, description, weights)
     logits = tta.averaged(network.logits, config.eval.tta)
     augmentation = augment.make(config, description.image_shape, description.num_classes)
+    if config.train.half_size_epochs:
+        network.check_half_size(member_of(config))
     scored = metrics.checked(config.eval.metrics, description.num_classes)
 
     def epoch(state: TrainState, member: Member, train: DeviceSplit) -> tuple[TrainState, MetricSums]:
-        def step(state: TrainState, batch: tuple[jax.Array, jax.Array]) -> tuple[TrainState, MetricSums]:
+        def step(
+            state: TrainState, batch: tuple[jax.Array, jax.Array], half: bool = False
+        ) -> tuple[TrainState, MetricSums]:
             rows, valid = batch_sharding.shard_batch(batch)
             images, targets = seen(rows)
+            images = halved(images) if half else images
             return network.step(state, member, images, train.labels[rows], valid, padded=padded, targets=targets)
 
         seen = augmentation.of_epoch(key_for(state, AUGMENT), state.step // steps_per_epoch, train)
         padded = train.labels.shape[0] % batch_size != 0
         key = jax.random.fold_in(key_for(state, SHUFFLE), state.step)
-        state, sums = lax.scan(step, state, batches.shuffled(key, train.labels.shape[0], batch_size))
+        order = batches.shuffled(key, train.labels.shape[0], batch_size)
+        state, sums = _scan(step, state, order, config.train.half_size_epochs * steps_per_epoch)
         return state, merge(sums)
 
     def evaluate(state: TrainState, split: DeviceSplit) -> MetricSums:
@@ -158,6 +166,21 @@ def make_run(
         augmentation,
         estimate_statistics if network.estimates_statistics(member_of(config)) else None,
     )
+
+
+def _scan(
+    step: Callable[..., tuple[TrainState, MetricSums]],
+    state: TrainState,
+    order: tuple[jax.Array, jax.Array],
+    half_size_steps: int,
+) -> tuple[TrainState, MetricSums]:
+    """Scans an epoch's batches, with `half=True` in the epochs that begin before so many steps."""
+    whole = functools.partial(lax.scan, step)
+    if not half_size_steps:
+        return whole(state, order)
+    half = functools.partial(lax.scan, functools.partial(step, half=True))
+    found: tuple[TrainState, MetricSums] = lax.cond(state.step < half_size_steps, half, whole, state, order)
+    return found
 
 
 def _eval_batches(examples: int, batch_size: int) -> tuple[jax.Array, jax.Array]:
