@@ -97,6 +97,7 @@ class Network:
         batch_size = config.train.batch_size
         self._model = models.FunctionalModel(config.model.name, compute, options, description, batch_size)
         self._weights, self._name, self._description = weights, config.model.name, description
+        self._half_size = config.train.half_size_epochs > 0
         self.loss = losses.make(config.loss, description.num_classes)
         optim.get(config.optimizer.name)
         self._optimizer, self._schedules, self._ema_decay = config.optimizer.name, schedules, config.train.ema_decay
@@ -121,7 +122,9 @@ class Network:
         return state
 
     def check_half_size(self, member: Member) -> None:
-        """Raises `ConfigError` unless the network can be trained on images of half the size."""
+        """Raises `ConfigError` where the network is to be trained on images of half the size and cannot be."""
+        if not self._half_size:
+            return
         height, width, channels = self._description.image_shape
         key = "config.train.half_size_epochs"
         if height % 2 or width % 2:

@@ -105,8 +105,7 @@ def make_run(
     network = Network(config, scheduled, description, weights)
     logits = tta.averaged(network.logits, config.eval.tta)
     augmentation = augment.make(config, description.image_shape, description.num_classes)
-    if config.train.half_size_epochs:
-        network.check_half_size(member_of(config))
+    network.check_half_size(member_of(config))
     scored = metrics.checked(config.eval.metrics, description.num_classes)
 
     def epoch(state: TrainState, member: Member, train: DeviceSplit) -> tuple[TrainState, MetricSums]:
