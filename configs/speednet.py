@@ -1,4 +1,4 @@
-"""A fast network after airbench, ten epochs, with mirrored and randomly cropped images.
+"""A fast network and recipe after airbench: Muon, label smoothing, mirrored and cropped images; ten epochs.
 
 python scripts/train.py --config=configs/speednet.py --workdir=runs/speednet
 
@@ -17,8 +17,11 @@ def get_config() -> ConfigDict:
     config.augment.flip = "alternating"
     config.augment.translate = 2
     config.model.name = "speednet"
-    config.optimizer.name = "adam"
-    config.optimizer.learning_rate = 0.01
+    config.optimizer.name = "muon"
+    config.optimizer.learning_rate = 0.02
+    config.optimizer.adam_learning_rate = 0.01
+    config.optimizer.weight_decay = 0.5
+    config.loss.label_smoothing = 0.1
     config.schedule.name = "linear"
     config.schedule.warmup = "5%"
     config.train.batch_size = 512
