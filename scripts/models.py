@@ -1,23 +1,6 @@
-"""Prints a table of the built-in networks: parameters and floating-point operations. Takes a few seconds.
+"""`fmnist-jax models`, from a checkout: python scripts/models.py --help"""
 
-python scripts/models.py
-"""
-
-from __future__ import annotations
-
-from collections.abc import Sequence
-
-from fmnist_jax.cli import app
-from fmnist_jax.cli.flags import check_no_arguments
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Prints the table."""
-    check_no_arguments(arguments)
-    from fmnist_jax.models import model_table
-
-    print(model_table())
-
+from fmnist_jax.cli.command import run_script
 
 if __name__ == "__main__":
-    app.run(main)
+    run_script("models")

@@ -20,7 +20,7 @@ from fmnist_jax.compare import config as study_schema
 from fmnist_jax.config import schema as config_schema
 
 SMOKE = "--config=configs/smoke.py"
-NO_CONFIG = "--config must be given, e.g. --config=configs/model3.py"
+NO_CONFIG = "--config must be given, e.g. --config=model3"
 NO_WORKDIR = "--workdir must be given: the folder of the run"
 
 
@@ -138,7 +138,7 @@ STUDY = "--config=configs/compare_quick.py"
         ),
         ("compare", [SMOKE], "--config: configs/smoke.py: it is the config of a run; run it with scripts/train.py"),
         ("train", [SMOKE, "--config.study.seeds=3"], "--config.study.seeds is not a config key; --help lists them"),
-        ("compare", [], "--config must be given, e.g. --config=configs/compare_quick.py"),
+        ("compare", [], "--config must be given, e.g. --config=compare_quick"),
         ("compare", [STUDY, "--epochs=3"], r"--epochs is not a flag; did you mean '--config.study.epochs'\?; .*"),
         (
             "compare",
@@ -207,9 +207,10 @@ def test_no_workdir():
     ("path", "expected"),
     [
         ("configs/model33.py", r"configs/model33.py does not exist; there are .*; did you mean 'model3'\?"),
-        ("smoke", r"smoke does not exist; there are configs/2c2d.py, .*configs/smoke.py, .*; did you mean 'smoke'\?"),
+        ("smok", r"smok does not exist; there are 2c2d, .*, smoke, .*; did you mean 'smoke'\?"),
+        ("fast_92", r"fast_92 does not exist; there are 2c2d, .*; did you mean 'records/fast_92'\?"),
         ("configs", "configs is not a file; there are configs/2c2d.py, .*"),
-        ("README.md.py", "README.md.py does not exist; there are configs/2c2d.py, .*"),
+        ("README.md.py", "README.md.py does not exist; there are 2c2d, .*"),
     ],
 )
 def test_a_missing_config_file_with_the_ones_that_there_are(path: str, expected: str, tmp_path: Path):
@@ -441,7 +442,7 @@ def test_predicting_what_is_no_image(name: str, content: bytes | None, expected:
 
 def test_predicting_no_image_or_without_a_run(trained: Path, tmp_path: Path):
     found = message(run_script("predict", f"--workdir={trained}"))
-    assert found == "no image is given; name one or more: scripts/predict.py --workdir=DIR IMAGE..."
+    assert found == "no image is given; name one or more: predict --workdir=DIR IMAGE..."
     garment = tmp_path / "garment.npy"
     np.save(garment, np.zeros((28, 28), np.uint8))
     found = message(run_script("predict", f"--workdir={tmp_path}", garment))

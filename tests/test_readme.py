@@ -17,6 +17,7 @@ from run_script import environment, write_data
 from fmnist_jax.benchmark import report
 from fmnist_jax.compare import config as study_schema
 from fmnist_jax.config import schema as config_schema
+from fmnist_jax.config.shipped import shipped
 from fmnist_jax.data import synthetic
 
 ROOT = Path(__file__).parent.parent
@@ -30,7 +31,9 @@ def _blocks(language: str, text: str = README) -> list[str]:
 
 def _commands() -> list[list[str]]:
     text = "\n".join(block for page in PAGES for block in _blocks("bash", page.read_text())).replace("\\\n", " ")
-    return [shlex.split(line, comments=True) for line in text.splitlines() if line.startswith("python ")]
+    return [
+        shlex.split(line, comments=True) for line in text.splitlines() if line.startswith(("python ", "fmnist-jax "))
+    ]
 
 
 def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -48,20 +51,22 @@ def test_readme_has_the_commands_of_each_script():
 
 @pytest.mark.parametrize("command", _commands(), ids=" ".join)
 def test_scripts_configs_flags_and_keys_of_a_command_exist(command):
-    script = ROOT / command[1]
-    source = script.read_text() + (ROOT / "fmnist_jax/cli/flags.py").read_text()
+    name = Path(command[1]).stem
+    assert command[:2] in (["fmnist-jax", name], ["python", f"scripts/{name}.py"])
+    module = ROOT / "fmnist_jax/cli/commands" / f"{name}.py"
+    source = module.read_text() + (ROOT / "fmnist_jax/cli/flags.py").read_text()
     for argument in command[2:]:
-        name, _, value = argument.removeprefix("--").partition("=")
-        if not argument.startswith("--") or name in ("help", "workdir"):
+        flag, _, value = argument.removeprefix("--").partition("=")
+        if not argument.startswith("--") or flag in ("help", "workdir"):
             continue
-        if name == "config":
-            assert (ROOT / value).is_file()
-        elif name.startswith("config."):
-            schema = study_schema.SCHEMA if script.stem == "compare" else config_schema.SCHEMA
-            key = name.removeprefix("config.")
+        if flag == "config":
+            assert (ROOT / value).is_file() or value in shipped()
+        elif flag.startswith("config."):
+            schema = study_schema.SCHEMA if name == "compare" else config_schema.SCHEMA
+            key = flag.removeprefix("config.")
             assert key in config_schema.settable(schema) or config_schema.is_option(key)
         else:
-            assert re.search(rf'(?i:define_)\w+\(\s*"{name}"', source), f"{script.name} has no flag --{name}"
+            assert re.search(rf'(?i:define_)\w+\(\s*"{flag}"', source), f"{name} has no flag --{flag}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

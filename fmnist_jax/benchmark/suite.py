@@ -8,8 +8,6 @@ import json
 import os
 import platform
 import re
-import shlex
-import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from fmnist_jax.benchmark.problem import PROBLEMS, Problem
 from fmnist_jax.config.schema import CONV_ALGORITHMS
 from fmnist_jax.errors import ConfigError, unknown_name
 from fmnist_jax.files.atomic import write_atomically
-from fmnist_jax.train.manifest import code
+from fmnist_jax.train.manifest import code, command_line
 
 # The axes by the names of the flags --axes and --numerics, and their titles in the results.
 GROWTH: Mapping[str, str] = {
@@ -197,7 +195,7 @@ def _manifest(settings: Settings) -> dict[str, Any]:
     info = Path("/proc/cpuinfo")
     names = re.findall("^model name.*?: *(.+)", info.read_text(), re.MULTILINE) if info.exists() else []
     return {
-        "command": shlex.join(["python", *sys.argv]),
+        "command": command_line(),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         **code(),
         "python": platform.python_version(),

@@ -1,4 +1,4 @@
-"""Runs a script's `main` and turns how it ended into an exit code, also at a signal that asks to stop.
+"""Runs a command's `main` and turns how it ended into an exit code, also at a signal that asks to stop.
 
 0: done. 2: the user's error, one line on stderr. 128 + its number: stopped by a signal, so 130 by SIGINT. 141: the
 reader of the output has gone.
@@ -6,6 +6,7 @@ reader of the output has gone.
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import signal
@@ -13,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 from absl import app, logging
 from absl import flags as absl_flags
@@ -25,12 +26,21 @@ from fmnist_jax.runtime.signals import stop_signals
 _ending = threading.Lock()
 
 
-def run(main: Callable[[Sequence[str]], None]) -> NoReturn:
-    """Parses the flags, calls `main(arguments)` and exits; never returns."""
+Main: TypeAlias = Callable[[Sequence[str]], None]
+
+
+def run(main: Main, argv: list[str] | None = None, *, needs_jax: bool = True) -> NoReturn:
+    """Parses the flags in `argv`, by default `sys.argv`, calls `main(arguments)` and exits; never returns.
+
+    **Arguments:**
+
+    - `needs_jax`: whether to set JAX up, which takes a second.
+    """
     _use_utf8()
     _prepare_output()
     exit_on_signals()
-    app.run(lambda argv: _call(main, argv[1:]), flags_parser=_parse)
+    call = functools.partial(_call_with_jax, main) if needs_jax else main
+    app.run(lambda argv: _call(call, argv[1:]), argv, flags_parser=_parse)
     raise AssertionError("app.run returned")
 
 
@@ -61,7 +71,19 @@ def _parse(argv: Sequence[str]) -> list[str]:
         _fail(str(error))
 
 
-def _call(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> None:
+def _call(main: Main, arguments: Sequence[str]) -> None:
+    try:
+        main(arguments)
+        sys.stdout.flush()
+    except UserError as error:
+        _fail(str(error))
+    except BrokenPipeError:
+        # The reader of the output, such as `head`, has ended: print nothing more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def _call_with_jax(main: Main, arguments: Sequence[str]) -> None:
     # Imported late, for a quick --help.
     import jax
 
@@ -78,9 +100,6 @@ def _call(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> No
     try:
         environment.check()
         main(arguments)
-        sys.stdout.flush()
-    except UserError as error:
-        _fail(str(error))
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
@@ -91,10 +110,6 @@ def _call(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> No
             sys.stdout.flush()
             os._exit(stop.exit_code)  # an ordinary exit waits for the computation that is still running
         sys.exit(stop.exit_code)
-    except BrokenPipeError:
-        # The reader of the output, such as `head`, has ended: print nothing more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
 
 
 def _fail(message: str) -> NoReturn:

@@ -18,6 +18,7 @@ from fmnist_jax.config import schema as config_schema
 from fmnist_jax.config.field import split_items
 from fmnist_jax.config.python_file import read_config_file
 from fmnist_jax.config.schema import SCHEMA, Schema
+from fmnist_jax.config.shipped import locate
 from fmnist_jax.errors import TYPE_NAMES, ConfigError, UserError, did_you_mean
 
 USER_ERROR = 2
@@ -26,19 +27,23 @@ USER_ERROR = 2
 flags.disclaim_key_flags()
 
 
-def define_config(example: str = "configs/model3.py", schema: Schema = SCHEMA) -> flags.FlagHolder:
-    """Defines `--config`, the path of a config file, with an override `--config.key=value` for each of its keys.
+def define_config(example: str = "model3", schema: Schema = SCHEMA) -> flags.FlagHolder:
+    """Defines `--config`, the path or the name of a config, with an override `--config.key=value` for each of its keys.
 
     **Arguments:**
 
-    - `example`: a config file to name in messages.
+    - `example`: a config to name in messages.
     - `schema`: the config's.
     """
     config_flags.register_flag_parser_for_type(tuple, _TupleParser())
     # The parser locks the config; new keys can only be those of its open section.
     try:
         holder = config_flags.DEFINE_config_file(
-            "config", None, f"The config file, e.g. {example}.", lock_config=False, accept_new_attributes=True
+            "config",
+            None,
+            f"Path or name of a config, e.g. {example}.",
+            lock_config=False,
+            accept_new_attributes=True,
         )
     except flags.CantOpenFlagFileError as error:  # already here, before anything is parsed
         sys.exit(report_error(str(error).removeprefix("ERROR:: ")))
@@ -54,8 +59,13 @@ def define_config(example: str = "configs/model3.py", schema: Schema = SCHEMA) -
 
 
 def config_file() -> Path:
-    """Returns the path that was given as `--config`."""
-    return Path(config_flags.get_config_filename(FLAGS["config"]))
+    """Returns the path of the config that was given as `--config`."""
+    return locate(config_flags.get_config_filename(FLAGS["config"]))
+
+
+def define_config_path(name: str, help: str) -> flags.FlagHolder[str | None]:
+    """Defines a flag that takes the path or the name of a config, and gives its path."""
+    return flags.DEFINE(_ConfigPathParser(), name, None, help, serializer=flags.ArgumentSerializer())
 
 
 def define_workdir(help: str, *, required: bool = True) -> flags.FlagHolder[str]:
@@ -81,8 +91,8 @@ def define_trained_run() -> tuple[flags.FlagHolder[str], flags.FlagHolder[str], 
     return (
         define_workdir("Folder of the run."),
         flags.DEFINE_string("checkpoint", "last", "last, best (the highest validation accuracy) or an epoch."),
-        flags.DEFINE_string(
-            "config", None, "File that registers the run's network or optimizer; by default the run's own config file."
+        define_config_path(
+            "config", "File that registers the run's network or optimizer; by default the run's own config file."
         ),
     )
 
@@ -162,7 +172,7 @@ class _ConfigFileParser(flags.ArgumentParser):
         if not argument:
             raise ConfigError(self.missing)
         try:
-            return read_config_file(Path(argument), self.schema)
+            return read_config_file(locate(argument), self.schema)
         except ConfigError as error:
             raise ConfigError(f"--config: {error}") from None
 
@@ -171,6 +181,16 @@ def _config_parser() -> _ConfigFileParser | None:
     """Returns the parser of `--config`, or `None` where the script takes no config."""
     parser = FLAGS["config"].parser if "config" in FLAGS else None
     return parser if isinstance(parser, _ConfigFileParser) else None
+
+
+class _ConfigPathParser(flags.ArgumentParser):
+    """Parses the path or the name of a config into its path."""
+
+    def parse(self, argument: str) -> str:
+        return str(locate(argument))
+
+    def flag_type(self) -> str:
+        return "string"
 
 
 class _FolderParser(flags.ArgumentParser):

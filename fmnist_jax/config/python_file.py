@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 
 from fmnist_jax.config import schema as config_schema
 from fmnist_jax.config.schema import RENAMED, SCHEMA, Schema
+from fmnist_jax.config.shipped import shipped
 from fmnist_jax.errors import ConfigError, did_you_mean
 
 _LISTED = 20  # config files named in an error
@@ -91,10 +92,14 @@ def _shorten(error: BaseException) -> str:
 
 
 def _alternatives(path: Path) -> str:
-    """Names the config files in the folder of the missing one, or in `configs` where the path names no folder."""
+    """Names the config files in the folder of the missing one; where a relative path has none, those of the package."""
     folder = path if path.is_dir() else path.parent
-    found = sorted((Path("configs") if folder == Path() else folder).glob("*.py"))
-    if not found:
+    files = [] if folder == Path() else sorted(folder.glob("*.py"))
+    if files:
+        known, nearest = list(map(str, files)), did_you_mean(path.stem, [file.stem for file in files])
+    elif not path.is_absolute():
+        known = list(shipped())
+        nearest = did_you_mean(path.with_suffix("").as_posix().removeprefix("configs/"), known)
+    else:
         return ""
-    shown = ", ".join([*map(str, found[:_LISTED])] + ["..."] * (len(found) > _LISTED))
-    return f"; there are {shown}{did_you_mean(path.stem, [file.stem for file in found])}"
+    return f"; there are {', '.join(known[:_LISTED] + ['...'] * (len(known) > _LISTED))}{nearest}"

@@ -1,4 +1,4 @@
-"""What scripts/record.py does: a record, a pilot, or turns against another record."""
+"""What the command `record` does: a record, a pilot, or turns against another record."""
 
 from __future__ import annotations
 
@@ -72,6 +72,8 @@ def turns(config: ConfigDict, config_file: Path, other_file: Path, workdir: Path
     files = {config_file.stem: config, other_file.stem: read_config_file(other_file)}
     if len(files) < 2:
         raise ConfigError(f"--against must name another record, not {other_file}")
+    if workdir is None and not _RESULTS.is_dir():  # installed without a checkout
+        raise ConfigError("--workdir must be given: the folder of the times")
     found = time_in_turns(files, workdir or _RESULTS / config_file.stem, number)
     seconds, ratio = found["seconds"], found["ratio"]
     for name, each in seconds.items():

@@ -43,7 +43,7 @@ def provenance(dataset: Dataset, config_file: str | os.PathLike[str] | None = No
     """
     devices = jax.devices()
     return {
-        "command": shlex.join(["python", *sys.argv]),
+        "command": command_line(),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "config_file": None if config_file is None else _config_file(Path(config_file)),
         **code(),
@@ -57,6 +57,12 @@ def provenance(dataset: Dataset, config_file: str | os.PathLike[str] | None = No
         },
         "data": data_record(dataset),
     }
+
+
+def command_line() -> str:
+    """Returns the command that started this process, as it is typed in a shell."""
+    program = Path(sys.argv[0]).name
+    return shlex.join([program, *sys.argv[1:]] if program == "fmnist-jax" else ["python", *sys.argv])
 
 
 def recorded_config_file(manifest: Mapping[str, Any], unknown: UnknownNameError) -> Path:
