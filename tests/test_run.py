@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import itertools
 import re
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import toy
 from flax import nnx
@@ -251,6 +253,33 @@ def test_what_would_touch_the_host_is_caught():
     disallowed = pytest.raises(jax.errors.JaxRuntimeError, match="Disallowed host-to-device transfer")
     with jax.transfer_guard("disallow"), disallowed:
         evaluate(started.state, _host(started.train))
+
+
+class _Asked(NamedTuple):
+    """What an optimizer is told of a step beside the gradient, and how far that is from what it finds out itself."""
+
+    value: jax.Array
+    differences: jax.Array
+
+
+def test_an_optimizer_gets_the_loss_of_the_batch_and_the_function_that_it_is(monkeypatch):
+    monkeypatch.setattr(optim.OPTIMIZERS, "entries", dict(optim.OPTIMIZERS.entries))
+
+    def make(rate, weight_decay):
+        def update(gradients, state, params=None, *, value, grad, value_fn, **extra):
+            found, slopes = jax.value_and_grad(value_fn)(params)
+            trees = (value, grad, slopes, extra["obj_fn"](params)), (found, gradients, gradients, found)
+            pairs = zip(*map(jax.tree.leaves, trees), strict=True)
+            differences = jnp.stack([jnp.abs(a - b).max() for a, b in pairs])
+            return gradients, _Asked(value, jnp.maximum(state.differences, differences.max()))
+
+        return optax.GradientTransformationExtraArgs(lambda params: _Asked(jnp.zeros(()), jnp.zeros(())), update)
+
+    optim.register("asking", optim.Optimizer(make, {"learning_rate": optim.Hyperparameter(1.0, 1.0, 1.0)}, "asks"))
+    started = _Started(optimizer__name="asking", train__batch_size=toy.TRAIN)
+    counts = started.epoch()
+    assert started.state.opt_state.value == pytest.approx(counts.means()["loss"], rel=1e-6)
+    assert started.state.opt_state.differences < 1e-6, "dropout keeps the same units when the loss is evaluated again"
 
 
 def _population(model: str, optimizer: str) -> list[Member]:

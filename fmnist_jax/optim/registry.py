@@ -73,7 +73,8 @@ class Optimizer:
 
     - `make`: `make(rate, weight_decay, **hyperparameters)` returns the transformation from gradients to updates. `rate`
       is the learning rate as a function of the step; `weight_decay` is a transformation too, to be applied to the
-      direction before it is scaled by the rate. It gets `learning_rate`, the peak, and `num_classes` if it names them.
+      direction before it is scaled by the rate. It gets `learning_rate`, the peak, and `num_classes` if it names them;
+      also `clip_norm`, to which the gradients are otherwise clipped before it, or `None`.
     - `hyperparameters`: those it takes, `learning_rate` first.
     - `summary`: its update rule or source.
     - `eval_params`: the parameters to evaluate, from the optimizer's state and the trained ones.
@@ -148,8 +149,10 @@ def build(
     schedule: optax.Schedule,
     decay_schedule: optax.Schedule | str = CONSTANT,
     num_classes: int | None = None,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """Returns the optimizer's transformation, with gradient clipping before it and weight decay in it where given.
+
+    Its `update` takes optax's extra arguments, such as `value`, whether or not the optimizer needs them.
 
     **Arguments:**
 
@@ -163,11 +166,11 @@ def build(
     clip_norm, factor = numbers.pop("clip_norm", None), numbers.pop("weight_decay", None)
     weight_decay = optax.identity() if factor is None else _weight_decay(factor, peak, decay_schedule)
     make = get(name).make
-    offered = {"learning_rate": peak, "num_classes": num_classes}
+    offered = {"learning_rate": peak, "num_classes": num_classes, "clip_norm": clip_norm}
     named = {key: offered[key] for key in offered.keys() & inspect.signature(make).parameters.keys()}
     transformation = make(lambda step: peak * schedule(step), weight_decay, **numbers, **named)
-    if clip_norm is None:
-        return transformation
+    if clip_norm is None or "clip_norm" in named:
+        return optax.with_extra_args_support(transformation)
     return optax.chain(optax.clip_by_global_norm(clip_norm), transformation)
 
 
@@ -175,10 +178,10 @@ def _weight_decay(
     factor: float | jax.Array, peak: float | jax.Array, schedule: optax.Schedule | str
 ) -> optax.GradientTransformation:
     if schedule == INDEPENDENT:  # the optimizer multiplies by the learning rate, peak * schedule(step), afterwards
-        return optax.add_decayed_weights(factor / peak, _is_kernel)
+        return optax.add_decayed_weights(factor / peak, is_kernel)
     if callable(schedule):
-        return optax.add_decayed_weights(lambda step: factor * schedule(step), _is_kernel)
-    return optax.add_decayed_weights(factor, _is_kernel)
+        return optax.add_decayed_weights(lambda step: factor * schedule(step), is_kernel)
+    return optax.add_decayed_weights(factor, is_kernel)
 
 
 def eval_params(name: str, state: Any, params: Any) -> Any:
@@ -189,5 +192,6 @@ def eval_params(name: str, state: Any, params: Any) -> Any:
     return get(name).eval_params(state, params)
 
 
-def _is_kernel(params: Any) -> Any:
+def is_kernel(params: Any) -> Any:
+    """Returns the tree of whether each parameter is a kernel, not a bias or a normalisation's scale."""
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)

@@ -165,8 +165,11 @@ class Network:
             sums = batch_metrics(logits, labels, valid, losses, {})
             return sums.loss / sums.examples, (sums, model_state)
 
-        gradients, (sums, model_state) = jax.grad(loss, has_aux=True)(state.params)
-        updates, opt_state = self._transformation(member).update(gradients, state.opt_state, state.params)
+        (value, (sums, model_state)), gradients = jax.value_and_grad(loss, has_aux=True)(state.params)
+        # optax's extra arguments; a function that no transformation calls is not traced, so costs nothing.
+        extra = {"value": value, "grad": gradients} | dict.fromkeys(("value_fn", "obj_fn"), lambda w: loss(w)[0])
+        update = self._transformation(member).update
+        updates, opt_state = update(gradients, state.opt_state, state.params, **extra)
         params = optax.apply_updates(state.params, updates)
         state = state._replace(step=state.step + 1, params=params, model_state=model_state, opt_state=opt_state)
         return state._replace(ema=self._updated_ema(state)), sums
@@ -209,5 +212,5 @@ class Network:
         found: dict[str, Any] = optim.eval_params(self._optimizer, state.opt_state, state.params)
         return found
 
-    def _transformation(self, member: Member) -> optax.GradientTransformation:
+    def _transformation(self, member: Member) -> optax.GradientTransformationExtraArgs:
         return optim.build(self._optimizer, member.hyperparameters, *self._schedules, self._description.num_classes)
