@@ -9,9 +9,10 @@ import json
 import random
 import re
 import shutil
+import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from fmnist_jax.train.evaluation import load_trained
 # What a clock measured differs from run to run.
 _TIMES = ("examples_per_second", "train_seconds", "eval_seconds", "statistics_seconds", "compile_seconds")
 _INCOMPLETE = r"(warning: checkpoint \S+ is missing or incomplete\n)?"  # of what was being written
+_STOPPED = rf"({_INCOMPLETE})(SIG\w+: stopping after this epoch; .*\n)?.*; run the same command again( to resume)?\n"
 _SETTINGS = {"train__epochs": 4, "train__score_test": True}
 
 
@@ -61,8 +63,15 @@ class Subject:
 Start = Callable[..., subprocess.Popen[str] | Forked]
 
 
-def kill_and_resume(folder: Path, kills: int, seed: int, subject: Subject, start: Start = start_script) -> list[str]:
-    """Kills so many times in all, in `folder`; returns all differences found, each a line.
+def kill_and_resume(
+    folder: Path,
+    kills: int,
+    seed: int,
+    subject: Subject,
+    start: Start = start_script,
+    signals: Sequence[int] = (signal.SIGKILL,),
+) -> list[str]:
+    """Kills so many times in all, in `folder`, by one of the signals; returns all differences found, each a line.
 
     Moments are drawn evenly over a run's whole life: compilation, epochs, checkpoints, scoring, the report, and with
     `start_script` imports. A run that ends before its moment comes is compared and counts for nothing; the next begins
@@ -81,9 +90,11 @@ def kill_and_resume(folder: Path, kills: int, seed: int, subject: Subject, start
     while done < kills:
         workdir = folder / f"run{runs}"
         begun, moment, is_new = time.monotonic(), moments.uniform(0.05, life), not workdir.exists()
-        if _kill(started(workdir), moment):
+        number = moments.choice(signals)
+        if _kill(started(workdir), moment, number):
             done += 1
-            print(f"kill {done}, of run {runs} after {moment:.1f} s: {subject.stage(workdir)}", flush=True)
+            how = f"{signal.Signals(number).name} {done}, to run {runs} after {moment:.1f} s"
+            print(f"{how}: {subject.stage(workdir)}", flush=True)
         else:
             if is_new:  # shorter than the first, which compiled, as long as the machine is as busy
                 life = time.monotonic() - begun
@@ -113,14 +124,17 @@ def kill_at_every_write(folder: Path, subject: Subject, step: int = 1) -> list[s
     raise AssertionError("a run writes without end")
 
 
-def _kill(process: subprocess.Popen[str] | Forked, moment: float) -> bool:
-    """Kills the process at its `moment`; false where it ended well before."""
+def _kill(process: subprocess.Popen[str] | Forked, moment: float, number: int) -> bool:
+    """Sends the process the signal at its `moment`, and waits for its end; false where it ended well before."""
     try:
         _finish(process, moment)
         return False
     except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
+        process.send_signal(number)
+        _, err = process.communicate()
+        # By the signal itself, also before its handler was there; or with what the handler says.
+        if process.returncode != -number and not (process.returncode == 128 + number and re.fullmatch(_STOPPED, err)):
+            raise RuntimeError(f"signal {number} ended the script with {process.returncode}: {err}") from None
         return True
 
 

@@ -32,6 +32,7 @@ from fmnist_jax.train.network import TrainState
 from fmnist_jax.train.preservation import PreservationPolicy, best_epoch, val_accuracies
 
 HISTORY = "history.jsonl"
+_SAVE_SECONDS = 10**8  # three years: never
 _Arrays = dict[str, np.ndarray]
 _OS_ERROR = re.compile(r": ([^:]+) \[os_error_code=")  # as TensorStore, which writes the arrays, reports it
 
@@ -72,6 +73,8 @@ class Checkpoints:
             # Removes what killed processes left; a reader must not, for another process may be writing.
             cleanup_tmp_directories=keep > 0,
             enable_async_checkpointing=True,
+            # By the time of day, which jumps where a machine was suspended or its clock is set.
+            async_options=ocp.AsyncOptions(timeout_secs=_SAVE_SECONDS),
             enable_background_delete=False,
         )
         handlers = {"state": ocp.StandardCheckpointHandler(), "record": ocp.JsonCheckpointHandler()}
