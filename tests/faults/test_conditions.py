@@ -26,6 +26,7 @@ from fmnist_jax.train.loop import train
 
 pytestmark = pytest.mark.faults
 
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # a shell's background ignores it
 ONE_LINE = r"(warning: .*\n)*error: .*\n"
 STUDY = study(study__epochs=20, study__trials=8, study__seeds=8)
 
