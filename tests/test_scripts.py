@@ -145,10 +145,7 @@ def test_a_second_signal_stops_at_once_and_the_run_resumes(trained: Path, data: 
     ("script", "moment", "number"),
     [
         ("train", "jax", signal.SIGINT),
-        ("train", ".lock", signal.SIGTERM),
-        ("evaluate", "jax", signal.SIGTERM),
-        ("evaluate", "config.json", signal.SIGINT),
-        ("predict", "config.json", signal.SIGINT),
+        ("predict", "config.json", signal.SIGTERM),
     ],
 )
 def test_a_signal_while_there_is_nothing_to_save(
@@ -158,7 +155,6 @@ def test_a_signal_while_there_is_nothing_to_save(
     Image.linear_gradient("L").resize((28, 28)).save(garment)
     arguments = {
         "train": train_arguments(tmp_path / "run", data, **SETTINGS),
-        "evaluate": [f"--workdir={trained}"],
         "predict": [f"--workdir={trained}", garment],
     }
     process = start_script(script, *arguments[script], pause_at=moment)
