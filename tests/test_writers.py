@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
+import sys
 import time
 
 import event_files
@@ -95,3 +97,46 @@ def test_a_run_resumed_within_a_second_adds_to_what_is_there(tmp_path):
     with Events(tmp_path, 4) as events:  # the second epoch had no checkpoint
         events.write({"epoch": 2, "step": 8, "train_loss": 0.125})
     assert event_files.read(tmp_path) == {"train/loss": pytest.approx({4: 0.5, 8: 0.125})}
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def _printed(file: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the progress of two epochs writes to `file` as stdout."""
+    record = {"train_loss": 0.5, "train_accuracy": 0.5, "val_loss": 0.5, "val_accuracy": 0.5}
+    record |= {"examples_per_second": 1e3, "train_seconds": 1.0}
+    monkeypatch.setattr(sys, "stdout", file)
+    with writers.EpochProgress(2) as progress:
+        for epoch in (1, 2):
+            progress.report(record | {"epoch": epoch})
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("file", "environment"),
+    [
+        (io.StringIO, {}),
+        (io.StringIO, {"FORCE_COLOR": "1"}),
+        (io.StringIO, {"TTY_COMPATIBLE": "1", "TTY_INTERACTIVE": "1"}),
+        (_Terminal, {"TERM": "dumb"}),
+    ],
+)
+def test_progress_is_a_line_per_epoch_where_no_bar_can_be_shown(file, environment, monkeypatch):
+    for name, value in {"TERM": "xterm", **environment}.items():
+        monkeypatch.setenv(name, value)
+    lines = _printed(file(), monkeypatch).split("\n")
+    assert [line[:12] for line in lines] == ["epoch 1/2  t", "epoch 2/2  t", ""]
+    assert all(line.isprintable() for line in lines)
+
+
+def test_progress_in_a_notebook_is_its_plain_output(monkeypatch):
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert _printed(io.StringIO(), monkeypatch).count("\nepoch") == 1
+
+
+def test_progress_on_a_terminal_has_a_bar(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    assert "2/2 epochs" in _printed(_Terminal(), monkeypatch)

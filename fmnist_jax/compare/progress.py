@@ -14,13 +14,13 @@ from types import TracebackType
 
 import jax
 from ml_collections import ConfigDict
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fmnist_jax.compare.records import TUNE, Cell, Plan, PlannedChunk, TrainedRun
 from fmnist_jax.compare.results import Results
 from fmnist_jax.compare.statistics.hypothesis_tests import min_pairs
 from fmnist_jax.data import Dataset
+from fmnist_jax.runtime.console import plain_console
 
 _MAX_LISTED = 4  # workloads named in a line
 
@@ -73,7 +73,7 @@ class StudyProgress:
             self._pace.add(_kind(chunk), chunk.run_epochs, seconds)
         self._estimated = bool(results.runs)
         self._started = time.monotonic()
-        self._console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        self._console = plain_console(sys.stdout)
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[left]}"))
         self._bar = Progress(
             *columns, TimeElapsedColumn(), console=self._console, disable=not self._console.is_terminal

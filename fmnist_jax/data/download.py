@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import hashlib
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from typing import Any
 import tensorflow_datasets as tfds
 from absl import logging
 from promise import Promise
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 from tensorflow_datasets.core.download import checksums, downloader
 
@@ -24,6 +24,7 @@ from fmnist_jax.data.dataset import FASHION_MNIST
 from fmnist_jax.data.http_stream import Limits, chunks
 from fmnist_jax.data.published import PUBLISHED, Published
 from fmnist_jax.errors import DataError
+from fmnist_jax.runtime.console import plain_console
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +151,7 @@ def _progress(title: str, cache: Path, size: int) -> Iterator[Callable[[int], No
 
     Yields the function to call with the number of bytes of each chunk.
     """
-    console = Console(stderr=True, soft_wrap=True)
+    console = plain_console(sys.stderr)
     columns = (BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=size)

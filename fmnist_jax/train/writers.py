@@ -13,13 +13,13 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from tensorboardX import SummaryWriter
 
 from fmnist_jax.data import Split
 from fmnist_jax.errors import WorkdirError
 from fmnist_jax.files.atomic import json_lines, write_atomically
+from fmnist_jax.runtime.console import plain_console
 
 _MISTAKES = 25  # images kept of the most confident wrong predictions
 
@@ -98,7 +98,7 @@ class EpochProgress:
     def __init__(self, epochs: int, done: int = 0):
         self._epochs = epochs
         self._first = done
-        self._console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        self._console = plain_console(sys.stdout)
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} epochs"))
         self._bar = Progress(
             *columns, TimeElapsedColumn(), console=self._console, disable=not self._console.is_terminal
