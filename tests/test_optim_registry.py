@@ -44,7 +44,9 @@ def test_a_value_that_the_optimizer_does_not_work_with_is_refused(own):
         optim.resolve("schedule-free-adamw", {"b1": 0.0})
     assert optim.resolve("schedule-free-adamw", {"b1": 1e-3})["b1"] == 1e-3
     assert optim.resolve("adamw", {"b1": 0.0})["b1"] == 0.0
-    with pytest.raises(ConfigError, match=rf"^config\.optimizer\.strength of {own} must be below 100, not 100$"):
+    with pytest.raises(
+        ConfigError, match=rf"^config\.optimizer\.options\.strength of {own} must be below 100, not 100$"
+    ):
         optim.resolve(own, {"strength": 100})
 
 

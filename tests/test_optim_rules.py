@@ -45,7 +45,7 @@ def _loss(params) -> jax.Array:
 
 
 # What optax's transformations may ask for beside the gradient.
-EXTRA = {"value_fn": _loss, "obj_fn": _loss}
+EXTRA = {"value_fn": _loss}
 
 # With the default b2 = 0.999, float32 has too few digits for RAdam's rectification of the first steps.
 CHECKED_AT = {"radam": {"b2": 0.9}}

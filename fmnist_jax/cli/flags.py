@@ -133,7 +133,9 @@ def _check_overrides(argv: Sequence[str]) -> None:
     parser = _config_parser()
     for argument in argv[1:]:
         match = re.match(r"--?(?:no)?config\.([^=]*)", argument)
-        if match and parser and match[1] not in parser.schema and not config_schema.is_option(match[1]):
+        if not match or not parser or match[1] in parser.schema:
+            continue
+        if not config_schema.is_option(match[1], parser.schema):
             raise config_schema.unknown_key(match[1], parser.schema, "--config.", "; --help lists them")
 
 

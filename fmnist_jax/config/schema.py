@@ -24,8 +24,9 @@ CONV_ALGORITHMS: tuple[ConvAlgorithm, ...] = get_args(ConvAlgorithm)
 # Former names of keys.
 RENAMED: Mapping[str, str] = {"model.conv_lowering": "model.conv_algorithm"}
 
-# The section of a config with keys of the user's own: arguments of the network's factory, which it checks.
-OPTIONS = "model.options"
+# The sections of a config with keys of the user's own, checked by the registries: arguments of the network's factory,
+# and hyperparameters of the optimizer that are no keys below.
+OPTIONS = ("model.options", "optimizer.options")
 
 FLIPS = ("none", "random", "alternating")
 PADDINGS = ("zero", "reflect")
@@ -125,9 +126,10 @@ def default_config(schema: Schema = SCHEMA) -> ml_collections.ConfigDict:
 
 
 def lock(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
-    """Locks every section of the config but the one with keys of the user's own, and returns it."""
+    """Locks every section of the config but those with keys of the user's own, and returns it."""
     config.lock()
     config.model.options.unlock()
+    config.optimizer.options.unlock()
     return config
 
 
@@ -140,8 +142,9 @@ def _fill_in(config: ml_collections.ConfigDict, schema: Schema) -> None:
             if section and section not in config:
                 config[section] = Config()
             (config[section] if section else config)[leaf] = field.placeholder()
-    if "options" not in config.model:
-        config.model.options = Config()
+    for section in (config.model, config.optimizer):
+        if "options" not in section:
+            section.options = Config()
 
 
 def settable(schema: Schema) -> list[str]:
@@ -157,7 +160,7 @@ def validate(config: ml_collections.ConfigDict, schema: Schema = SCHEMA) -> None
     if purpose is not purpose_of(schema) and SCHEMA.keys() <= found.keys():
         raise WrongScriptError(f"it is the config of {purpose.name}; run it with {purpose.script}")
     for key in found:
-        if key not in schema and not is_option(key):
+        if key not in schema and not is_option(key, schema):
             raise unknown_key(key, schema)
     for key, field in schema.items():
         if key not in found:
@@ -173,9 +176,10 @@ def unknown_key(key: str, schema: Schema, prefix: str = "config.", hint: str = "
     return ConfigError(f"{prefix}{key} is not a config key{did_you_mean(key, settable(schema))}{hint}")
 
 
-def is_option(key: str) -> bool:
-    """Returns whether the key is an option of the network."""
-    return key.startswith(f"{OPTIONS}.")
+def is_option(key: str, schema: Schema = SCHEMA) -> bool:
+    """Returns whether the key is an option of the network or, in a run, of the optimizer; a study has arms for that."""
+    section = key.partition(".")[0]
+    return key.startswith(tuple(f"{each}." for each in OPTIONS)) and (section == "model" or purpose_of(schema) is _RUN)
 
 
 def purpose_of(keys: Iterable[str]) -> Purpose:
@@ -203,7 +207,7 @@ def from_dict(values: Mapping[str, Any], schema: Schema = SCHEMA) -> ml_collecti
         saved = ml_collections.ConfigDict(_with_tuples(values))
     except (AttributeError, KeyError, TypeError, ValueError) as error:  # such as a key `__class__`
         raise ConfigError(f"it has a key that no config has ({error})") from None
-    found = {key for key in dict(flatten(saved)) if not is_option(key)}
+    found = {key for key in dict(flatten(saved)) if not is_option(key, schema)}
     # With fewer keys it is corrupt, not of an earlier version.
     if found <= schema.keys() and 2 * len(found) > len(schema) and purpose_of(found) is purpose_of(schema):
         _fill_in(saved, schema)

@@ -36,10 +36,18 @@ def sam(
     return GradientTransformationExtraArgs(descent.init, update)
 
 
-def scale_by_sophia(b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, gamma: ArrayLike) -> GradientTransformation:
+def scale_by_sophia(b1: ArrayLike, b2: ArrayLike, eps: ArrayLike, gamma: ArrayLike) -> GradientTransformationExtraArgs:
     """optax's Sophia-H without its rate and decay: `clip(m / max(gamma h, eps), -1, 1)`.
 
     h, the Hessian's diagonal, is estimated every 10 steps, by Hutchinson's method, with the same signs for all seeds.
     Other than in the paper, m is corrected for its bias, and an estimate is used from the step after it.
     """
-    return optax.chain(optax.contrib.sophia(1.0, b1, b2, eps, weight_decay=0.0, gamma=gamma), optax.scale(-1.0))
+    ascent = optax.chain(optax.contrib.sophia(1.0, b1, b2, eps, weight_decay=0.0, gamma=gamma), optax.scale(-1.0))
+
+    def update(
+        gradients: Any, state: Any, params: Any = None, *, value_fn: Callable[[Any], jax.Array], **extra: Any
+    ) -> tuple[Any, Any]:
+        del extra
+        return ascent.update(gradients, state, params, obj_fn=value_fn)
+
+    return GradientTransformationExtraArgs(ascent.init, update)

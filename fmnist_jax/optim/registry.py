@@ -7,96 +7,39 @@ Weight decay is decoupled for all of them (Loshchilov & Hutter 2019): the update
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
 import optax
 
-from fmnist_jax.config.field import Field
 from fmnist_jax.config.registry import Registry
 from fmnist_jax.config.schema import SCHEMA
 from fmnist_jax.errors import ConfigError
+from fmnist_jax.optim.by_optax_name import PREFIX, from_optax
+from fmnist_jax.optim.entry import Hyperparameter, Optimizer
 from fmnist_jax.optim.schedules import CONSTANT, INDEPENDENT
 
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
-# Each scale is defined for values strictly between these.
-_SCALE_DOMAINS = {"log": (0.0, math.inf), "log1m": (-math.inf, 1.0), "linear": (-math.inf, math.inf)}
-
-
-@dataclasses.dataclass(frozen=True)
-class Hyperparameter:
-    """A number that an optimizer takes.
-
-    **Attributes:**
-
-    - `default`: the published or customary value.
-    - `low`, `high`: its search space; equal where it is not searched.
-    - `scale`: how the space is sampled: `"log"` of the value, `"log1m"`: log of one minus the value, or `"linear"`.
-    - `ge`, `le`: inclusive bounds of the values that the optimizer works with; `gt`, `lt`: exclusive bounds.
-
-    **Raises:** `ValueError` where the space is empty, its scale has no such values, or a value is out of bounds.
-    """
-
-    default: float
-    low: float
-    high: float
-    scale: Literal["log", "log1m", "linear"] = "log"
-    ge: float | None = None
-    le: float | None = None
-    gt: float | None = None
-    lt: float | None = None
-
-    def __post_init__(self) -> None:
-        above, below = _SCALE_DOMAINS.get(self.scale, (math.nan, math.nan))
-        if not above < self.low <= self.high < below:
-            raise ValueError(f"no search space: from {self.low:g} to {self.high:g} on the scale {self.scale!r}")
-        for name in ("default", "low", "high"):
-            if problem := self.problem(getattr(self, name)):
-                raise ValueError(f"{name} {problem}")
-
-    def problem(self, value: float) -> str | None:
-        """Returns what is wrong with `value` and what is allowed; `None` where nothing is wrong."""
-        return Field(float, "", self.ge, self.le, self.gt, self.lt).problem(value)
-
-
-@dataclasses.dataclass(frozen=True)
-class Optimizer:
-    """An entry of the registry.
-
-    **Attributes:**
-
-    - `make`: `make(rate, weight_decay, **hyperparameters)` returns the transformation from gradients to updates. `rate`
-      is the learning rate as a function of the step; `weight_decay` is a transformation too, to be applied to the
-      direction before it is scaled by the rate. It gets `learning_rate`, the peak, and `num_classes` if it names them;
-      also `clip_norm`, to which the gradients are otherwise clipped before it, or `None`.
-    - `hyperparameters`: those it takes, `learning_rate` first.
-    - `summary`: its update rule or source.
-    - `eval_params`: the parameters to evaluate, from the optimizer's state and the trained ones.
-
-    **Raises:** `ValueError` where it takes no `learning_rate`.
-    """
-
-    make: Callable[..., optax.GradientTransformation]
-    hyperparameters: Mapping[str, Hyperparameter]
-    summary: str
-    eval_params: Callable[[Any, Any], Any] = lambda state, params: params
-
-    def __post_init__(self) -> None:
-        if "learning_rate" not in self.hyperparameters:
-            raise ValueError("an optimizer needs a hyperparameter learning_rate")
-
-
 OPTIMIZERS: Registry[Optimizer] = Registry("an optimizer", "config.optimizer.name")
-register, names, get = OPTIMIZERS.register, OPTIMIZERS.names, OPTIMIZERS.get
+register, names = OPTIMIZERS.register, OPTIMIZERS.names
 
 # Hyperparameters of every optimizer; 0 switches one off.
 _COMMON = {name: Hyperparameter(0.0, 0.0, 0.0, "linear", ge=0.0) for name in ("weight_decay", "clip_norm")}
+
+
+def get(name: str, key: str = "") -> Optimizer:
+    """Returns the registered optimizer, or that of optax where the name is such as `"optax.adamax"`.
+
+    **Raises:** `ConfigError` where there is none, naming `key` (by default `config.optimizer.name`).
+    """
+    if name.startswith(PREFIX) and name not in OPTIMIZERS.entries:
+        return from_optax(name, key or OPTIMIZERS.key)
+    return OPTIMIZERS.get(name, key)
 
 
 def hyperparameters_of(name: str) -> dict[str, Hyperparameter]:
@@ -123,13 +66,16 @@ def resolve(name: str, given: Mapping[str, float | None]) -> dict[str, float]:
         if value is None:
             continue
         if key not in known:
-            raise ConfigError(
-                f"config.optimizer.{key} is set, but {name} does not take it; it takes {', '.join(known)}"
-            )
+            raise ConfigError(f"{_config_key(key)} is set, but {name} does not take it; it takes {', '.join(known)}")
         if problem := known[key].problem(value) or _problem_in_float32(key, value):
-            raise ConfigError(f"config.optimizer.{key} of {name} {problem}")
+            raise ConfigError(f"{_config_key(key)} of {name} {problem}")
         resolved[key] = float(value)
     return {key: value for key, value in resolved.items() if value != 0 or key not in _COMMON}
+
+
+def _config_key(hyperparameter: str) -> str:
+    own = f"optimizer.{hyperparameter}" in SCHEMA
+    return f"config.optimizer.{hyperparameter}" if own else f"config.optimizer.options.{hyperparameter}"
 
 
 def _problem_in_float32(key: str, value: float) -> str | None:

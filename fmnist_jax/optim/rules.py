@@ -10,8 +10,9 @@ from optax import GradientTransformation, Schedule
 
 from fmnist_jax.optim.adam import prodigy, scale_by_adan, scale_by_keras_adam, scale_by_lamb
 from fmnist_jax.optim.curvature import sam, scale_by_sophia
+from fmnist_jax.optim.entry import Hyperparameter, Optimizer
 from fmnist_jax.optim.matrix import muon
-from fmnist_jax.optim.registry import OPTIMIZERS, Hyperparameter, Optimizer
+from fmnist_jax.optim.registry import OPTIMIZERS
 from fmnist_jax.optim.schedule_free import schedule_free_adamw, schedule_free_params, schedule_free_sgd
 from fmnist_jax.optim.spaces import B1, B2, MOMENTUM, average, decay, eps, rate
 

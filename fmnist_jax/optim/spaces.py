@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fmnist_jax.optim.registry import Hyperparameter
+from fmnist_jax.optim.entry import Hyperparameter
 
 Space = dict[str, Hyperparameter]
 

@@ -167,7 +167,7 @@ class Network:
 
         (value, (sums, model_state)), gradients = jax.value_and_grad(loss, has_aux=True)(state.params)
         # optax's extra arguments; a function that no transformation calls is not traced, so costs nothing.
-        extra = {"value": value, "grad": gradients} | dict.fromkeys(("value_fn", "obj_fn"), lambda w: loss(w)[0])
+        extra = {"value": value, "grad": gradients, "value_fn": lambda params: loss(params)[0]}
         update = self._transformation(member).update
         updates, opt_state = update(gradients, state.opt_state, state.params, **extra)
         params = optax.apply_updates(state.params, updates)

@@ -73,8 +73,12 @@ class Run:
 
 def member_of(config: ConfigDict) -> Member:
     """Returns the member that the config describes; raises `ConfigError` for hyperparameters that do not fit."""
-    given = {key: value for key, value in config.optimizer.items() if key != "name"}
-    numbers = optim.resolve(config.optimizer.name, given)
+    given, options = dict(config.optimizer.items()), dict(config.optimizer.options.items())
+    name = given.pop("name")
+    for key in options.keys() & given.keys():
+        raise ConfigError(f"config.optimizer.options.{key} has a key of its own; set config.optimizer.{key}")
+    del given["options"]
+    numbers = optim.resolve(name, given | options)
     return Member(jnp.uint32(config.seed), {key: jnp.float32(value) for key, value in numbers.items()})
 
 
