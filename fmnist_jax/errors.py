@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 # How messages call the types of values.
 TYPE_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
@@ -33,6 +35,14 @@ class ImageError(UserError):
 
 class WorkdirError(UserError):
     """A workdir cannot be used: it holds another config's run, no run, or no usable checkpoint."""
+
+
+PROGRAM = "fmnist-jax"
+
+
+def command(name: str) -> str:
+    """Returns what messages call a command: `fmnist-jax train` where that is running, else `scripts/train.py`."""
+    return f"{PROGRAM} {name}" if Path(sys.argv[0]).name == PROGRAM else f"scripts/{name}.py"
 
 
 RAISE_OPEN_FILES = "raise the limit of open files, e.g. with ulimit -n 1024 in a new shell"

@@ -442,7 +442,7 @@ def test_predicting_what_is_no_image(name: str, content: bytes | None, expected:
 
 def test_predicting_no_image_or_without_a_run(trained: Path, tmp_path: Path):
     found = message(run_script("predict", f"--workdir={trained}"))
-    assert found == "no image is given; name one or more: predict --workdir=DIR IMAGE..."
+    assert found == "no image is given; name one or more: scripts/predict.py --workdir=DIR IMAGE..."
     garment = tmp_path / "garment.npy"
     np.save(garment, np.zeros((28, 28), np.uint8))
     found = message(run_script("predict", f"--workdir={tmp_path}", garment))

@@ -19,10 +19,11 @@ COMMANDS = {file.stem: file for file in (ROOT / "fmnist_jax/cli/commands").glob(
 
 @pytest.fixture
 def run(tmp_path: Path):
-    """Runs `fmnist-jax` with arguments."""
+    """Runs `fmnist-jax` with arguments, as if the package were installed."""
+    code = "import sys\nfrom fmnist_jax.cli.command import main\nsys.argv[0] = '/usr/bin/fmnist-jax'\nmain()\n"
 
     def run(*arguments: object) -> Ended:
-        (tmp_path / "program.py").write_text("from fmnist_jax.cli.command import main\nmain()\n")
+        (tmp_path / "program.py").write_text(code)
         return run_script(tmp_path / "program", *arguments)
 
     return run
@@ -72,7 +73,7 @@ def test_every_script_is_a_command():
         (["configs", "model3"], "'model3' is not a flag; flags begin with --, see --help"),
         (
             ["report", "--workdir=/none"],
-            "/none holds no run (no config.json); train one: scripts/train.py --workdir=...",
+            "/none holds no run (no config.json); train one: fmnist-jax train --workdir=...",
         ),
     ],
 )
@@ -90,7 +91,7 @@ def test_the_report_of_a_run_is_written_again(finished: Path, run, tmp_path: Pat
 def test_a_study_is_reported_as_such(run, tmp_path: Path):
     shutil.copy(ROOT / "docs/studies/rmsprop_adam/config.json", tmp_path)
     ended = run("report", f"--workdir={tmp_path}")
-    assert ended.err.startswith(f"error: {tmp_path}/plan.json is missing; run scripts/compare.py with --workdir=")
+    assert ended.err.startswith(f"error: {tmp_path}/plan.json is missing; run fmnist-jax compare with --workdir=")
 
 
 def test_configs_are_found_by_name_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

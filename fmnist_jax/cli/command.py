@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-PROGRAM = "fmnist-jax"
+from fmnist_jax.errors import PROGRAM, did_you_mean
 
 
 def main() -> NoReturn:
@@ -22,7 +22,6 @@ def main() -> NoReturn:
         sys.exit(0)
     if name not in files:
         from fmnist_jax.cli.flags import report_error
-        from fmnist_jax.errors import did_you_mean
 
         problem = f"{name!r} is not a command{did_you_mean(name, files)}" if name else "no command is given"
         sys.exit(report_error(f"{problem}; {PROGRAM} --help lists them"))

@@ -15,7 +15,7 @@ import ml_collections
 
 from fmnist_jax.config.config_dict import Config
 from fmnist_jax.config.field import Field
-from fmnist_jax.errors import ConfigError, did_you_mean
+from fmnist_jax.errors import ConfigError, command, did_you_mean
 
 PRECISIONS = ("float32", "bfloat16")
 ConvAlgorithm: TypeAlias = Literal["auto", "xla", "patches", "winograd", "fourier"]
@@ -107,15 +107,15 @@ class WrongScriptError(ConfigError):
 
 @dataclasses.dataclass(frozen=True)
 class Purpose:
-    """What a config describes, the script that it is for, and the function that makes a default one."""
+    """What a config describes, the command that it is for, and the function that makes a default one."""
 
     name: str
-    script: str
+    command: str
     factory: str
 
 
-_RUN = Purpose("a run", "scripts/train.py", "fmnist_jax.default_config()")
-_STUDY = Purpose("a study", "scripts/compare.py", "fmnist_jax.study_config()")
+_RUN = Purpose("a run", "train", "fmnist_jax.default_config()")
+_STUDY = Purpose("a study", "compare", "fmnist_jax.study_config()")
 
 
 def default_config(schema: Schema = SCHEMA) -> ml_collections.ConfigDict:
@@ -158,7 +158,7 @@ def validate(config: ml_collections.ConfigDict, schema: Schema = SCHEMA) -> None
     purpose = purpose_of(found)
     # Too few known keys: the config is corrupt, not meant for another script.
     if purpose is not purpose_of(schema) and SCHEMA.keys() <= found.keys():
-        raise WrongScriptError(f"it is the config of {purpose.name}; run it with {purpose.script}")
+        raise WrongScriptError(f"it is the config of {purpose.name}; run it with {command(purpose.command)}")
     for key in found:
         if key not in schema and not is_option(key, schema):
             raise unknown_key(key, schema)

@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from fmnist_jax import data
 from fmnist_jax.config.python_file import run_registrations
 from fmnist_jax.data import SPLITS, Dataset, Description, device
-from fmnist_jax.errors import ConfigError, UnknownNameError, WorkdirError, unknown_name
+from fmnist_jax.errors import ConfigError, UnknownNameError, WorkdirError, command, unknown_name
 from fmnist_jax.files.atomic import finite, write_json
 from fmnist_jax.runtime import devices
 from fmnist_jax.train import writers
@@ -87,7 +87,7 @@ def read_checkpoint(
         with contextlib.closing(Checkpoints(folder / "checkpoints", template)) as checkpoints:
             restored = _restore(checkpoints, which, config, name)
     if restored is None:
-        raise WorkdirError(f"{folder} has no checkpoint yet; let scripts/train.py finish an epoch first")
+        raise WorkdirError(f"{folder} has no checkpoint yet; let {command('train')} finish an epoch first")
     return restored
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import jax
 
 from fmnist_jax.data import Dataset
-from fmnist_jax.errors import ConfigError, UnknownNameError
+from fmnist_jax.errors import PROGRAM, ConfigError, UnknownNameError
 from fmnist_jax.runtime.devices import cores
 
 _PACKAGES = ("fmnist_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "ml_collections")
@@ -61,8 +61,8 @@ def provenance(dataset: Dataset, config_file: str | os.PathLike[str] | None = No
 
 def command_line() -> str:
     """Returns the command that started this process, as it is typed in a shell."""
-    program = Path(sys.argv[0]).name
-    return shlex.join([program, *sys.argv[1:]] if program == "fmnist-jax" else ["python", *sys.argv])
+    installed = Path(sys.argv[0]).name == PROGRAM
+    return shlex.join([PROGRAM, *sys.argv[1:]] if installed else ["python", *sys.argv])
 
 
 def recorded_config_file(manifest: Mapping[str, Any], unknown: UnknownNameError) -> Path:

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from fmnist_jax.config import schema as config_schema
 from fmnist_jax.config.schema import SCHEMA, Schema, WrongScriptError
 from fmnist_jax.data import FASHION_MNIST, Dataset, Description
-from fmnist_jax.errors import ConfigError, DataError, WorkdirError
+from fmnist_jax.errors import ConfigError, DataError, WorkdirError, command
 from fmnist_jax.files.reader import WorkdirReader
 
 
@@ -62,7 +62,7 @@ def reader_of(workdir: Path) -> WorkdirReader:
     """Returns the reader of a used workdir; raises `WorkdirError` where it is not one."""
     reader = WorkdirReader(workdir, "restore it or take another workdir")
     if not reader.has("config.json"):
-        raise WorkdirError(f"{workdir} holds no run (no config.json); train one: scripts/train.py --workdir=...")
+        raise WorkdirError(f"{workdir} holds no run (no config.json); train one: {command('train')} --workdir=...")
     return reader
 
 

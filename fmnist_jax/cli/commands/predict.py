@@ -31,12 +31,12 @@ def main(arguments: Sequence[str]) -> None:
     import numpy as np
 
     from fmnist_jax.data.image_files import read_image_files
-    from fmnist_jax.errors import ImageError, UserError, WorkdirError
+    from fmnist_jax.errors import ImageError, UserError, WorkdirError, command
     from fmnist_jax.train.evaluation import load_trained
     from fmnist_jax.train.workdir import described_data, read_manifest
 
     if not arguments:
-        raise ImageError("no image is given; name one or more: predict --workdir=DIR IMAGE...")
+        raise ImageError(f"no image is given; name one or more: {command('predict')} --workdir=DIR IMAGE...")
     if _JSON.value and _CSV.value:
         raise UserError("--json and --csv exclude each other")
     description = described_data(read_manifest(Path(_WORKDIR.value)))

@@ -23,7 +23,7 @@ from fmnist_jax.compare.records import (
 )
 from fmnist_jax.compare.results import CHUNKS, PLAN, RESULTS, read_plan, read_runs, read_timings
 from fmnist_jax.data import FASHION_MNIST
-from fmnist_jax.errors import WorkdirError
+from fmnist_jax.errors import WorkdirError, command
 from fmnist_jax.files.reader import WorkdirReader
 
 
@@ -156,8 +156,10 @@ def read_study(workdir: Path) -> Study:
     trained again. Only `manifest.json` may be missing.
     """
     if not workdir.is_dir():
-        raise WorkdirError(f"{workdir} is not a folder; give the workdir of a study of scripts/compare.py")
-    reader = WorkdirReader(workdir, f"run scripts/compare.py with --workdir={workdir}, or with a new one to start over")
+        raise WorkdirError(f"{workdir} is not a folder; give the workdir of a study of {command('compare')}")
+    reader = WorkdirReader(
+        workdir, f"run {command('compare')} with --workdir={workdir}, or with a new one to start over"
+    )
     config = reader.object("config.json")
     if not isinstance(config.get("study"), dict):
         raise reader.error("config.json", "has no section 'study', so this is not the workdir of a study")

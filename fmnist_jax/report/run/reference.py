@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fmnist_jax.errors import WorkdirError
+from fmnist_jax.errors import WorkdirError, command
 from fmnist_jax.files.atomic import write_atomically
 from fmnist_jax.files.markdown import markdown_table
 from fmnist_jax.report.run.workdir import Run, read_run
@@ -35,7 +35,7 @@ def write_table(workdir: Path) -> str:
     folders = sorted({path.parent for path in workdir.glob("*/seed*")})
     runs = {folder.name: _runs(folder) for folder in folders}
     if not runs:
-        raise WorkdirError(f"{workdir} holds no runs; train them: scripts/reproduce.py --workdir={workdir}")
+        raise WorkdirError(f"{workdir} holds no runs; train them: {command('reproduce')} --workdir={workdir}")
     rows = {model: _row(model, found) for model, found in runs.items()}
     text = _markdown(rows)
     write_atomically(workdir / "reference.json", (json.dumps(rows, indent=1) + "\n").encode())

@@ -97,7 +97,7 @@ def evaluation_report(evaluation: Evaluation) -> Report:
         *_calibration_stats(evaluation),
         Stat("Images", count(summary.examples)),
     ]
-    remedy, epoch = "Running scripts/evaluate.py again writes it.", summary.checkpoint_epoch
+    remedy, epoch = "Evaluating it again writes it.", summary.checkpoint_epoch
     return Report(
         "evaluation",
         subject.title(f"{summary.model} with {summary.optimizer}: {percent(summary.accuracy)} on {images}"),

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fmnist_jax.data.dataset import SPLITS, Description
-from fmnist_jax.errors import WorkdirError, did_you_mean
+from fmnist_jax.errors import WorkdirError, command, did_you_mean
 from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.report.run.augmentation import AugmentedImages, read_augmented
 from fmnist_jax.train.epochs import other_metrics
@@ -162,7 +162,7 @@ def read_evaluation(workdir: Path, split: str, checkpoint: str = "last") -> Eval
         raise WorkdirError(f"no split {split!r}; it is one of {', '.join(SPLITS)}{did_you_mean(split, SPLITS)}")
     run = _run_folder(workdir)
     path = evaluation_path(workdir, split, checkpoint)
-    folder = WorkdirReader(path, f"run scripts/evaluate.py on {workdir} to write it again")
+    folder = WorkdirReader(path, f"run {command('evaluate')} on {workdir} to write it again")
     found = folder.object("summary.json")
     values = found | {"metrics": other_metrics(found, (split,))}
     summary = folder.record(EvaluationSummary, values, "summary.json")
@@ -174,8 +174,8 @@ def read_evaluation(workdir: Path, split: str, checkpoint: str = "last") -> Eval
 
 def _run_folder(workdir: Path) -> WorkdirReader:
     if not workdir.is_dir():
-        raise WorkdirError(f"{workdir} is not a folder; give the workdir of a run of scripts/train.py")
-    return WorkdirReader(workdir, f"run scripts/train.py with --workdir={workdir}, or with a new one to start over")
+        raise WorkdirError(f"{workdir} is not a folder; give the workdir of a run of {command('train')}")
+    return WorkdirReader(workdir, f"run {command('train')} with --workdir={workdir}, or with a new one to start over")
 
 
 def _read_epochs(folder: WorkdirReader) -> list[Epoch]:
