@@ -54,6 +54,16 @@ def _adamw(w, gradients, *, learning_rate, b1, b2, eps, weight_decay):
         yield w
 
 
+def _cautious_adamw(w, gradients, *, learning_rate, b1, b2, eps, weight_decay):
+    m = v = 0
+    for t, g in enumerate(gradients, start=1):
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+        u = m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + eps)
+        mask = u * g > 0
+        w = w - learning_rate * (mask * u * w.size / (mask.sum() + 1) + weight_decay * w)
+        yield w
+
+
 def _nadam(w, gradients, *, learning_rate, b1, b2, eps, weight_decay=0.0):
     m = v = 0
     for t, g in enumerate(gradients, start=1):
@@ -202,6 +212,23 @@ def prodigy(w, gradients, *, learning_rate, b1, b2, eps, d0=1e-6):
         yield w
 
 
+def soap(w, gradients, *, learning_rate, b1, b2, eps, frequency, weight_decay):
+    """Of a matrix with no more columns than rows: Algorithm 3 of Vyas et al. 2024 with the left basis the identity."""
+    right = (1 - b2) * gradients[0].T @ gradients[0]
+    basis = np.linalg.eigh(right)[1][:, ::-1]
+    m = v = np.zeros_like(w)
+    w = w - learning_rate * weight_decay * w
+    yield w
+    for t, g in enumerate(gradients[1:], start=1):
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * (g @ basis) ** 2
+        direction = (m @ basis) / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + eps) @ basis.T
+        w = w - learning_rate * (direction + weight_decay * w)
+        yield w
+        right = b2 * right + (1 - b2) * g.T @ g
+        if t % frequency == 0:
+            basis = np.linalg.qr(right @ basis)[0]
+
+
 def _schedule_free_sgd(w, gradients, *, learning_rate, b1):
     """Yields the average x, at which it is evaluated; gradients are those at y."""
     x = z = w
@@ -218,6 +245,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "rmsprop": _rmsprop,
     "adam": keras_adam,
     "adamw": _adamw,
+    "cautious-adamw": _cautious_adamw,
     "nadam": _nadam,
     "nadamw": _nadam,
     "radam": _radam,

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from optimizer_rules import RULES, keras_adam, prodigy, sam
+from optimizer_rules import RULES, keras_adam, prodigy, sam, soap
 
 from fmnist_jax import optim
 
@@ -83,7 +83,7 @@ def test_updates_match_the_definition_in_float64(name):
 
 
 def test_every_optimizer_has_its_rule_checked():
-    assert set(RULES) == set(optim.names()) - {"muon", "prodigy", "sam"}, "those have tests of their own, below"
+    assert set(RULES) == set(optim.names()) - {"muon", "soap", "prodigy", "sam"}, "those have tests of their own, below"
 
 
 def _flat(tree: dict[str, Any], *leading: int) -> np.ndarray:
@@ -137,6 +137,49 @@ def test_muon_orthogonalises_a_convolution_kernel_as_a_matrix():
     singular_values = np.linalg.svd(update, compute_uv=False)
     assert ((singular_values > 0.6) & (singular_values < 1.3)).all()
     assert np.sum(update * (u @ v)) / (np.linalg.norm(update) * np.sqrt(8)) > 0.97
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 3, 5), (4, 9)])
+def test_soap_matches_its_definition_in_float64(shape):
+    rng = np.random.default_rng(0)
+    start, gradients = (rng.normal(size=(*steps, *shape)).astype(np.float32) for steps in ((), (8,)))
+
+    @jax.jit
+    @jax.vmap
+    def trained(rate):
+        transformation = optim.build(
+            "soap", _resolved("soap", frequency=3.0) | {"learning_rate": rate}, lambda step: 1.0
+        )
+
+        def step(carry, gradient):
+            updates, state = transformation.update(gradient, carry[1], carry[0])
+            params = optax.apply_updates(carry[0], updates)
+            return (params, state), params
+
+        return jax.lax.scan(step, (jnp.asarray(start), transformation.init(start)), gradients)[1]
+
+    def tall(array: np.ndarray) -> np.ndarray:
+        matrix = np.float64(array).reshape(*array.shape[: array.ndim - len(shape)], -1, shape[-1])
+        return matrix if matrix.shape[-2] >= matrix.shape[-1] else matrix.swapaxes(-1, -2)
+
+    numbers = {key: float(value) for key, value in _resolved("soap", frequency=3.0).items()}
+    for rate, found in zip((RATE, 0.5 * RATE), trained(jnp.asarray([RATE, 0.5 * RATE])), strict=True):
+        expected = np.stack(list(soap(tall(start), tall(gradients), **numbers | {"learning_rate": rate})))
+        np.testing.assert_allclose(tall(np.asarray(found)), expected, rtol=1e-4, atol=1e-4 * RATE)
+
+
+def test_soap_leaves_the_head_to_adamw():
+    params = {"kernel": jnp.ones((6, 4)), "bias": jnp.ones(4)}
+    rng = np.random.default_rng(0)
+    gradients = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), jnp.float32), params)
+
+    def updates(name, given):
+        transformation = optim.build(name, given, lambda step: 1.0, num_classes=4)
+        return transformation.update(gradients, transformation.init(params), params)[0]
+
+    numbers = _resolved("soap")
+    plain = {key: value for key, value in numbers.items() if key != "frequency"}
+    jax.tree.map(np.testing.assert_array_equal, updates("soap", numbers), updates("adamw", plain))
 
 
 def test_muon_leaves_head_and_biases_to_adamw_at_its_own_rate():

@@ -59,6 +59,24 @@ def scale_by_adan(b1: ArrayLike, b2: ArrayLike, b3: ArrayLike, eps: ArrayLike) -
     return GradientTransformation(init, update)
 
 
+def scale_by_cautious_adam(b1: ArrayLike, b2: ArrayLike, eps: ArrayLike) -> GradientTransformation:
+    """Adam's direction where its sign is the gradient's, and 0 elsewhere (Liang et al. 2024).
+
+    Each array's direction is scaled by its size over one more than the number of those entries.
+    """
+    adam = optax.scale_by_adam(b1, b2, eps)
+
+    def agreeing(direction: jax.Array, gradient: jax.Array) -> jax.Array:
+        kept = direction * gradient > 0
+        return jnp.where(kept, direction, 0.0) * (kept.size / (jnp.sum(kept) + 1.0))
+
+    def update(gradients: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        directions, state = adam.update(gradients, state, params)
+        return jax.tree.map(agreeing, directions, gradients), state
+
+    return GradientTransformation(adam.init, update)
+
+
 def scale_by_lamb(b1: ArrayLike, b2: ArrayLike, eps: ArrayLike) -> GradientTransformation:
     """LAMB's direction: Adam's, for each kernel as long as the kernel; biases are exempt, as in its authors' code."""
     return optax.chain(optax.scale_by_adam(b1, b2, eps), optax.masked(optax.scale_by_trust_ratio(), is_kernel))

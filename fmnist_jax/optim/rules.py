@@ -8,10 +8,10 @@ import optax
 from jax.typing import ArrayLike
 from optax import GradientTransformation, Schedule
 
-from fmnist_jax.optim.adam import prodigy, scale_by_adan, scale_by_keras_adam, scale_by_lamb
+from fmnist_jax.optim.adam import prodigy, scale_by_adan, scale_by_cautious_adam, scale_by_keras_adam, scale_by_lamb
 from fmnist_jax.optim.curvature import sam, scale_by_sophia
 from fmnist_jax.optim.entry import Hyperparameter, Optimizer
-from fmnist_jax.optim.matrix import muon
+from fmnist_jax.optim.matrix import muon, soap
 from fmnist_jax.optim.registry import OPTIMIZERS
 from fmnist_jax.optim.schedule_free import schedule_free_adamw, schedule_free_params, schedule_free_sgd
 from fmnist_jax.optim.spaces import B1, B2, MOMENTUM, average, decay, eps, rate
@@ -55,6 +55,11 @@ _BUILT_IN = {
         _chain(optax.scale_by_adam),
         rate(1e-3, 1e-5, 1e-1) | B1 | B2 | eps(1e-8) | decay(1e-2),
         "Adam with decoupled weight decay (Loshchilov & Hutter 2019)",
+    ),
+    "cautious-adamw": Optimizer(
+        _chain(scale_by_cautious_adam),
+        rate(1e-3, 1e-5, 1e-1) | B1 | B2 | eps(1e-8) | decay(1e-2),
+        "AdamW without the entries whose sign is not the gradient's (Liang et al. 2024)",
     ),
     "nadam": Optimizer(
         _chain(lambda b1, b2, eps: optax.scale_by_adam(b1, b2, eps, nesterov=True)),
@@ -133,6 +138,14 @@ _BUILT_IN = {
         | average("momentum", 0.95, 0.5, 0.999)
         | (B1 | B2 | eps(1e-8)),
         "orthogonalised momentum for kernels, AdamW for head and biases (Jordan 2024; scaled as Liu et al. 2025)",
+    ),
+    "soap": Optimizer(
+        soap,
+        rate(3e-3, 1e-5, 1e-1)
+        | (average("b1", 0.95, 0.5, 0.99) | average("b2", 0.95, 0.5, 0.999) | eps(1e-8))
+        | {"frequency": Hyperparameter(10.0, 10.0, 10.0, ge=1.0)}
+        | decay(1e-2),
+        "AdamW in the eigenbasis of each kernel's gradients, refreshed every 10 steps (Vyas et al. 2024, one-sided)",
     ),
     "prodigy": Optimizer(
         prodigy,
