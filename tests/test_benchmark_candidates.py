@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import jax
-import networks
 import numpy as np
 import optax
 import pytest
@@ -176,7 +175,7 @@ def _in_flax(model):
         losses = optax.softmax_cross_entropy_with_integer_labels(trained(_IMAGES), _LABELS)
         return losses.mean(), nnx.state(trained, nnx.BatchStat)
 
-    @networks.quickly
+    @jax.jit
     def outcome(params, state):
         evaluated = nnx.merge(structure, params, state)
         evaluated = nnx.view(evaluated, deterministic=True, use_running_average=True, raise_if_not_found=False)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import toy
 
 from fmnist_jax import optim
 from fmnist_jax.errors import WorkdirError
+from fmnist_jax.train.cancelled_tasks import silence_cancelled_tasks
 from fmnist_jax.train.checkpoints import HISTORY, Checkpoint, Checkpoints
 from fmnist_jax.train.network import TrainState
 from fmnist_jax.train.run import make_run, member_of
@@ -293,6 +295,7 @@ _KILLED = """
 import os, sys
 from pathlib import Path
 import test_checkpoints as t
+from fmnist_jax.train.cancelled_tasks import silence_cancelled_tasks
 from fmnist_jax.train.checkpoints import Checkpoints
 
 checkpoints = Checkpoints(Path(sys.argv[1]), t._state(0), keep=2)
@@ -324,3 +327,30 @@ def test_what_a_killed_process_had_begun_to_save_does_not_count(tmp_path):
     restored = _restored(tmp_path)
     assert restored.history == _history(0.5, 0.7)
     _assert_equal(restored.state, _state(3))
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ('NOT_FOUND: Error opening "zarr" driver', "NOT_FOUND"),
+        ("INTERNAL: Error writing: a: No space left on device [os_error_code='28']", "No space left on device"),
+    ],
+)
+def test_an_error_of_tensorstore_is_one_line(tmp_path, monkeypatch, message, reason):
+    def fail() -> None:
+        raise ValueError(message)
+
+    checkpoints = Checkpoints(tmp_path, _state(0), keep=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints._manager, "wait_until_finished", fail)
+        with pytest.raises(WorkdirError, match=rf"cannot be written to .* \({reason}\)"):
+            checkpoints.close()
+    checkpoints.close()
+
+
+def test_only_second_failures_of_orbaxs_reads_are_silenced(caplog):
+    silence_cancelled_tasks()
+    log = logging.getLogger("asyncio")
+    log.error("Task exception was never retrieved\nfuture: ValueError('OUT_OF_RANGE: Error opening \"zarr\" driver')")
+    log.error("Task exception was never retrieved\nfuture: ValueError('another')")
+    assert [record.getMessage()[-10:] for record in caplog.records] == ["'another')"]

@@ -34,7 +34,8 @@ from fmnist_jax.train.preservation import PreservationPolicy, best_epoch, val_ac
 HISTORY = "history.jsonl"
 _SAVE_SECONDS = 10**8  # three years: never
 _Arrays = dict[str, np.ndarray]
-_OS_ERROR = re.compile(r": ([^:]+) \[os_error_code=")  # as TensorStore, which writes the arrays, reports it
+# As TensorStore, which writes the arrays, reports errors: those of the operating system, else by their kind.
+_OS_ERROR = re.compile(r": ([^:]+) \[os_error_code=|^([A-Z_]{4,}):")
 
 
 class Checkpoint(NamedTuple):
@@ -185,7 +186,7 @@ class Checkpoints:
             yield
         except Exception as error:
             match = _OS_ERROR.search(str(error))
-            reason = error.strerror if isinstance(error, OSError) else match and match[1]
+            reason = error.strerror if isinstance(error, OSError) else match and (match[1] or match[2])
             if not reason:
                 raise
             hint = f"{way_out(reason, 'make room there')} and run the same command again to resume"
