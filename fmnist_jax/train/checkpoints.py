@@ -35,7 +35,7 @@ HISTORY = "history.jsonl"
 _SAVE_SECONDS = 10**8  # three years: never
 _Arrays = dict[str, np.ndarray]
 # As TensorStore, which writes the arrays, reports errors: those of the operating system, else by their kind.
-_OS_ERROR = re.compile(r": ([^:]+) \[os_error_code=|^([A-Z_]{4,}):")
+_OS_ERROR, _KIND = re.compile(r": ([^:]+) \[os_error_code="), re.compile(r"([A-Z_]{4,}): ")
 
 
 class Checkpoint(NamedTuple):
@@ -185,8 +185,8 @@ class Checkpoints:
         try:
             yield
         except Exception as error:
-            match = _OS_ERROR.search(str(error))
-            reason = error.strerror if isinstance(error, OSError) else match and (match[1] or match[2])
+            match = _OS_ERROR.search(str(error)) or _KIND.match(str(error))
+            reason = error.strerror if isinstance(error, OSError) else match and match[1]
             if not reason:
                 raise
             hint = f"{way_out(reason, 'make room there')} and run the same command again to resume"
