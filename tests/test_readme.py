@@ -131,7 +131,7 @@ def test_the_results_are_the_committed_ones():
 
 def test_speed_table_and_its_page_are_made_of_the_committed_figures():
     folder = ROOT / "docs/benchmarks"
-    for name in ("benchmark", "growth"):
+    for name in ("benchmark", "batch_norm", "growth"):
         record = json.loads((folder / f"{name}.json").read_text())
         assert (folder / f"{name}.md").read_text() == report.markdown(record)
     assert report.overview(json.loads((folder / "benchmark.json").read_text())["models"]) in README
