@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import toy
 
-from fmnist_jax import data, optim
+from fmnist_jax import data
 from fmnist_jax.errors import ConfigError, DataError, UserError, WorkdirError
 from fmnist_jax.report import write_run_report
 from fmnist_jax.train import loop, manifest, writers
@@ -83,8 +83,10 @@ def _train_one_epoch_only(config, workdir: Path) -> None:
     assert not (workdir / "summary.json").exists()
 
 
+# Saving and restoring the state of every optimizer is tested with the checkpoints; these have states of other kinds.
+OPTIMIZERS = ("adam", "muon", "schedule-free-adamw", "soap", "sophia")
 RESUMED = [
-    *(pytest.param({"model__name": "linear", "optimizer__name": name}, id=name) for name in optim.names()),
+    *(pytest.param({"model__name": "linear", "optimizer__name": name}, id=name) for name in OPTIMIZERS),
     pytest.param({}, id="dropout"),
     pytest.param({"model__name": "toy-batchnorm"}, id="batchnorm"),
     pytest.param(
