@@ -29,6 +29,8 @@ def _chain(direction: Callable[..., GradientTransformation]) -> Callable[..., Gr
 # The average is recovered by a division by b1, which multiplies float32's rounding error by 1 / b1.
 _AVERAGING_B1 = {"b1": Hyperparameter(0.9, 0.5, 0.99, "log1m", ge=1e-3)}
 
+_NADAM = _chain(lambda b1, b2, eps: optax.scale_by_adam(b1, b2, eps, nesterov=True))
+
 _BUILT_IN = {
     "sgd": Optimizer(_chain(optax.identity), rate(1e-2, 1e-3, 1.0), "w -= rate g"),
     "momentum": Optimizer(
@@ -62,12 +64,12 @@ _BUILT_IN = {
         "AdamW without the entries whose sign is not the gradient's (Liang et al. 2024)",
     ),
     "nadam": Optimizer(
-        _chain(lambda b1, b2, eps: optax.scale_by_adam(b1, b2, eps, nesterov=True)),
+        _NADAM,
         rate(1e-3, 1e-5, 1e-1) | B1 | B2 | eps(1e-8),
         "Adam with Nesterov momentum (Dozat 2016)",
     ),
     "nadamw": Optimizer(
-        _chain(lambda b1, b2, eps: optax.scale_by_adam(b1, b2, eps, nesterov=True)),
+        _NADAM,
         rate(1e-3, 1e-5, 1e-1) | B1 | B2 | eps(1e-8) | decay(1e-2),
         "NAdam with decoupled weight decay (Dozat 2016; Loshchilov & Hutter 2019)",
     ),
