@@ -67,36 +67,24 @@ def test_signals(subject: Subject, number: int, tmp_path: Path):
     assert kill_and_resume(tmp_path, tries(number), SEED, subject, Forked, signals) == []
 
 
-def test_full_disk(disk: Path, untouched: tuple[Path, Path]):
-    run, data = untouched
-    rng = random.Random(SEED)
-    for i in range(tries(30)):
-        kibibytes = rng.randrange(8, 2_000)
+@pytest.mark.parametrize(
+    ("subject", "number", "most"),
+    [pytest.param(RUN, 30, 2_000, id="run"), pytest.param(STUDY, 20, 600, id="tuned study")],
+)
+def test_full_disk(subject: Subject, number: int, most: int, disk: Path, tmp_path: Path):
+    data, rng = subject.data(tmp_path / "data"), random.Random(SEED)
+    assert run_script(subject.script, *subject.arguments(tmp_path / "untouched", data)).code == 0
+    for i in range(tries(number)):
+        kibibytes = rng.randrange(8, most)
         _remount(disk, f"size={kibibytes}k")
-        ended = run_script("train", *RUN.arguments(disk / "run", data))
+        ended = run_script(subject.script, *subject.arguments(disk / "workdir", data))
         assert ended.code == 0 or _is_one_line(ended), (i, kibibytes, ended)
         print(f"{kibibytes} KiB: {ended.err.strip() or 'enough'}", flush=True)
         _remount(disk, "size=64m")
-        ended = run_script("train", *RUN.arguments(disk / "run", data))
+        ended = run_script(subject.script, *subject.arguments(disk / "workdir", data))
         assert ended.code == 0, (i, kibibytes, ended)
-        assert differences(disk / "run", run) == [], (i, kibibytes)
-        shutil.rmtree(disk / "run")
-
-
-def test_full_disk_under_a_study(disk: Path, tmp_path: Path):
-    data, rng = write_csv(tmp_path / "data"), random.Random(SEED)
-    assert run_script("compare", *STUDY.arguments(tmp_path / "study", data)).code == 0
-    for i in range(tries(20)):
-        kibibytes = rng.randrange(8, 600)
-        _remount(disk, f"size={kibibytes}k")
-        ended = run_script("compare", *STUDY.arguments(disk / "study", data))
-        assert ended.code == 0 or _is_one_line(ended), (i, kibibytes, ended)
-        print(f"{kibibytes} KiB: {ended.err.strip() or 'enough'}", flush=True)
-        _remount(disk, "size=64m")
-        ended = run_script("compare", *STUDY.arguments(disk / "study", data))
-        assert ended.code == 0, (i, kibibytes, ended)
-        assert STUDY.differences(disk / "study", tmp_path / "study") == [], (i, kibibytes)
-        shutil.rmtree(disk / "study")
+        assert subject.differences(disk / "workdir", tmp_path / "untouched") == [], (i, kibibytes)
+        shutil.rmtree(disk / "workdir")
 
 
 def test_largest_file(untouched: tuple[Path, Path], tmp_path: Path):
