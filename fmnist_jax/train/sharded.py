@@ -80,7 +80,7 @@ class VmapExecutor(Executor):
     def __init__(self, run: Run, dataset: Dataset, devices: Sequence[jax.Device], budget_bytes: int | None = None):
         mesh = Mesh(np.asarray(devices), (_MEMBERS,))
         sharded, replicated = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((_MEMBERS,), ()))
-        super().__init__(_shard_members(run, mesh), dataset, sharded, replicated, budget_bytes)
+        super().__init__(shard_members(run, mesh), dataset, sharded, replicated, budget_bytes)
 
     def chunk_size(self, member: Member, members: int, max_concurrent: int) -> int:
         """Returns the size for the fewest chunks whose program fits, which is found by compiling it."""
@@ -186,7 +186,7 @@ def _shard_batches(run: Run, replicated: NamedSharding) -> Run:
     )
 
 
-def _shard_members(run: Run, mesh: Mesh) -> Run:
+def shard_members(run: Run, mesh: Mesh) -> Run:
     """Returns the run mapped over the first axis of members, states and metrics, which is sharded over the mesh."""
 
     def mapped(function: Callable[..., Any], *axes: int | None) -> Callable[..., Any]:
