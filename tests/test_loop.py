@@ -413,6 +413,17 @@ def test_each_start_is_recorded_with_what_has_changed(tmp_path, toy_data, capsys
     assert len(_manifest(tmp_path)["restarts"]) == 1
 
 
+def test_a_run_begun_in_another_data_order_is_scored_but_not_continued(tmp_path, toy_data):
+    config = toy.toy_config(toy_data, model__name="linear")
+    _train_one_epoch_only(config, tmp_path)
+    recorded = _manifest(tmp_path)
+    del recorded["data_order"]  # as an earlier version wrote it
+    (tmp_path / "manifest.json").write_text(json.dumps(recorded))
+    with pytest.raises(WorkdirError, match="drew its batches in another order"):
+        train(config, tmp_path)
+    assert evaluate(tmp_path, split="test")["accuracy"] > 0
+
+
 def test_a_finished_run_goes_on_to_more_epochs(tmp_path, toy_data):
     def config(epochs):
         return toy.toy_config(toy_data, model__name="linear", train__epochs=epochs, schedule__warmup="3 steps")

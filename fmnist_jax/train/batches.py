@@ -9,12 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fmnist_jax import ops
 from fmnist_jax.train.metrics import Metric, finished, summed
+
+# How the order of an epoch is drawn: a run that was begun in another order cannot go on.
+ORDER = "feistel"
 
 
 def shuffled(key: jax.Array, examples: int, batch_size: int) -> tuple[jax.Array, jax.Array]:
     """Returns `(indices int32[steps, batch], valid bool[steps, batch])`: every example once, in random order."""
-    return _batches(jax.random.permutation(key, examples), batch_size)
+    return _batches(ops.permutation(key, examples), batch_size)
 
 
 def in_order(examples: int, batch_size: int) -> tuple[jax.Array, jax.Array]:

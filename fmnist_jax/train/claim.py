@@ -132,7 +132,7 @@ def _continue(
 
     - `before`: the config there; `recorded`: the manifest there; `start`: a manifest of this start.
 
-    **Raises:** `WorkdirError` where another key differs, or the schedule does.
+    **Raises:** `WorkdirError` where another key differs, the schedule does, or the order of its batches would.
     """
     changed = {line.partition(":")[0]: line for line in config_schema.differences(before, config)}
     changed.pop("config.data.dir", None)
@@ -148,6 +148,11 @@ def _continue(
         )
     if not goes_on and (workdir / "summary.json").exists():
         return  # nothing is left to train
+    if recorded.get("data_order") != start["data_order"]:
+        raise WorkdirError(
+            f"{workdir} was begun by an earlier version of this program, which drew its batches in another order; "
+            "continue with that version, or take another --workdir"
+        )
     _record(workdir, recorded, start | {"epochs": config.train.epochs} if goes_on else start)
     if goes_on:
         write_json(workdir / "config.json", _with_absolute_dir(config).to_dict())

@@ -19,6 +19,7 @@ import jax
 from fmnist_jax.data import Dataset
 from fmnist_jax.errors import PROGRAM, ConfigError, UnknownNameError
 from fmnist_jax.runtime.devices import cores
+from fmnist_jax.train import batches
 
 _PACKAGES = ("fmnist_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "ml_collections")
 
@@ -56,6 +57,7 @@ def provenance(dataset: Dataset, config_file: str | os.PathLike[str] | None = No
             "host": f"{platform.system()} {platform.machine()}",
         },
         "data": data_record(dataset),
+        "data_order": batches.ORDER,
     }
 
 
