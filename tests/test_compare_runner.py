@@ -234,8 +234,10 @@ def test_chunks_are_of_as_many_runs_as_are_asked_for(fake, small, tmp_path):
 def test_a_workdir_of_something_else_is_refused(fake, small, toy_data, tmp_path):
     compare(small(), tmp_path / "study")
     before = contents(tmp_path / "study")
-    with pytest.raises(WorkdirError, match=r"holds a study of another config \(config\.study\.seeds: 3, not 4\)"):
-        compare(small(seeds=4), tmp_path / "study")
+    with pytest.raises(
+        WorkdirError, match=r"holds a study of another config \(config\.study\.epochs: \(2,\), not \(3,\)\)"
+    ):
+        compare(small(epochs=(3,)), tmp_path / "study")
     with pytest.raises(
         WorkdirError,
         match=r"study/config\.json is not for this script: it is the config of a study; run it with scripts",
@@ -247,6 +249,64 @@ def test_a_workdir_of_something_else_is_refused(fake, small, toy_data, tmp_path)
         WorkdirError, match=r"not for this script: it is the config of a run; run it with scripts/train"
     ):
         compare(small(), tmp_path / "run")
+
+
+def runs(workdir: Path) -> list[tuple[Any, ...]]:
+    """What was trained, in order."""
+    return [(line["arm"], line["phase"], line["trial"], line["seed"]) for line in lines(workdir, epoch=1)]
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_arms_and_seeds_are_added_to_a_study_and_nothing_is_trained_twice(finished, fake, small, tmp_path, monkeypatch):
+    tuned = {"mode": "tuned", "trials": 2, "score_test": True}
+    if not finished:
+        monkeypatch.setattr(FakePopulation, "before_chunk", staticmethod(interrupt_at(2)))
+        with pytest.raises(Interrupted):
+            compare(small(**tuned), tmp_path / "parts")
+        monkeypatch.setattr(FakePopulation, "before_chunk", staticmethod(lambda number: None))
+    else:
+        compare(small(**tuned), tmp_path / "parts")
+    before, trained = (tmp_path / "parts" / "results.jsonl").read_text(), len(runs(tmp_path / "parts"))
+    more = small(optimizers=("rmsprop", "sgd", "adam"), seeds=5, **tuned)
+    assert compare(more, tmp_path / "parts")["runs"] == 3 * (2 + 5)
+    compare(more, tmp_path / "whole")
+    assert (tmp_path / "parts" / "results.jsonl").read_text().startswith(before)
+    assert sorted(runs(tmp_path / "parts")) == sorted(runs(tmp_path / "whole"))
+    scores = [
+        {(line["arm"], line["phase"], line["seed"]): line["val_accuracy"] for line in lines(tmp_path / name)}
+        for name in ("parts", "whole")
+    ]
+    assert scores[0] == scores[1]
+    plan = json.loads((tmp_path / "parts" / "plan.json").read_text())
+    assert plan["additions"] == [{"chunk": 6, "trained": trained, "arms": ["sgd"], "seeds": [3, 4]}]
+    (start,) = json.loads((tmp_path / "parts" / "manifest.json").read_text())["restarts"]
+    assert (start["optimizers"], start["seeds"]) == (["rmsprop", "sgd", "adam"], 5)
+    assert json.loads((tmp_path / "parts" / "config.json").read_text())["study"]["seeds"] == 5
+
+
+def test_killed_before_what_is_added_is_planned_a_study_goes_on(fake, small, tmp_path, monkeypatch):
+    compare(small(), tmp_path)
+
+    class Kill(Exception):
+        pass
+
+    def kill(*_: object) -> None:
+        raise Kill
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runner, "write_plan", kill)
+        with pytest.raises(Kill):
+            compare(small(seeds=4), tmp_path)
+    assert compare(small(seeds=4), tmp_path)["runs"] == 8
+
+
+@pytest.mark.parametrize("study", [{"seeds": 2}, {"optimizers": ("rmsprop", "sgd")}, {"seeds": 4, "epochs": (2, 3)}])
+def test_nothing_else_can_be_changed_and_nothing_taken_away(study, fake, small, tmp_path):
+    compare(small(), tmp_path)
+    before = contents(tmp_path)
+    with pytest.raises(WorkdirError, match=r"holds a study of another config .* to which arms and seeds can be added"):
+        compare(small(**study), tmp_path)
+    assert contents(tmp_path) == before
 
 
 def test_other_data_than_before_are_refused(fake, small, tmp_path):
@@ -310,13 +370,17 @@ def test_too_few_seeds_to_show_a_difference_are_told_of_beforehand(arms, seeds, 
     assert ("note: " in printed) == (least is not None)
 
 
+def interrupt_at(number: int, signal_number: int = signal.SIGINT) -> Callable[[int], None]:
+    def interrupt(chunk: int) -> None:
+        if chunk == number:
+            signal.raise_signal(signal_number)
+
+    return interrupt
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_a_study_and_keeps_its_finished_chunks(number, fake, small, tmp_path, monkeypatch):
-    def interrupt(chunk: int) -> None:
-        if chunk == 2:
-            signal.raise_signal(number)
-
-    monkeypatch.setattr(FakePopulation, "before_chunk", staticmethod(interrupt))
+    monkeypatch.setattr(FakePopulation, "before_chunk", staticmethod(interrupt_at(2, number)))
     with pytest.raises(Interrupted, match=r"^stopped after 3 of 6 runs$") as caught:
         compare(small(), tmp_path)
     assert caught.value.exit_code == 128 + number

@@ -324,3 +324,13 @@ def test_studies_are_reported_without_jax_and_pyplot():
     subprocess.run(
         [sys.executable, "-c", program], check=True, env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     )
+
+
+def test_seeds_added_after_results_were_there_are_told_of_first(tmp_path):
+    write_study(tmp_path, QUICK)
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    added = {"chunk": 2, "trained": 9, "arms": ["momentum"], "seeds": [1, 2]}
+    (tmp_path / "plan.json").write_text(json.dumps(plan | {"additions": [added]}))
+    text = (write_study_report(tmp_path).parent / "report.md").read_text()
+    assert text.index("Seeds were added to the study: 2 seeds after 9 runs.") < text.index("## Results")
+    assert "momentum was added after 9 runs had been trained" in text

@@ -7,8 +7,8 @@ setting one is an error that names the key of the study to set instead.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Literal, TypeAlias, get_args
+from collections.abc import Collection, Mapping
+from typing import Any, Literal, TypeAlias, get_args
 
 from ml_collections import ConfigDict
 
@@ -93,6 +93,14 @@ def run_config(
     if dataset:
         made.data.name = dataset
     return made
+
+
+def more_arms_or_seeds(before: ConfigDict, config: ConfigDict, changed: Collection[str]) -> Mapping[str, Any] | None:
+    """Returns the arms and the number of seeds with which the study of `before` goes on, `None` where it cannot."""
+    arms, seeds = config.study.optimizers, config.study.seeds
+    only = set(changed) <= {"config.study.optimizers", "config.study.seeds"}
+    more = set(before.study.optimizers) <= set(arms) and before.study.seeds <= seeds
+    return {"optimizers": list(arms), "seeds": seeds} if only and more else None
 
 
 def validate(config: ConfigDict) -> None:

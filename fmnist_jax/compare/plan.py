@@ -20,8 +20,11 @@ from scipy.stats import qmc
 from fmnist_jax import optim
 from fmnist_jax.compare.arms import Arm
 from fmnist_jax.compare.records import (
+    EMPTY,
     FINAL,
     TUNE,
+    Addition,
+    Cell,
     Phase,
     Plan,
     PlannedChunk,
@@ -49,20 +52,28 @@ def workloads(config: ConfigDict) -> list[Workload]:
     return all_workloads(study.datasets, study.models, study.epochs, study.schedules)
 
 
-def make_plan(config: ConfigDict, arms: Sequence[Arm], chunking: Callable[[Workload, Arm], Chunking]) -> Plan:
+def make_plan(
+    config: ConfigDict,
+    arms: Sequence[Arm],
+    chunking: Callable[[Workload, Arm], Chunking],
+    before: Plan = EMPTY,
+) -> Plan:
     """Returns the plan of the study that the config describes.
 
     **Arguments:**
 
     - `chunking`: returns for a workload and an arm how its runs are to be trained.
+    - `before`: a plan of the same study with fewer arms or seeds, which the plan goes on with the runs that it lacks.
     """
     groups = {arm.name: _groups(config, arm) for arm in arms}
-    members = itertools.count()
-    chunks: list[PlannedChunk] = []
+    members = itertools.count(before.runs)
+    chunks = list(before.chunks)
     for workload, arm in itertools.product(workloads(config), arms):
+        if not (lacking := _lacking(groups[arm.name], before, Cell(workload, arm.name))):
+            continue
         executor, sizes = chunking(workload, arm)
         parts = []
-        for group in groups[arm.name]:
+        for group in lacking:
             runs = iter(group.runs)
             parts += [_Group(group.phase, list(itertools.islice(runs, size))) for size in sizes(len(group.runs))]
         for part in parts:
@@ -82,7 +93,17 @@ def make_plan(config: ConfigDict, arms: Sequence[Arm], chunking: Callable[[Workl
         arm.name: {key: SearchRange(e.default, e.low, e.high, e.scale) for key, e in arm.space().items()}
         for arm in arms
     }
-    return Plan(chunks, spaces if config.study.mode == "tuned" else {})
+    return Plan(chunks, {**spaces, **before.spaces} if config.study.mode == "tuned" else {}, before.additions)
+
+
+def extended(before: Plan, plan: Plan, trained: int) -> Plan:
+    """Returns `plan`, which goes on where `before` ends, with a record of what it adds after so many trained runs."""
+    first = len(before.chunks)
+    old = {chunk.arm for chunk in before.chunks}
+    added = plan.chunks[first:]
+    arms = dict.fromkeys(chunk.arm for chunk in added if chunk.arm not in old)
+    seeds = dict.fromkeys(run.seed for chunk in added if chunk.arm in old for run in chunk.members)
+    return dataclasses.replace(plan, additions=[*before.additions, Addition(first, trained, list(arms), list(seeds))])
 
 
 def final_seeds(config: ConfigDict) -> list[int]:
@@ -118,6 +139,13 @@ def _groups(config: ConfigDict, arm: Arm) -> list[_Group]:
         _Group(TUNE, list(runs)) for _, runs in itertools.groupby(trials, lambda run: tuple(run.hyperparameters or ()))
     ]
     return [*tune, _Group(FINAL, [PlannedRun(0, None, seed, None) for seed in final_seeds(config)])]
+
+
+def _lacking(groups: Sequence[_Group], before: Plan, cell: Cell) -> list[_Group]:
+    """Returns the runs of a cell that the plan does not have; the trials of an arm are planned with it."""
+    planned = {(chunk.phase, run.seed) for chunk in before.chunks if chunk.cell == cell for run in chunk.members}
+    left = [_Group(phase, [run for run in runs if (phase, run.seed) not in planned]) for phase, runs in groups]
+    return [group for group in left if group.runs]
 
 
 def _padded_size(part: _Group, parts: Sequence[_Group]) -> int:

@@ -109,11 +109,29 @@ class PlannedChunk:
 
 
 @dataclasses.dataclass(frozen=True)
+class Addition:
+    """What was added to a study after its start.
+
+    **Attributes:**
+
+    - `chunk`: the first chunk that was added.
+    - `trained`: how many runs had been trained by then.
+    - `arms`: the new ones; `seeds`: the new ones of the final runs of the arms before them.
+    """
+
+    chunk: int
+    trained: int
+    arms: Sequence[str]
+    seeds: Sequence[int]
+
+
+@dataclasses.dataclass(frozen=True)
 class Plan:
-    """All chunks, in the order in which they are trained, and for each tuned arm its search space."""
+    """All chunks, in the order in which they are trained, for each tuned arm its search space, and what was added."""
 
     chunks: Sequence[PlannedChunk]
     spaces: Mapping[str, Mapping[str, SearchRange]]
+    additions: Sequence[Addition] = ()
 
     @property
     def runs(self) -> int:
@@ -122,6 +140,9 @@ class Plan:
     @property
     def run_epochs(self) -> int:
         return sum(chunk.run_epochs for chunk in self.chunks)
+
+
+EMPTY = Plan((), {})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

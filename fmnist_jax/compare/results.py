@@ -36,12 +36,12 @@ _TABLE_COLUMNS = (
 
 def write_plan(folder: Path, plan: Plan) -> None:
     """Writes `plan.json` atomically."""
-    values = dataclasses.asdict(plan, dict_factory=_without_empty_dataset)
+    values = dataclasses.asdict(plan, dict_factory=_without_what_is_empty)
     write_atomically(folder / PLAN, (json.dumps(values, indent=1, allow_nan=False) + "\n").encode())
 
 
-def _without_empty_dataset(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    return {key: value for key, value in items if key != "dataset" or value}
+def _without_what_is_empty(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    return {key: value for key, value in items if key not in ("dataset", "additions") or value}
 
 
 def read_plan(reader: WorkdirReader) -> Plan:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,17 +14,16 @@ from ml_collections import ConfigDict
 
 from fmnist_jax import data, models
 from fmnist_jax.compare.arms import Arm, parse_arms
-from fmnist_jax.compare.config import SCHEMA, run_config, validate
-from fmnist_jax.compare.plan import Chunking, final_seeds, make_plan, tuning_seeds, workloads
+from fmnist_jax.compare.config import SCHEMA, more_arms_or_seeds, run_config, validate
+from fmnist_jax.compare.outcome import chunk_timing, trained_runs
+from fmnist_jax.compare.plan import Chunking, extended, final_seeds, make_plan, tuning_seeds, workloads
 from fmnist_jax.compare.progress import StudyProgress, announce
 from fmnist_jax.compare.records import (
+    EMPTY,
     FINAL,
     TUNE,
-    ChunkTiming,
     Plan,
     PlannedChunk,
-    RunEpoch,
-    TrainedRun,
     Workload,
     winner,
 )
@@ -36,12 +34,11 @@ from fmnist_jax.models import count_parameters
 from fmnist_jax.optim import schedules
 from fmnist_jax.train import metrics
 from fmnist_jax.train.claim import claim
-from fmnist_jax.train.epochs import other_metrics
 from fmnist_jax.train.init_from import InitialWeights, initial_weights, print_loaded
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import data_record, provenance
 from fmnist_jax.train.network import Member, TrainState
-from fmnist_jax.train.population import Outcome, Population
+from fmnist_jax.train.population import Population
 from fmnist_jax.train.run import make_run
 
 # Populations are kept with their programs, which planning a study compiles, too; they share the data on the device.
@@ -52,6 +49,8 @@ def compare(
     config: ConfigDict, workdir: str | os.PathLike[str], config_file: str | os.PathLike[str] | None = None
 ) -> dict[str, Any]:
     """Trains the study that `config` describes in `workdir`, resuming what an earlier call with the same config began.
+
+    The config may have more arms or seeds than it had: what is missing is trained then.
 
     **Arguments:**
 
@@ -67,7 +66,8 @@ def compare(
     datasets, folder = _load(config), Path(workdir)
     initial = initial_weights(config, folder, config_file)
     study = _Study(config, arms, datasets, folder, initial)
-    with claim(folder, config, study.manifest(config_file), datasets.values(), SCHEMA, initial.npz):
+    manifest = study.manifest(config_file)
+    with claim(folder, config, manifest, datasets.values(), SCHEMA, initial.npz, more_arms_or_seeds):
         plan = study.plan()
         results = Results(folder, plan)
         study.train(plan, results)
@@ -124,14 +124,16 @@ class _Study:
         }
 
     def plan(self) -> Plan:
-        """Returns the plan that an earlier process wrote, or makes and writes one."""
+        """Returns the plan that an earlier process wrote, or makes and writes one, or adds what it lacks."""
         reader = WorkdirReader(self.folder, "restore it, or take another --workdir")
-        if reader.has(PLAN):
-            return read_plan(reader)
-        if reader.has(RESULTS):
+        if not reader.has(PLAN) and reader.has(RESULTS):
             raise reader.error(PLAN, "is missing beside the results")
-        print("planning: compiling, to see how many runs fit into memory at once", flush=True)
-        plan = make_plan(self.config, self.arms, self._chunking)
+        before = read_plan(reader) if reader.has(PLAN) else EMPTY
+        plan = make_plan(self.config, self.arms, self._chunking, before)
+        if plan.runs == before.runs:
+            return before
+        if before is not EMPTY:
+            plan = extended(before, plan, len(Results(self.folder, before).runs))
         write_plan(self.folder, plan)
         return plan
 
@@ -184,6 +186,8 @@ class _Study:
         return state
 
     def _chunking(self, workload: Workload, arm: Arm) -> Chunking:
+        if not self._populations:
+            print("planning: compiling, to see how many runs fit into memory at once", flush=True)
         population = self._population(workload, arm.optimizer)
         return Chunking(population.executor, population.chunks)
 
@@ -209,37 +213,6 @@ def with_winning_settings(chunk: PlannedChunk, results: Results, progress: Study
     progress.winner(chunk, best)
     runs = [dataclasses.replace(run, trial=best.trial, hyperparameters=best.hyperparameters) for run in chunk.members]
     return dataclasses.replace(chunk, members=runs)
-
-
-def trained_runs(
-    chunk: PlannedChunk, outcome: Outcome, classes: int = data.FASHION_MNIST.num_classes
-) -> list[TrainedRun]:
-    """Returns the runs of a chunk, which has the settings of all of them, from its outcome; `classes`: of the data."""
-    names = {field.name for field in dataclasses.fields(RunEpoch)}
-    runs = []
-    for run, history in zip(chunk.members, outcome.histories, strict=True):
-        epochs = []
-        for record, train, evaluation in zip(history, outcome.train_seconds, outcome.eval_seconds, strict=False):
-            values = vars(chunk) | vars(run) | {name: math.nan if v is None else v for name, v in record.items()}
-            values["metrics"] = other_metrics(values)
-            members = len(chunk.members)
-            values |= {"classes": classes, "train_seconds": train / members, "eval_seconds": evaluation / members}
-            epochs.append(RunEpoch(**{name: value for name, value in values.items() if name in names}))
-        runs.append(TrainedRun(epochs))
-    return runs
-
-
-def chunk_timing(chunk: PlannedChunk, outcome: Outcome) -> ChunkTiming:
-    """Returns what the training of a chunk took."""
-    return ChunkTiming(
-        chunk.chunk,
-        len(chunk.members),
-        outcome.compile_seconds,
-        sum(outcome.train_seconds),
-        sum(outcome.eval_seconds),
-        outcome.executor,
-        outcome.device,
-    )
 
 
 def _member(seed: int, hyperparameters: Mapping[str, float]) -> Member:

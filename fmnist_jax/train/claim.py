@@ -8,9 +8,9 @@ import fcntl
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -31,9 +31,19 @@ INITIAL_WEIGHTS = "initial_weights.npz"
 _SHOWN = 5
 _RECORDED = ("started", "command", "git_sha", "git_dirty", "versions", "device", "batch_devices")
 _EPOCHS = "config.train.epochs"
+
+# From the config that a workdir holds, the config to go on with and the keys in which they differ: what is added, for
+# the record of the start; `None` where the one cannot go on as the other.
+Extend: TypeAlias = Callable[[ConfigDict, ConfigDict, Collection[str]], Mapping[str, Any] | None]
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]+:/")  # as pathlib writes gs://bucket/folder
 # Where a file system cannot lock: Lustre without its option, some of NFS's servers, some containers.
 _NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+
+
+def more_epochs(before: ConfigDict, config: ConfigDict, changed: Collection[str]) -> Mapping[str, Any] | None:
+    """Returns the number of epochs with which a run goes on."""
+    more = set(changed) == {_EPOCHS} and config.train.epochs > before.train.epochs
+    return {"epochs": config.train.epochs} if more else None
 
 
 @contextlib.contextmanager
@@ -44,11 +54,12 @@ def claim(
     datasets: Iterable[Dataset],
     schema: Schema = SCHEMA,
     initial_weights: bytes | None = None,
+    extend: Extend = more_epochs,
 ) -> Iterator[None]:
     """Locks the folder of a run or, with its schema, of a study while entered.
 
     Writes the config, the manifest and the weights to start from (`initial_weights`, an `.npz` file) into an unused
-    folder; in a used one checks that the run there is the same.
+    folder; in a used one checks that the run there is the same, or one that `extend` allows to go on.
 
     **Raises on entering:** `WorkdirError` where the folder cannot be written, is in use, or holds another config
     (naming the keys that differ) or other weights, `DataError` where the data differ.
@@ -60,7 +71,7 @@ def claim(
             before, recorded = read_config(workdir, schema), read_manifest(workdir)
             if before.init_from == config.init_from:  # otherwise that is the error
                 _check_weights(workdir, recorded, manifest)
-            _continue(workdir, before, config, schema, recorded, manifest)
+            _continue(workdir, before, config, schema, recorded, manifest, extend)
         else:
             _check_unused(workdir)
             if initial_weights is not None:
@@ -122,11 +133,12 @@ def _continue(
     schema: Schema,
     recorded: dict[str, Any],
     start: dict[str, Any],
+    extend: Extend,
 ) -> None:
     """Checks that what `workdir` holds can go on with `config`, and records the start in its manifest.
 
-    The folder of the data may be another one, for their digests decide; and a run may go on to more epochs where its
-    schedule is the same for those that it has. It then loses its summary, which is written anew.
+    The folder of the data may be another one, for their digests decide; and what `extend` allows may be added, more
+    epochs of a run only where its schedule is the same for those that it has. The summary, then, is written anew.
 
     **Arguments:**
 
@@ -136,25 +148,26 @@ def _continue(
     """
     changed = {line.partition(":")[0]: line for line in config_schema.differences(before, config)}
     changed.pop("config.data.dir", None)
-    goes_on = changed.keys() == {_EPOCHS} and schema is SCHEMA and config.train.epochs > before.train.epochs
-    if goes_on:
-        _check_schedule(workdir, before, config, recorded["data"]["examples"]["train"])
-    elif changed:
+    added = extend(before, config, changed.keys()) if changed else None
+    if changed and added is None:
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+        hint = "" if schema is SCHEMA else ", to which arms and seeds can be added"
         raise WorkdirError(
             f"{workdir} holds {config_schema.purpose_of(schema).name} of another config "
             f"({'; '.join(list(changed.values())[:_SHOWN])}{more}); "
-            "take another --workdir, or the same config to resume"
+            f"take another --workdir, or the same config to resume{hint}"
         )
-    if not goes_on and (workdir / "summary.json").exists():
+    if added is None and (workdir / "summary.json").exists():
         return  # nothing is left to train
     if recorded.get("data_order") != start["data_order"]:
         raise WorkdirError(
             f"{workdir} was begun by an earlier version of this program, which drew its batches in another order; "
             "continue with that version, or take another --workdir"
         )
-    _record(workdir, recorded, start | {"epochs": config.train.epochs} if goes_on else start)
-    if goes_on:
+    if _EPOCHS in changed:
+        _check_schedule(workdir, before, config, recorded["data"]["examples"]["train"])
+    _record(workdir, recorded, start, added or {})
+    if added is not None:
         write_json(workdir / "config.json", _with_absolute_dir(config).to_dict())
         remove(workdir / "summary.json")
 
@@ -183,9 +196,9 @@ def _check_schedule(workdir: Path, before: ConfigDict, config: ConfigDict, train
         )
 
 
-def _record(workdir: Path, recorded: dict[str, Any], start: Mapping[str, Any]) -> None:
+def _record(workdir: Path, recorded: dict[str, Any], start: Mapping[str, Any], added: Mapping[str, Any]) -> None:
     """Adds a start to the manifest; says where figures may not be those of an uninterrupted run to the last bit."""
-    started = {key: start[key] for key in (*_RECORDED, "epochs") if key in start}
+    started = {key: start[key] for key in _RECORDED if key in start} | dict(added)
     previous = [recorded, *recorded.get("restarts", [])][-1]
     changes = [*_changed_versions(previous, started), *_changed_devices(previous, started)]
     if previous.get("git_sha") != started.get("git_sha"):

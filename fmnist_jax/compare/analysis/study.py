@@ -13,6 +13,7 @@ from fmnist_jax.compare.config import Mode
 from fmnist_jax.compare.records import (
     FINAL,
     TUNE,
+    Addition,
     Cell,
     ChunkTiming,
     Phase,
@@ -106,6 +107,7 @@ class Study(NamedTuple):
     - `workloads`: all that were planned, with or without runs so far.
     - `chunks`: the timings of all chunks with runs, by the chunk's number.
     - `spaces`: arm -> hyperparameter -> where tuning looked; empty in quick mode.
+    - `additions`: the arms and seeds that were added after the start.
     - `config`, `manifest`: the files; `manifest` is `None` where it is missing.
     """
 
@@ -113,6 +115,7 @@ class Study(NamedTuple):
     workloads: Sequence[WorkloadRuns]
     chunks: Mapping[int, ChunkTiming]
     spaces: Mapping[str, Mapping[str, SearchRange]]
+    additions: Sequence[Addition]
     config: Mapping[str, Any]
     manifest: Mapping[str, Any] | None
 
@@ -176,7 +179,7 @@ def read_study(workdir: Path) -> Study:
     if lacking := used - timings.keys():  # a chunk's timing is written before its runs
         raise reader.error(CHUNKS, f"lacks chunk {min(lacking)}, which has results")
     chunks = {number: timing for number, timing in timings.items() if number in used}
-    return Study(design, _workloads(design, planned, runs), chunks, plan.spaces, config, manifest)
+    return Study(design, _workloads(design, planned, runs), chunks, plan.spaces, plan.additions, config, manifest)
 
 
 _Runs = Mapping[tuple[Cell, Phase], Sequence[TrainedRun]]

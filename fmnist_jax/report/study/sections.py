@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fmnist_jax.compare.analysis.study import WorkloadRuns
 from fmnist_jax.compare.analysis.workload import WorkloadFigures
+from fmnist_jax.compare.records import Addition
 from fmnist_jax.report.format import NOTHING, count, counted, duration, listed, percent, points, setting
 from fmnist_jax.report.model import BulletList, Callout, Columns, Item, Section, Stat, Stats, Verdict
 from fmnist_jax.report.provenance import data_callouts
@@ -27,12 +28,27 @@ def callouts(context: Context) -> Iterator[Callout]:
     if not context.analysis.complete:
         yield _incomplete(context)
     yield from data_callouts(context.synthetic, context.study.validation_is_test)
+    seen = [each for each in context.study.additions if each.trained]
+    if any(each.seeds for each in seen):
+        text = (
+            "The p-values and intervals are those of a number of seeds fixed beforehand. They hold only if the results "
+            "so far had no part in the decision: whoever adds seeds until a difference is significant finds one by "
+            "chance more often than the level says."
+        )
+        yield Callout("warning", f"{_added(seen)}.", text)
     if totals.failed_finals:
         text = "They are counted, never dropped: in means and rankings each has chance accuracy."
         yield Callout("warning", f"{totals.failed_finals} of {counted(totals.finals, 'final run')} diverged.", text)
     if totals.failed_trials:
         text = "Tuning counts them with chance accuracy; a search space includes settings that do not train."
         yield Callout("note", f"{totals.failed_trials} of {counted(totals.trials, 'tuning trial')} diverged.", text)
+
+
+def _added(additions: Sequence[Addition]) -> str:
+    """Returns in which steps the seeds were added."""
+    steps = [(len(each.seeds), each.trained) for each in additions if each.seeds]
+    found = listed([f"{counted(seeds, 'seed')} after {counted(runs, 'run')}" for seeds, runs in steps])
+    return f"Seeds were added to the study: {found}"
 
 
 def _incomplete(context: Context) -> Callout:

@@ -170,6 +170,10 @@ def _runs(context: Context) -> Iterator[str]:
         f"All arms use the same {counted(design.seeds, 'seed')}. A seed fixes initialisation, data order and dropout, "
         "so differences between arms are paired by seed."
     )
+    for each in context.study.additions:
+        if each.arms:
+            after = f"after {counted(each.trained, 'run')} had been trained, at another time than the runs before"
+            yield f"{listed(each.arms)} {'was' if len(each.arms) == 1 else 'were'} added {after}."
     chances = listed([percent(chance, 0) for chance in dict.fromkeys(w.chance for w in context.analysis.workloads)])
     yield (
         "A run diverges when a loss becomes non-finite. It is counted, never dropped, with chance accuracy "

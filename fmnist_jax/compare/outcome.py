@@ -1,0 +1,42 @@
+"""From the outcome of a trained chunk to the records of its runs and of what it took."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from fmnist_jax import data
+from fmnist_jax.compare.records import ChunkTiming, PlannedChunk, RunEpoch, TrainedRun
+from fmnist_jax.train.epochs import other_metrics
+from fmnist_jax.train.population import Outcome
+
+
+def trained_runs(
+    chunk: PlannedChunk, outcome: Outcome, classes: int = data.FASHION_MNIST.num_classes
+) -> list[TrainedRun]:
+    """Returns the runs of a chunk, which has the settings of all of them, from its outcome; `classes`: of the data."""
+    names = {field.name for field in dataclasses.fields(RunEpoch)}
+    runs = []
+    for run, history in zip(chunk.members, outcome.histories, strict=True):
+        epochs = []
+        for record, train, evaluation in zip(history, outcome.train_seconds, outcome.eval_seconds, strict=False):
+            values = vars(chunk) | vars(run) | {name: math.nan if v is None else v for name, v in record.items()}
+            values["metrics"] = other_metrics(values)
+            members = len(chunk.members)
+            values |= {"classes": classes, "train_seconds": train / members, "eval_seconds": evaluation / members}
+            epochs.append(RunEpoch(**{name: value for name, value in values.items() if name in names}))
+        runs.append(TrainedRun(epochs))
+    return runs
+
+
+def chunk_timing(chunk: PlannedChunk, outcome: Outcome) -> ChunkTiming:
+    """Returns what the training of a chunk took."""
+    return ChunkTiming(
+        chunk.chunk,
+        len(chunk.members),
+        outcome.compile_seconds,
+        sum(outcome.train_seconds),
+        sum(outcome.eval_seconds),
+        outcome.executor,
+        outcome.device,
+    )
