@@ -85,6 +85,7 @@ def study_config(simulated: Simulated) -> dict[str, Any]:
         "schedules": list(simulated.schedules),
         "seeds": simulated.seeds,
         "trials": simulated.trials,
+        "seeds_per_trial": 1,
         "search": "halton",
         "targets": list(simulated.targets),
         "score_test": simulated.score_test,

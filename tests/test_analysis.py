@@ -218,7 +218,7 @@ def test_what_is_missing_is_counted(tmp_path):
     analysis = analysed(tmp_path, simulated)
     workload = analysis.workloads[0]
     assert not analysis.complete
-    assert [(missing.arm, missing.finals, missing.trials) for missing in workload.missing] == [("adam", 4, 0)]
+    assert [(missing.arm, missing.finals, missing.tuning) for missing in workload.missing] == [("adam", 4, 0)]
     assert len(workload.arms) == 3
     assert (analysis.totals.planned, analysis.totals.trained) == (24, 20)
 

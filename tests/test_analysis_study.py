@@ -58,8 +58,8 @@ def test_workloads_are_the_product_of_models_budgets_and_schedules(tmp_path):
 def test_a_tuned_study_has_trials_and_what_was_searched(tmp_path):
     study = read_study(write_study(tmp_path, Simulated({"adam": 0.9}, mode="tuned", trials=4, seeds=2)))
     cell = study.workloads[0].arms[0]
-    assert [member.trial for member in cell.trials] == [0, 1, 2, 3]
-    assert {member.seed for member in cell.trials}.isdisjoint(member.seed for member in cell.finals)
+    assert [trial.number for trial in cell.trials] == [0, 1, 2, 3]
+    assert {member.seed for member in cell.tuning}.isdisjoint(member.seed for member in cell.finals)
     assert study.spaces["adam"]["learning_rate"].high == 1.0
 
 

@@ -70,6 +70,16 @@ def test_a_tuned_study_tries_each_arm_as_often_then_leaves_its_final_runs_to_the
     assert plan.spaces["sgd"] == {"learning_rate": SearchRange(default=0.01, low=1e-3, high=1.0, scale="log")}
 
 
+def test_a_trial_of_several_seeds_is_one_setting_with_seeds_of_its_own():
+    study = {"mode": "tuned", "optimizers": ("adam",), "trials": 3, "seeds": 2}
+    trials = [
+        run for chunk in _plan(**study, seeds_per_trial=2).chunks if chunk.phase == "tune" for run in chunk.members
+    ]
+    assert [(run.trial, run.seed) for run in trials] == [(i // 2, 1_000_000 + i) for i in range(6)]
+    alone = [run.hyperparameters for chunk in _plan(**study).chunks for run in chunk.members][:3]
+    assert [run.hyperparameters for run in trials] == [alone[0], alone[0], alone[1], alone[1], alone[2], alone[2]]
+
+
 def test_what_an_arm_fixes_is_not_in_its_space():
     plan = _plan(mode="tuned", optimizers=("adam:b1=0.8", "sgd:learning_rate=0.1"), trials=5)
     assert list(plan.spaces["adam:b1=0.8"]) == ["learning_rate", "b2", "eps"]

@@ -11,7 +11,7 @@ import pytest
 from fmnist_jax.compare.arms import parse_arms
 from fmnist_jax.compare.config import study_config
 from fmnist_jax.compare.plan import Chunking, make_plan
-from fmnist_jax.compare.records import ChunkTiming, Plan, RunEpoch, TrainedRun, winner
+from fmnist_jax.compare.records import ChunkTiming, Plan, RunEpoch, TrainedRun
 from fmnist_jax.compare.results import CHUNKS, RESULTS, Results
 from fmnist_jax.errors import WorkdirError
 
@@ -148,35 +148,3 @@ def test_a_figure_that_is_not_finite_is_null_and_one_that_was_not_taken_is_not_w
     assert list(written[2]) == [*names, "val_nll", "test_nll"]
     assert (written[2]["val_nll"], written[2]["test_nll"]) == (0.5, None)
     assert Results(tmp_path, plan).runs == runs
-
-
-def trial(number: int, accuracy: float, loss: float, *, first: float = 0.5) -> TrainedRun:
-    shared = {"trial": number, "hyperparameters": {"learning_rate": number / 10}, "phase": "tune"}
-    epochs = [(0.0, first), (loss, accuracy)]
-    return TrainedRun(
-        [
-            line(0, 50 + number, epoch, 0.1, val_loss=loss, val_accuracy=accuracy, **shared)
-            for epoch, (loss, accuracy) in enumerate(epochs, start=1)
-        ]
-    )
-
-
-@pytest.mark.parametrize(
-    ("trials", "number", "diverged"),
-    [
-        # The last epoch counts, not the best.
-        ([trial(0, 0.7, 1.0), trial(1, 0.8, 1.0), trial(2, 0.6, 1.0, first=0.9)], 1, False),
-        ([trial(0, 0.8, 1.0), trial(1, 0.8, 0.9), trial(2, 0.8, 0.9)], 1, False),
-        ([trial(0, 0.1, 3.0), trial(1, 0.9, math.nan)], 0, False),
-        ([trial(0, 0.9, math.nan), trial(1, 0.1, 3.0)], 1, False),
-        ([trial(0, 0.1, math.nan), trial(1, 0.2, math.nan)], 0, True),
-    ],
-)
-def test_the_winner_is_the_best_after_the_last_epoch(trials, number, diverged):
-    for each in (trials, trials[::-1]):
-        found = winner(each)
-        assert (found.trial, found.hyperparameters, found.diverged) == (
-            number,
-            {"learning_rate": number / 10},
-            diverged,
-        )

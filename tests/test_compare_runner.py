@@ -150,6 +150,22 @@ def test_the_final_runs_take_the_settings_of_the_best_trial(fake, small, tmp_pat
     assert {line["seed"] for line in lines(tmp_path, phase="final")} == {0, 1, 2}
 
 
+def test_the_score_of_a_trial_is_the_mean_over_its_seeds(fake, small, tmp_path):
+    arms = ("adam", "rmsprop", "sgd", "momentum")
+    compare(small(mode="tuned", optimizers=arms, trials=4, seeds_per_trial=3), tmp_path)
+    luckiest = []
+    for arm in arms:
+        scores: dict[int, list[float]] = {trial: [] for trial in range(4)}
+        for line in lines(tmp_path, arm=arm, phase="tune"):
+            if line["epoch"] == 2 or line["val_loss"] is None:
+                scores[line["trial"]].append(line["val_accuracy"] if line["epoch"] == 2 else -1.0)
+        assert [len(each) for each in scores.values()] == [3] * 4
+        best = max(scores, key=lambda trial: sum(scores[trial]))
+        assert {line["trial"] for line in lines(tmp_path, arm=arm, phase="final")} == {best}
+        luckiest.append(best == max(scores, key=lambda trial: max(scores[trial])))
+    assert not all(luckiest)
+
+
 def test_the_test_set_is_scored_in_the_last_line_of_final_runs_alone(fake, small, tmp_path):
     compare(small(mode="tuned", trials=2, score_test=True), tmp_path / "scored")
     for line in lines(tmp_path / "scored"):

@@ -54,6 +54,7 @@ _STUDY: config_schema.Schema = {
     "study.schedules": Field(("constant",), "shapes of the learning rate over the run", items=str, min_items=1),
     "study.seeds": Field(5, "final runs of each arm, with seeds from config.seed on", 1, 1000),
     "study.trials": Field(20, "in tuned mode: tuning runs of each arm, the first at its defaults", 1, 10_000),
+    "study.seeds_per_trial": Field(1, "in tuned mode: runs of each trial, whose mean is its score", 1, 100),
     "study.search": Field("halton", "in tuned mode: the quasi-random sequence of the trials", choices=SEARCHES),
     "study.targets": Field((), "validation accuracies to measure the time to, fixed beforehand", 0, 1, items=float),
     "study.score_test": Field(False, "evaluate the test set too, once, after the last epoch of each final run"),

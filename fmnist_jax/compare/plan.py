@@ -114,10 +114,10 @@ def final_seeds(config: ConfigDict) -> list[int]:
 def tuning_seeds(config: ConfigDict) -> list[int]:
     """Returns the seeds of the trials, the same for every arm and disjoint from `final_seeds`; none in quick mode.
 
-    Each trial has its own, so that trials are independent draws of settings and seed.
+    Each trial has its own, several in a row or one, so that trials are independent draws of settings and seeds.
     """
-    trials = config.study.trials if config.study.mode == "tuned" else 0
-    return [(config.seed + _FIRST_TUNING_SEED + i) % _SEEDS for i in range(trials)]
+    runs = config.study.trials * config.study.seeds_per_trial if config.study.mode == "tuned" else 0
+    return [(config.seed + _FIRST_TUNING_SEED + i) % _SEEDS for i in range(runs)]
 
 
 class _Group(NamedTuple):
@@ -132,8 +132,9 @@ def _groups(config: ConfigDict, arm: Arm) -> list[_Group]:
     if study.mode == "quick":
         return [_Group(FINAL, [PlannedRun(0, 0, seed, arm.defaults()) for seed in final_seeds(config)])]
     settings = trial_settings(arm, study.trials, study.search, config.seed)
-    seeded = enumerate(zip(tuning_seeds(config), settings, strict=False))  # an arm with nothing to search has one
-    trials = [PlannedRun(0, i, seed, numbers) for i, (seed, numbers) in seeded]
+    each = study.seeds_per_trial
+    seeded = zip(tuning_seeds(config)[: each * len(settings)], range(each * len(settings)), strict=True)
+    trials = [PlannedRun(0, i // each, seed, settings[i // each]) for seed, i in seeded]
     # A trial may add a hyperparameter that the defaults leave out, which takes another program.
     tune = [
         _Group(TUNE, list(runs)) for _, runs in itertools.groupby(trials, lambda run: tuple(run.hyperparameters or ()))

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from fmnist_jax.compare.records import TUNE, Cell, Plan, PlannedChunk, TrainedRun
 from fmnist_jax.compare.results import Results
 from fmnist_jax.compare.statistics.hypothesis_tests import min_pairs
+from fmnist_jax.compare.trials import Trial
 from fmnist_jax.data import Dataset
 from fmnist_jax.runtime.console import plain_console
 
@@ -36,7 +37,9 @@ def announce(config: ConfigDict, plan: Plan, results: Results, datasets: Mapping
     workloads = [workload.name for workload in dict.fromkeys(chunk.cell.workload for chunk in plan.chunks)]
     where = f"{len(workloads)} workloads" if len(workloads) > _MAX_LISTED else "; ".join(workloads)
     trials = sum(len(chunk.members) for chunk in plan.chunks if chunk.phase == TUNE)
-    runs = f"{trials} trials and {plan.runs - trials} final runs" if trials else f"{plan.runs} runs"
+    seeds = config.study.seeds_per_trial
+    several = f" of {seeds} seeds" if seeds > 1 else ""
+    runs = f"{trials // seeds} trials{several} and {plan.runs - trials} final runs" if trials else f"{plan.runs} runs"
     resumed = f", resumed after {len(results.runs)} of them" if results.runs else ""
     images = sum(chunk.run_epochs * len(datasets[chunk.dataset].train) for chunk in plan.chunks)
     print(
@@ -99,13 +102,13 @@ class StudyProgress:
             self._console.print(f"by its first epoch, the study takes about {self._left(chunk, epoch)}", markup=False)
         self._show(chunk, epoch)
 
-    def winner(self, chunk: PlannedChunk, best: TrainedRun) -> None:
+    def winner(self, chunk: PlannedChunk, best: Trial) -> None:
         """Prints, once per cell, the trial whose settings the final runs take."""
         if chunk.cell in self._announced:
             return
         self._announced.add(chunk.cell)
         settings = ", ".join(f"{name}={value:g}" for name, value in best.hyperparameters.items())
-        message = f"trial {best.trial} wins: {settings}"
+        message = f"trial {best.number} wins: {settings}"
         if best.diverged:
             message = f"warning: every trial diverged; the final runs take the defaults: {settings}"
         self._console.print(f"{self._cell(chunk)}: {message}", markup=False)
@@ -140,7 +143,7 @@ class StudyProgress:
 
     def _name(self, chunk: PlannedChunk) -> str:
         kind = "trial" if chunk.phase == TUNE else "seed"
-        numbers = [run.trial if chunk.phase == TUNE else run.seed for run in chunk.members]
+        numbers = list(dict.fromkeys(run.trial if chunk.phase == TUNE else run.seed for run in chunk.members))
         several = f"{kind}s {numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else f"{kind} {numbers[0]}"
         return f"{self._cell(chunk)}, {several}"
 

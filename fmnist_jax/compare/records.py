@@ -251,14 +251,3 @@ class ChunkTiming:
     eval_seconds: float
     executor: str
     device: str
-
-
-def winner(trials: Iterable[TrainedRun]) -> TrainedRun:
-    """Returns the trial whose settings the final runs take, of one or more.
-
-    It has the highest validation accuracy after its last epoch; of equals the lowest validation loss, of these the
-    lowest number. One that diverged never wins, unless all did: then the first one does, the defaults.
-    """
-    trials = sorted(trials, key=lambda run: run.trial)
-    kept = [run for run in trials if not run.diverged] or trials[:1]
-    return min(kept, key=lambda run: (-run.final_val_accuracy, run.last.val_loss))

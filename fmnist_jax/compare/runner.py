@@ -25,9 +25,9 @@ from fmnist_jax.compare.records import (
     Plan,
     PlannedChunk,
     Workload,
-    winner,
 )
 from fmnist_jax.compare.results import PLAN, RESULTS, Results, read_plan, write_plan, write_table
+from fmnist_jax.compare.trials import winner
 from fmnist_jax.errors import unknown_name
 from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.models import count_parameters
@@ -211,7 +211,7 @@ def with_winning_settings(chunk: PlannedChunk, results: Results, progress: Study
         return chunk
     best = winner(run for run in results.runs if run.last.cell == chunk.cell and run.last.phase == TUNE)
     progress.winner(chunk, best)
-    runs = [dataclasses.replace(run, trial=best.trial, hyperparameters=best.hyperparameters) for run in chunk.members]
+    runs = [dataclasses.replace(run, trial=best.number, hyperparameters=best.hyperparameters) for run in chunk.members]
     return dataclasses.replace(chunk, members=runs)
 
 

@@ -17,15 +17,15 @@ class Totals(NamedTuple):
 
     **Attributes:**
 
-    - `planned`, `trained`: runs; `trials`, `finals`: trained ones by phase.
-    - `failed_trials`, `failed_finals`: those of them that diverged.
+    - `planned`, `trained`: runs; `tuning`, `finals`: trained ones by phase.
+    - `failed_tuning`, `failed_finals`: those of them that diverged.
     """
 
     planned: int
     trained: int
-    trials: int
+    tuning: int
     finals: int
-    failed_trials: int
+    failed_tuning: int
     failed_finals: int
     train_seconds: float
     eval_seconds: float
@@ -89,15 +89,15 @@ def _profiles(workloads: Sequence[WorkloadFigures], arms: Sequence[str]) -> Perf
 
 def _totals(study: Study) -> Totals:
     arms = [arm for workload in study.workloads for arm in workload.arms]
-    trials = [run.diverged for arm in arms for run in arm.trials]
+    tuning = [run.diverged for arm in arms for run in arm.tuning]
     finals = [run.diverged for arm in arms for run in arm.finals]
     chunks = study.chunks.values()
     return Totals(
-        planned=sum(arm.planned_trials + arm.planned_finals for arm in arms),
-        trained=len(trials) + len(finals),
-        trials=len(trials),
+        planned=sum(arm.planned_tuning + arm.planned_finals for arm in arms),
+        trained=len(tuning) + len(finals),
+        tuning=len(tuning),
         finals=len(finals),
-        failed_trials=sum(trials),
+        failed_tuning=sum(tuning),
         failed_finals=sum(finals),
         train_seconds=sum(chunk.train_seconds for chunk in chunks),
         eval_seconds=sum(chunk.eval_seconds for chunk in chunks),

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from fmnist_jax.compare.analysis.study import ArmRuns, Study
 from fmnist_jax.compare.analysis.times import Cost
-from fmnist_jax.compare.records import RunEpoch, SearchRange, TrainedRun, winner
+from fmnist_jax.compare.records import RunEpoch, SearchRange
 from fmnist_jax.compare.statistics import estimates, tuning
 from fmnist_jax.compare.statistics.estimates import Estimate, sampling_uncertainty
+from fmnist_jax.compare.trials import Trial, winner
 
 RATE = "learning_rate"
 
@@ -93,11 +94,11 @@ def _mean(scores: Sequence[float], level: float, failed: bool) -> Estimate:
 
 
 class TuningFigures(NamedTuple):
-    """The trials of an arm, each scored by its validation accuracy; a diverged trial has that of chance.
+    """The trials of an arm, each scored by its validation accuracy; a diverged run has that of chance.
 
     **Attributes:**
 
-    - `trials`, `failures`: how many there are, and how many of them diverged.
+    - `trials`, `failures`: how many there are, and how many of them have a run that diverged.
     - `defaults`: the score of trial 0, `None` where it has not been trained yet.
     - `best_trial`, `best`, `hyperparameters`: number, score and settings of the best trial.
     - `edges`: those settings that are near a bound of their range.
@@ -119,15 +120,15 @@ class TuningFigures(NamedTuple):
 
 def tuning_figures(arm: ArmRuns, ranges: Mapping[str, SearchRange], level: float) -> TuningFigures:
     """Returns the figures of an arm that has trials."""
-    best, scores = winner(arm.trials), {run.trial: run.final_val_accuracy for run in arm.trials}
+    best, scores = winner(arm.tuning), {trial.number: trial.score for trial in arm.trials}
     searched = [score for trial, score in scores.items() if trial != 0]
     return TuningFigures(
         arm=arm.arm,
         trials=len(arm.trials),
-        failures=sum(run.diverged for run in arm.trials),
+        failures=sum(trial.diverged for trial in arm.trials),
         defaults=scores.get(0),
-        best_trial=best.trial,
-        best=best.final_val_accuracy,
+        best_trial=best.number,
+        best=best.score,
         hyperparameters=best.hyperparameters,
         edges=() if best.diverged else tuning.at_edges(best.hyperparameters, ranges),
         curve=tuning.expected_best(searched or list(scores.values()), scores.get(0) if searched else None, level),
@@ -135,11 +136,11 @@ def tuning_figures(arm: ArmRuns, ranges: Mapping[str, SearchRange], level: float
     )
 
 
-def _sensitivity(trials: Sequence[TrainedRun], searched: SearchRange | None) -> tuning.Sensitivity | None:
-    rates = [run.hyperparameters.get(RATE, 0.0) for run in trials]
+def _sensitivity(trials: Sequence[Trial], searched: SearchRange | None) -> tuning.Sensitivity | None:
+    rates = [trial.hyperparameters.get(RATE, 0.0) for trial in trials]
     if min(rates) <= 0 or min(rates) == max(rates):
         return None
     # The defaults, which are a trial too, may lie outside the search range.
     low = min(*rates, searched.low) if searched else min(rates)
     high = max(*rates, searched.high) if searched else max(rates)
-    return tuning.learning_rate_sensitivity(rates, [run.final_val_accuracy for run in trials], low, high)
+    return tuning.learning_rate_sensitivity(rates, [trial.score for trial in trials], low, high)

@@ -23,6 +23,7 @@ from fmnist_jax.compare.records import (
     all_workloads,
 )
 from fmnist_jax.compare.results import CHUNKS, PLAN, RESULTS, read_plan, read_runs, read_timings
+from fmnist_jax.compare.trials import Trial, trials_of
 from fmnist_jax.data import FASHION_MNIST
 from fmnist_jax.errors import WorkdirError, command
 from fmnist_jax.files.reader import WorkdirReader
@@ -33,15 +34,19 @@ class ArmRuns(NamedTuple):
 
     **Attributes:**
 
-    - `trials`: its tuning runs, in order; `finals`: its final runs, in order of their seeds.
-    - `planned_trials`, `planned_finals`: how many there are to be.
+    - `tuning`: its tuning runs, in order; `finals`: its final runs, in order of their seeds.
+    - `planned_tuning`, `planned_finals`: how many there are to be.
     """
 
     arm: str
-    trials: Sequence[TrainedRun]
+    tuning: Sequence[TrainedRun]
     finals: Sequence[TrainedRun]
-    planned_trials: int
+    planned_tuning: int
     planned_finals: int
+
+    @property
+    def trials(self) -> list[Trial]:
+        return trials_of(self.tuning)
 
 
 class WorkloadRuns(NamedTuple):
@@ -60,7 +65,7 @@ class WorkloadRuns(NamedTuple):
     @property
     def chance(self) -> float:
         """The accuracy of a guess."""
-        runs = (run for arm in self.arms for run in (*arm.trials, *arm.finals))
+        runs = (run for arm in self.arms for run in (*arm.tuning, *arm.finals))
         return next((run.last.chance for run in runs), 1 / FASHION_MNIST.num_classes)
 
 
@@ -72,7 +77,7 @@ class Design:
 
     - `optimizers`: the arms; `datasets`: empty where the study has that of `config.data.name` alone.
     - `seeds`: final runs of each arm under each workload; `trials`: in tuned mode, the trials of each arm that has
-      something to tune.
+      something to tune, each with `seeds_per_trial` runs.
     - `targets`: validation accuracies, fixed beforehand, to which time and steps are measured, ascending.
     - `confidence`: of every interval.
     """
@@ -89,6 +94,7 @@ class Design:
     score_test: bool
     confidence: float
     datasets: Sequence[str] = ()
+    seeds_per_trial: int = 1
 
     @property
     def arms(self) -> Sequence[str]:

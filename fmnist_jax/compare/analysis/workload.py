@@ -30,11 +30,11 @@ _EFFECTS = (0.001, 0.002)  # differences of accuracy, 0.1 and 0.2 points, for wh
 
 
 class Missing(NamedTuple):
-    """How many planned final runs and trials of an arm have not been trained yet."""
+    """How many planned final and tuning runs of an arm have not been trained yet."""
 
     arm: str
     finals: int
-    trials: int
+    tuning: int
 
 
 class Lead(NamedTuple):
@@ -113,7 +113,7 @@ def workload_figures(workload: WorkloadRuns, study: Study) -> WorkloadFigures:
     arms.sort(key=lambda figures: -figures.mean.value)  # equal means stay in the order of the config
     comparison = _comparison(arms, level)
     missing = [
-        Missing(a.arm, a.planned_finals - len(a.finals), a.planned_trials - len(a.trials)) for a in workload.arms
+        Missing(a.arm, a.planned_finals - len(a.finals), a.planned_tuning - len(a.tuning)) for a in workload.arms
     ]
     return WorkloadFigures(
         name=workload.name,
@@ -127,8 +127,8 @@ def workload_figures(workload: WorkloadRuns, study: Study) -> WorkloadFigures:
         comparison=comparison,
         power=power(comparison) if comparison else None,
         leads=_leads(arms, comparison) if comparison else [],
-        missing=[each for each in missing if each.finals or each.trials],
-        tuning=[tuning_figures(a, study.spaces.get(a.arm, {}), level) for a in workload.arms if a.trials],
+        missing=[each for each in missing if each.finals or each.tuning],
+        tuning=[tuning_figures(a, study.spaces.get(a.arm, {}), level) for a in workload.arms if a.tuning],
         targets=[target_figures(trained, seconds, workload.epochs, t, level) for t in design.targets if trained],
     )
 

@@ -110,10 +110,10 @@ def _points_axis(axes: Axes, rows: Sequence[np.ndarray]) -> None:
 
 @theme.plot_style()
 def failures(context: Context, workload: WorkloadRuns) -> Picture:
-    """Draws for each arm the share of its trials, where there are any, and of its final runs that diverged."""
-    trials = {arm.arm: arm.trials for arm in workload.arms if arm.trials}
+    """Draws for each arm the share of its tuning runs, where there are any, and of its final runs that diverged."""
+    tuning = {arm.arm: arm.tuning for arm in workload.arms if arm.tuning}
     finals = {arm.arm: arm.finals for arm in workload.arms if arm.finals}
-    shown = {title: runs for title, runs in (("tuning trials", trials), ("final runs", finals)) if runs}
+    shown = {title: runs for title, runs in (("tuning runs", tuning), ("final runs", finals)) if runs}
     height = theme.HEAD + 0.75 + _BAR * max(map(len, shown.values()))
     figure = theme.new_figure(height, "Runs that diverged", context.subject(workload))
     same_arms = len(set(map(len, shown.values()))) == 1
@@ -121,7 +121,7 @@ def failures(context: Context, workload: WorkloadRuns) -> Picture:
     for axes, (title, runs) in zip(panels[0], shown.items(), strict=True):
         _draw_bars(context, axes, runs)
         axes.set_title(title, fontsize=9.5, loc="left", pad=4)
-    lost = {arm.arm: sum(run.diverged for run in (*arm.trials, *arm.finals)) for arm in workload.arms}
+    lost = {arm.arm: sum(run.diverged for run in (*arm.tuning, *arm.finals)) for arm in workload.arms}
     who = listed([f"{arm} {number}" for arm, number in lost.items() if number])
     return Picture(
         f"{context.prefix(workload)}failures",

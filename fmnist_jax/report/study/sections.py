@@ -39,9 +39,9 @@ def callouts(context: Context) -> Iterator[Callout]:
     if totals.failed_finals:
         text = "They are counted, never dropped: in means and rankings each has chance accuracy."
         yield Callout("warning", f"{totals.failed_finals} of {counted(totals.finals, 'final run')} diverged.", text)
-    if totals.failed_trials:
+    if totals.failed_tuning:
         text = "Tuning counts them with chance accuracy; a search space includes settings that do not train."
-        yield Callout("note", f"{totals.failed_trials} of {counted(totals.trials, 'tuning trial')} diverged.", text)
+        yield Callout("note", f"{totals.failed_tuning} of {counted(totals.tuning, 'tuning run')} diverged.", text)
 
 
 def _added(additions: Sequence[Addition]) -> str:
@@ -57,7 +57,7 @@ def _incomplete(context: Context) -> Callout:
     for workload in context.analysis.workloads:
         where = f" on {workload.name}" if len(context.analysis.workloads) > 1 else ""
         for arm in workload.missing:
-            kinds = [counted(n, kind) for n, kind in ((arm.trials, "trial"), (arm.finals, "final run")) if n]
+            kinds = [counted(n, kind) for n, kind in ((arm.tuning, "tuning run"), (arm.finals, "final run")) if n]
             lacking.append(f"{listed(kinds)} of {arm.arm}{where}")
     more = f"; and of {len(lacking) - _MAX_NAMED} more" if len(lacking) > _MAX_NAMED else ""
     return Callout(
@@ -73,7 +73,7 @@ def headline_stats(context: Context) -> Stats:
     totals, design, workloads = context.analysis.totals, context.study.design, context.analysis.workloads
     stats = list(_workload_stats(context, workloads[0])) if len(workloads) == 1 else []
     stats.append(Stat("Seeds per arm", str(design.seeds), "the same for every arm" if len(design.arms) > 1 else ""))
-    failed = totals.failed_trials + totals.failed_finals
+    failed = totals.failed_tuning + totals.failed_finals
     stats.append(Stat("Runs", count(totals.trained), f"of {count(totals.planned)} planned; {failed} diverged"))
     if context.times:
         note = f"compilation {duration(totals.compile_seconds)}, evaluation {duration(totals.eval_seconds)}"
@@ -199,8 +199,9 @@ def _tuning(context: Context, workload: WorkloadRuns, figures: WorkloadFigures) 
         pictures.append(rate_sensitivity(context, workload, figures))
     yield Columns([[picture] for picture in pictures])
     yield tables.tuning_table(figures)
+    each = counted(context.study.design.seeds_per_trial, "seed")
     yield (
-        "Trial scores are validation accuracies of one seed each, and the best of many is biased upwards; the final "
-        "runs above are the unbiased estimate. LR plateau: the decades of the learning rate that score within half a "
-        "point of the best."
+        f"Trial scores are validation accuracies of {each} each, and the best "
+        "of many is biased upwards; the final runs above are the unbiased estimate. LR plateau: the decades of the "
+        "learning rate that score within half a point of the best."
     )

@@ -111,7 +111,7 @@ def failures_table(workload: WorkloadRuns) -> Table:
     """Returns a row for each run that diverged."""
     rows = []
     for arm in workload.arms:
-        runs = [(f"trial {run.trial}", run) for run in arm.trials]
+        runs = [(f"trial {run.trial}, seed {run.seed}", run) for run in arm.tuning]
         runs += [(f"final run, seed {run.seed}", run) for run in arm.finals]
         rows += [
             [f"{arm.arm}, {name}", str(len(run.history)), _settings(run.hyperparameters)]

@@ -160,11 +160,13 @@ def _runs(context: Context) -> Iterator[str]:
     split = "the test set" if context.study.validation_is_test else split
     yield f"Score: accuracy on {split} after the last epoch; no early stopping, no best checkpoint."
     if design.tuned:
+        seeds = design.seeds_per_trial
+        several = f" A trial is run with {seeds} seeds, and its score is their mean." if seeds > 1 else ""
         yield (
             f"Tuning: {counted(design.trials, 'trial')} per arm, first its defaults, then points of "
             f"{_SEARCHES.get(design.search, design.search)} in its search space; an arm without a search space has its "
-            "defaults only. The trial with the highest validation accuracy after the last epoch is trained again on "
-            "new seeds; trial scores do not enter the comparison."
+            f"defaults only.{several} The trial with the highest validation accuracy after the last epoch is trained "
+            "again on new seeds; trial scores do not enter the comparison."
         )
     yield (
         f"All arms use the same {counted(design.seeds, 'seed')}. A seed fixes initialisation, data order and dropout, "

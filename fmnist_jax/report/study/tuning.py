@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from fmnist_jax.compare.analysis.arms import RATE, TuningFigures
 from fmnist_jax.compare.analysis.study import ArmRuns, WorkloadRuns
 from fmnist_jax.compare.analysis.workload import WorkloadFigures
-from fmnist_jax.compare.records import TrainedRun, winner
+from fmnist_jax.compare.trials import Trial, winner
 from fmnist_jax.report import theme
 from fmnist_jax.report.format import listed, percent
 from fmnist_jax.report.model import Picture
@@ -66,7 +66,7 @@ def rate_sensitivity(context: Context, workload: WorkloadRuns, figures: Workload
     height = theme.HEAD + 0.5 + (3.6 / columns) * rows
     figure = theme.new_figure(height, "Learning-rate sensitivity", context.subject(workload), key=True)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    kept = np.array([trial.final_val_accuracy for trial in trials if not trial.diverged])
+    kept = np.array([trial.score for trial in trials if not trial.diverged])
     theme.accuracy_axis(panels[0, 0], kept, spacing=0.13)
     tuning = {found.arm: found for found in figures.tuning}
     for axes, arm in zip(panels.flat, arms, strict=False):
@@ -102,15 +102,15 @@ def _draw_panel(axes: Axes, arm: ArmRuns, figures: TuningFigures, style: ArmStyl
     if lost:
         # At the foot of the axes, whatever the scale.
         axes.plot(_places(lost)[0], [0.04] * len(lost), "x", color=theme.MUTED, transform=axes.get_xaxis_transform())
-    if defaults := [trial for trial in kept if trial.trial == 0]:
+    if defaults := [trial for trial in kept if trial.number == 0]:
         axes.plot(*_places(defaults), "D", mfc="white", mec=style.colour, mew=1.5)
-    best = winner(arm.trials)
+    best = winner(arm.tuning)
     if not best.diverged:
         axes.plot(*_places([best]), "o", markersize=10, mfc="none", mec=theme.INK, mew=1.4, clip_on=False)
 
 
-def _places(trials: Sequence[TrainedRun]) -> tuple[list[float], list[float]]:
-    return [trial.hyperparameters[RATE] for trial in trials], [trial.final_val_accuracy for trial in trials]
+def _places(trials: Sequence[Trial]) -> tuple[list[float], list[float]]:
+    return [trial.hyperparameters[RATE] for trial in trials], [trial.score for trial in trials]
 
 
 def _marks(lost: bool) -> list[Line2D]:
