@@ -94,6 +94,16 @@ def test_nothing_is_chosen_by_the_test_set():
     validate(_with(study__mode="quick"))
 
 
+@pytest.mark.parametrize(("key", "values"), [("batch_sizes", (64, 128)), ("weight_decays", (0.0, 0.1))])
+def test_lists_are_searched_in_tuned_studies_alone(key, values):
+    tuned = {"study__mode": "tuned", "data__val_examples": 10}
+    validate(_with(**tuned, **{f"study__{key}": values}))
+    with pytest.raises(ConfigError, match=rf"config\.study\.{key} is searched where config\.study\.mode is tuned"):
+        validate(_with(**{f"study__{key}": values}))
+    with pytest.raises(ConfigError, match=rf"config\.study\.{key} must be two values or more to search, or none"):
+        validate(_with(**tuned, **{f"study__{key}": values[:1]}))
+
+
 def test_a_config_of_the_other_kind_is_told_apart():
     with pytest.raises(ConfigError, match=r"^it is the config of a study; run it with scripts/compare\.py$"):
         config_schema.validate(study_config())

@@ -11,7 +11,8 @@ import pytest
 from fmnist_jax.compare.arms import parse_arms
 from fmnist_jax.compare.config import study_config
 from fmnist_jax.compare.plan import Chunking, make_plan
-from fmnist_jax.compare.records import ChunkTiming, Plan, RunEpoch, TrainedRun
+from fmnist_jax.compare.planned import Plan
+from fmnist_jax.compare.records import ChunkTiming, RunEpoch, TrainedRun
 from fmnist_jax.compare.results import CHUNKS, RESULTS, Results
 from fmnist_jax.errors import WorkdirError
 

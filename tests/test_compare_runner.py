@@ -166,6 +166,30 @@ def test_the_score_of_a_trial_is_the_mean_over_its_seeds(fake, small, tmp_path):
     assert not all(luckiest)
 
 
+def test_runs_of_one_batch_size_and_warmup_are_trained_together_and_the_final_ones_with_the_best(
+    fake, small, tmp_path, capsys
+):
+    lists = {"batch_sizes": (4, 8), "warmups": ("0 steps", "1 epoch"), "weight_decays": (0.0, 0.1)}
+    compare(small(mode="tuned", optimizers=("sgd",), trials=9, **lists), tmp_path)
+    for each in json.loads((tmp_path / "plan.json").read_text())["chunks"]:
+        kinds = {(run.get("batch_size"), run.get("warmup"), *(run["hyperparameters"] or ())) for run in each["members"]}
+        assert len(kinds) == 1
+    trained = [(each["config"].train.batch_size, each["config"].schedule.warmup) for each in fake.trained]
+    assert {size for size, _ in trained} == {toy.BATCH, 4, 8}
+    tune = lines(tmp_path, phase="tune")
+    found = [(line.get("batch_size", toy.BATCH), line.get("warmup", "0 steps")) for line in tune]
+    chunks = [line["chunk"] for line in tune]
+    assert found == [trained[chunk] for chunk in chunks]
+    best = max((line for line in tune if line["epoch"] == 2), key=lambda line: line["val_accuracy"])
+    settings = ("trial", "hyperparameters", "batch_size", "warmup")
+    for line in lines(tmp_path, phase="final"):
+        assert all(line.get(key) == best.get(key) for key in settings)
+    assert trained[-1] == (best.get("batch_size", toy.BATCH), best.get("warmup", "0 steps"))
+    if "batch_size" in best:
+        assert f"batch_size={best['batch_size']}, warmup={best['warmup']}" in capsys.readouterr().out
+        assert f",{best['batch_size']}," in (tmp_path / "results.csv").read_text()
+
+
 def test_the_test_set_is_scored_in_the_last_line_of_final_runs_alone(fake, small, tmp_path):
     compare(small(mode="tuned", trials=2, score_test=True), tmp_path / "scored")
     for line in lines(tmp_path / "scored"):
@@ -351,6 +375,14 @@ def test_results_without_their_plan_are_refused(fake, small, tmp_path):
         ),
         ({"schedules": ("cosin",)}, r"config\.study\.schedules must be one of .*, not 'cosin'; did you mean 'cosine'"),
         ({"optimizers": ("adam:b3=1",)}, r"config\.study\.optimizers: arm 'adam:b3=1' sets 'b3', but adam does not"),
+        (
+            {"mode": "tuned", "batch_sizes": (8, 64)},
+            r"config\.study\.batch_sizes holds 64: config\.train\.batch_size must be at most 39",
+        ),
+        (
+            {"mode": "tuned", "warmups": ("5%", "5 miles")},
+            r"config\.study\.warmups holds '5 miles': config\.schedule\.warmup: a duration must be like",
+        ),
         ({"mode": "tuned", "trials": 0}, r"config\.study\.trials must be at least 1, not 0"),
     ],
 )

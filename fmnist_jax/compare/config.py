@@ -25,6 +25,9 @@ _NO_CHECKPOINTS = "a study records the figures of its runs, not their weights"
 
 _SEED = "first seed of the final runs, the same for every arm; the seeds of trials start 1,000,000 higher"
 
+# What is searched in a list of values where the study has one, by the key of the list.
+CHOICES: Mapping[str, str] = {"batch_size": "batch_sizes", "warmup": "warmups", "weight_decay": "weight_decays"}
+
 # The keys of a run's config that a study's config forbids, with the reason.
 _FORBIDDEN: Mapping[str, str] = {
     **{
@@ -56,6 +59,11 @@ _STUDY: config_schema.Schema = {
     "study.trials": Field(20, "in tuned mode: tuning runs of each arm, the first at its defaults", 1, 10_000),
     "study.seeds_per_trial": Field(1, "in tuned mode: runs of each trial, whose mean is its score", 1, 100),
     "study.search": Field("halton", "in tuned mode: the quasi-random sequence of the trials", choices=SEARCHES),
+    "study.batch_sizes": Field((), "in tuned mode: batch sizes to search, beside each arm's own space", 1, items=int),
+    "study.warmups": Field((), "in tuned mode: warm-ups to search, each as config.schedule.warmup", items=str),
+    "study.weight_decays": Field(
+        (), "in tuned mode: weight decays to search, in place of an arm's range", 0, items=float
+    ),
     "study.targets": Field((), "validation accuracies to measure the time to, fixed beforehand", 0, 1, items=float),
     "study.score_test": Field(False, "evaluate the test set too, once, after the last epoch of each final run"),
     "study.members_at_once": Field(0, "runs to train together; 0: as many as memory allows, on a CPU one per core", 0),
@@ -81,9 +89,22 @@ def study_config() -> ConfigDict:
 
 
 def run_config(
-    config: ConfigDict, *, model: str, epochs: int, schedule: str, optimizer: str, dataset: str = ""
+    config: ConfigDict,
+    *,
+    model: str,
+    epochs: int,
+    schedule: str,
+    optimizer: str,
+    dataset: str = "",
+    batch_size: int | None = None,
+    warmup: str | None = None,
 ) -> ConfigDict:
-    """Returns the config of a run of the study, without hyperparameters and seed, which are those of a member."""
+    """Returns the config of a run of the study, without hyperparameters and seed, which are those of a member.
+
+    **Arguments:**
+
+    - `batch_size`, `warmup`: `None`: those of the study's config.
+    """
     made = config_schema.default_config()
     values = dict(config_schema.flatten(config))
     made.update_from_flattened_dict(
@@ -93,6 +114,10 @@ def run_config(
     made.train.epochs = epochs
     if dataset:
         made.data.name = dataset
+    if batch_size is not None:
+        made.train.batch_size = batch_size
+    if warmup is not None:
+        made.schedule.warmup = warmup
     return made
 
 
@@ -112,6 +137,13 @@ def validate(config: ConfigDict) -> None:
     config_schema.validate(config, SCHEMA)
     if "auto" in config.study.datasets:
         raise ConfigError("config.study.datasets cannot hold 'auto', which may be one data set or another; name it")
+    for key in CHOICES.values():
+        if config.study[key] and config.study.mode != "tuned":
+            raise ConfigError(f"config.study.{key} is searched where config.study.mode is tuned, not in a quick study")
+        if len(config.study[key]) == 1:
+            raise ConfigError(
+                f"config.study.{key} must be two values or more to search, or none; a single one is fixed"
+            )
     if config.study.mode == "tuned" and not config.data.val_examples:
         raise ConfigError(
             "config.data.val_examples must be above 0 where config.study.mode is tuned, since tuning on the test set "

@@ -6,7 +6,8 @@ import dataclasses
 import math
 
 from fmnist_jax import data
-from fmnist_jax.compare.records import ChunkTiming, PlannedChunk, RunEpoch, TrainedRun
+from fmnist_jax.compare.planned import PlannedChunk
+from fmnist_jax.compare.records import ChunkTiming, RunEpoch, TrainedRun
 from fmnist_jax.train.epochs import other_metrics
 from fmnist_jax.train.population import Outcome
 

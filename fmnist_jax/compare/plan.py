@@ -1,39 +1,18 @@
-"""The plan of a study: every run that is to be trained, in which chunks, fixed when the study starts.
-
-An arm is tuned by trials: its defaults, then quasi-random points of its search space, which cover it more evenly and
-find good settings in fewer runs than random ones (Bousquet et al. 2017, "Critical Hyper-Parameters: No Random, No
-Cry").
-"""
+"""The plan of a study: every run that is to be trained, in which chunks, fixed when the study starts."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 from ml_collections import ConfigDict
-from scipy.stats import qmc
 
-from fmnist_jax import optim
 from fmnist_jax.compare.arms import Arm
-from fmnist_jax.compare.records import (
-    EMPTY,
-    FINAL,
-    TUNE,
-    Addition,
-    Cell,
-    Phase,
-    Plan,
-    PlannedChunk,
-    PlannedRun,
-    SearchRange,
-    Workload,
-    all_workloads,
-)
-from fmnist_jax.optim import Hyperparameter
+from fmnist_jax.compare.planned import EMPTY, Addition, Plan, PlannedChunk, PlannedRun, SearchRange
+from fmnist_jax.compare.records import FINAL, TUNE, Cell, Phase, Workload, all_workloads
+from fmnist_jax.compare.search import search_space, trial_settings
 
 _SEEDS = 2**31  # a config's seed lies below
 _FIRST_TUNING_SEED = 1_000_000  # after the first final one; a study has fewer final ones than this
@@ -90,7 +69,7 @@ def make_plan(
             )
             chunks.append(chunk)
     spaces = {
-        arm.name: {key: SearchRange(e.default, e.low, e.high, e.scale) for key, e in arm.space().items()}
+        arm.name: {key: SearchRange(e.default, e.low, e.high, e.scale) for key, e in search_space(arm, config).items()}
         for arm in arms
     }
     return Plan(chunks, {**spaces, **before.spaces} if config.study.mode == "tuned" else {}, before.additions)
@@ -131,14 +110,14 @@ def _groups(config: ConfigDict, arm: Arm) -> list[_Group]:
     study = config.study
     if study.mode == "quick":
         return [_Group(FINAL, [PlannedRun(0, 0, seed, arm.defaults()) for seed in final_seeds(config)])]
-    settings = trial_settings(arm, study.trials, study.search, config.seed)
+    settings = trial_settings(arm, config)
     each = study.seeds_per_trial
     seeded = zip(tuning_seeds(config)[: each * len(settings)], range(each * len(settings)), strict=True)
-    trials = [PlannedRun(0, i // each, seed, settings[i // each]) for seed, i in seeded]
-    # A trial may add a hyperparameter that the defaults leave out, which takes another program.
-    tune = [
-        _Group(TUNE, list(runs)) for _, runs in itertools.groupby(trials, lambda run: tuple(run.hyperparameters or ()))
-    ]
+    trials = [PlannedRun(0, i // each, seed, *settings[i // each]) for seed, i in seeded]
+    by_program: dict[Any, list[PlannedRun]] = {}
+    for run in trials:
+        by_program.setdefault(run.program, []).append(run)
+    tune = [_Group(TUNE, runs) for runs in by_program.values()]
     return [*tune, _Group(FINAL, [PlannedRun(0, None, seed, None) for seed in final_seeds(config)])]
 
 
@@ -154,44 +133,3 @@ def _padded_size(part: _Group, parts: Sequence[_Group]) -> int:
     largest = max(len(each.runs) for each in parts)
     of_phase = max(len(each.runs) for each in parts if each.phase == part.phase)
     return largest if 2 * of_phase >= largest else of_phase
-
-
-def trial_settings(arm: Arm, trials: int, search: str, seed: int) -> list[dict[str, float]]:
-    """Returns the hyperparameters of each trial; the first is the arm's defaults.
-
-    An arm with nothing to search has that one only: repeating it would select a seed.
-
-    **Arguments:**
-
-    - `search`: `"halton"` or `"sobol"`, both scrambled.
-    - `seed`: of the scrambling; the same arm and seed give the same settings.
-    """
-    space, settings = arm.space(), [arm.defaults()]
-    for point in _points(search, len(space), trials - 1, seed) if space else ():
-        found = {key: _value(entry, float(share)) for (key, entry), share in zip(space.items(), point, strict=True)}
-        settings.append(optim.resolve(arm.optimizer, {**arm.fixed, **found}))
-    return settings
-
-
-def _points(search: str, dimensions: int, count: int, seed: int) -> np.ndarray:
-    """`float64[count, dimensions]` in (0, 1)."""
-    rng = np.random.default_rng(seed)
-    if search == "halton":
-        return qmc.Halton(dimensions, rng=rng).random(count)
-    # Sobol points are balanced in powers of two only: draw the next power and take the first ones.
-    return qmc.Sobol(dimensions, rng=rng).random_base2(max(count - 1, 0).bit_length())[:count]
-
-
-def _value(entry: Hyperparameter, share: float) -> float:
-    """The value at `share` of the way from `low` to `high` on the entry's scale, in the seven digits of a float32."""
-    if entry.scale == "linear":
-        value = _between(entry.low, entry.high, share)
-    elif entry.scale == "log":
-        value = math.exp(_between(math.log(entry.low), math.log(entry.high), share))
-    else:
-        value = 1 - math.exp(_between(math.log(1 - entry.low), math.log(1 - entry.high), share))
-    return float(f"{value:.7g}")
-
-
-def _between(low: float, high: float, share: float) -> float:
-    return low + share * (high - low)

@@ -16,7 +16,8 @@ import jax
 from ml_collections import ConfigDict
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from fmnist_jax.compare.records import TUNE, Cell, Plan, PlannedChunk, TrainedRun
+from fmnist_jax.compare.planned import Plan, PlannedChunk
+from fmnist_jax.compare.records import TUNE, Cell, TrainedRun
 from fmnist_jax.compare.results import Results
 from fmnist_jax.compare.statistics.hypothesis_tests import min_pairs
 from fmnist_jax.compare.trials import Trial
@@ -107,7 +108,8 @@ class StudyProgress:
         if chunk.cell in self._announced:
             return
         self._announced.add(chunk.cell)
-        settings = ", ".join(f"{name}={value:g}" for name, value in best.hyperparameters.items())
+        shown = {name: value if isinstance(value, str) else f"{value:g}" for name, value in best.settings.items()}
+        settings = ", ".join(f"{name}={value}" for name, value in shown.items())
         message = f"trial {best.number} wins: {settings}"
         if best.diverged:
             message = f"warning: every trial diverged; the final runs take the defaults: {settings}"

@@ -1,4 +1,4 @@
-"""The records of a study: what its plan, results and timings hold. They are written and read by `compare.results`."""
+"""The records of a study's results and timings, which `compare.results` writes and reads; workloads and cells."""
 
 from __future__ import annotations
 
@@ -49,102 +49,6 @@ class Cell(NamedTuple):
     arm: str
 
 
-@dataclasses.dataclass(frozen=True)
-class SearchRange:
-    """Where tuning looks for a hyperparameter: from `low` to `high`, sampled uniformly on its `scale`."""
-
-    default: float
-    low: float
-    high: float
-    scale: Literal["log", "log1m", "linear"]
-
-
-@dataclasses.dataclass(frozen=True)
-class PlannedRun:
-    """A run to be trained.
-
-    **Attributes:**
-
-    - `member`: its number in the study.
-    - `trial`, `hyperparameters`: `None` for a final run that takes the settings of the winning trial.
-    """
-
-    member: int
-    trial: int | None
-    seed: int
-    hyperparameters: Mapping[str, float] | None
-
-
-@dataclasses.dataclass(frozen=True)
-class PlannedChunk:
-    """Runs of one cell and phase that are trained together.
-
-    **Attributes:**
-
-    - `chunk`: its number in the study.
-    - `executor`, `padded_size`: how they are trained; see `fmnist_jax.train.population`. The last digits of the results
-      depend on both, so the plan fixes them.
-    """
-
-    chunk: int
-    model: str
-    epochs: int
-    schedule: str
-    arm: str
-    optimizer: str
-    phase: Phase
-    executor: str
-    padded_size: int
-    members: Sequence[PlannedRun]
-    dataset: str = ""
-
-    @property
-    def cell(self) -> Cell:
-        return Cell(Workload(self.model, self.epochs, self.schedule, self.dataset), self.arm)
-
-    @property
-    def run_epochs(self) -> int:
-        """The epochs of all its runs together."""
-        return len(self.members) * self.epochs
-
-
-@dataclasses.dataclass(frozen=True)
-class Addition:
-    """What was added to a study after its start.
-
-    **Attributes:**
-
-    - `chunk`: the first chunk that was added.
-    - `trained`: how many runs had been trained by then.
-    - `arms`: the new ones; `seeds`: the new ones of the final runs of the arms before them.
-    """
-
-    chunk: int
-    trained: int
-    arms: Sequence[str]
-    seeds: Sequence[int]
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """All chunks, in the order in which they are trained, for each tuned arm its search space, and what was added."""
-
-    chunks: Sequence[PlannedChunk]
-    spaces: Mapping[str, Mapping[str, SearchRange]]
-    additions: Sequence[Addition] = ()
-
-    @property
-    def runs(self) -> int:
-        return sum(len(chunk.members) for chunk in self.chunks)
-
-    @property
-    def run_epochs(self) -> int:
-        return sum(chunk.run_epochs for chunk in self.chunks)
-
-
-EMPTY = Plan((), {})
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunEpoch:
     """An epoch of a run: a line of `results.jsonl`. Losses that are not finite are NaN.
@@ -156,6 +60,7 @@ class RunEpoch:
     - `train_seconds`, `eval_seconds`: wall time of the chunk's epoch divided by the chunk's runs.
     - `metrics`: those of `config.eval.metrics`, named like the others: `"val_ece"`, `"test_ece"`.
     - `classes`: of the data.
+    - `batch_size`, `warmup`: `None` where they are those of the config.
     """
 
     model: str
@@ -182,6 +87,14 @@ class RunEpoch:
     metrics: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
     dataset: str = ""
     classes: int = FASHION_MNIST.num_classes
+    batch_size: int | None = None
+    warmup: str | None = None
+
+    @property
+    def settings(self) -> dict[str, float | str]:
+        """The hyperparameters, and the batch size and the warm-up where they are its own."""
+        own = {"batch_size": self.batch_size, "warmup": self.warmup}
+        return {**self.hyperparameters, **{key: value for key, value in own.items() if value is not None}}
 
     @property
     def cell(self) -> Cell:

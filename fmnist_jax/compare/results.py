@@ -17,7 +17,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fmnist_jax.compare.records import FINAL, ChunkTiming, Plan, PlannedChunk, RunEpoch, TrainedRun
+from fmnist_jax.compare.planned import Plan, PlannedChunk
+from fmnist_jax.compare.records import FINAL, ChunkTiming, RunEpoch, TrainedRun
 from fmnist_jax.errors import WorkdirError
 from fmnist_jax.files.atomic import append, finite, json_lines, truncate, write_atomically
 from fmnist_jax.files.reader import WorkdirReader
@@ -41,7 +42,8 @@ def write_plan(folder: Path, plan: Plan) -> None:
 
 
 def _without_what_is_empty(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    return {key: value for key, value in items if key not in ("dataset", "additions") or value}
+    optional = ("dataset", "additions", "batch_size", "warmup")
+    return {key: value for key, value in items if key not in optional or value}
 
 
 def read_plan(reader: WorkdirReader) -> Plan:
@@ -136,7 +138,7 @@ def write_table(folder: Path, runs: Iterable[TrainedRun]) -> None:
     `train_seconds` is of the whole run. Figures that are not finite or were not taken are left empty.
     """
     finals = [run for run in runs if run.last.phase == FINAL]
-    names = dict.fromkeys(name for run in finals for name in (*run.last.metrics, *run.hyperparameters))
+    names = dict.fromkeys(name for run in finals for name in (*run.last.metrics, *run.last.settings))
     text = io.StringIO()
     columns = ["dataset"] * any(run.last.dataset for run in finals) + list(_TABLE_COLUMNS)
     table = csv.DictWriter(text, [*columns, *names], restval="", lineterminator="\n")
@@ -145,7 +147,7 @@ def write_table(folder: Path, runs: Iterable[TrainedRun]) -> None:
         seconds = sum(epoch.train_seconds for epoch in run.history)
         values = finite(vars(run.last) | {"diverged": run.diverged, "train_seconds": seconds})
         figures = {name: values[name] for name in columns}
-        table.writerow({**values["metrics"], **run.hyperparameters, **figures})
+        table.writerow({**values["metrics"], **run.last.settings, **figures})
     write_atomically(folder / TABLE, text.getvalue().encode())
 
 

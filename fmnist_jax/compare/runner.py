@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,21 +14,15 @@ from ml_collections import ConfigDict
 
 from fmnist_jax import data, models
 from fmnist_jax.compare.arms import Arm, parse_arms
-from fmnist_jax.compare.config import SCHEMA, more_arms_or_seeds, run_config, validate
+from fmnist_jax.compare.config import CHOICES, SCHEMA, more_arms_or_seeds, run_config, validate
 from fmnist_jax.compare.outcome import chunk_timing, trained_runs
 from fmnist_jax.compare.plan import Chunking, extended, final_seeds, make_plan, tuning_seeds, workloads
+from fmnist_jax.compare.planned import EMPTY, Plan, PlannedChunk
 from fmnist_jax.compare.progress import StudyProgress, announce
-from fmnist_jax.compare.records import (
-    EMPTY,
-    FINAL,
-    TUNE,
-    Plan,
-    PlannedChunk,
-    Workload,
-)
+from fmnist_jax.compare.records import FINAL, TUNE, Workload
 from fmnist_jax.compare.results import PLAN, RESULTS, Results, read_plan, write_plan, write_table
-from fmnist_jax.compare.trials import winner
-from fmnist_jax.errors import unknown_name
+from fmnist_jax.compare.trials import winner, with_settings_of
+from fmnist_jax.errors import ConfigError, unknown_name
 from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.models import count_parameters
 from fmnist_jax.optim import schedules
@@ -102,7 +96,7 @@ class _Study:
         self.datasets = datasets
         self.folder = folder
         self._initial = initial
-        self._populations: dict[tuple[Workload, str], Population] = {}
+        self._populations: dict[tuple[Any, ...], Population] = {}
         every = workloads(config)
         self._states = {
             ", ".join(filter(None, (workload.dataset, workload.model))): self._check(workload, arms[0])
@@ -110,6 +104,8 @@ class _Study:
         }
         for arm in arms[1:]:
             self._check(every[0], arm)
+        for name in ("batch_size", "warmup"):
+            self._check_choices(every, name)
 
     def manifest(self, config_file: str | os.PathLike[str] | None) -> dict[str, Any]:
         first, *others = self.datasets.values()
@@ -149,7 +145,7 @@ class _Study:
             try:
                 for chunk in left:
                     interrupts.check()
-                    self._train(with_winning_settings(chunk, results, progress), results, interrupts, progress)
+                    self._train(_with_settings(chunk, results, progress), results, interrupts, progress)
                 interrupts.check()
             except Interrupted as stop:
                 message = f"stopped after {len(results.runs)} of {plan.runs} runs"
@@ -161,7 +157,9 @@ class _Study:
             interrupts.check()
 
         progress.start(chunk)
-        outcome = self._population(chunk.cell.workload, chunk.optimizer, chunk.executor).train(
+        first = chunk.members[0]
+        setting = first.batch_size, first.warmup
+        outcome = self._population(chunk.cell.workload, chunk.optimizer, chunk.executor, *setting).train(
             [_member(run.seed, run.hyperparameters or {}) for run in chunk.members],
             padded_size=chunk.padded_size,
             score_test=self.config.study.score_test and chunk.phase == FINAL,
@@ -173,13 +171,21 @@ class _Study:
         results.add(chunk_timing(chunk, outcome), runs)
         progress.finish(chunk, runs)
 
-    def _check(self, workload: Workload, arm: Arm) -> TrainState:
+    def _check_choices(self, every: Sequence[Workload], name: str) -> None:
+        key = f"config.study.{CHOICES[name]}"
+        for workload, value in itertools.product(every, self.config.study[CHOICES[name]]):
+            try:
+                self._check(workload, self.arms[0], **{name: value})
+            except ConfigError as error:
+                raise ConfigError(f"{key} holds {value!r}: {error}") from None
+
+    def _check(self, workload: Workload, arm: Arm, **own: Any) -> TrainState:
         """Returns the shapes of a run's state; raises `ConfigError` where the arm cannot be trained on the workload."""
         if workload.model not in models.names():
             raise unknown_name("config.study.models", workload.model, models.names())
         if workload.schedule not in schedules.names():
             raise unknown_name("config.study.schedules", workload.schedule, schedules.names())
-        config = run_config(self.config, **workload._asdict(), optimizer=arm.optimizer)
+        config = run_config(self.config, **workload._asdict(), optimizer=arm.optimizer, **own)
         dataset = self.datasets[workload.dataset]
         run = make_run(config, len(dataset.train), dataset.description, self._initial.weights)
         state: TrainState = jax.eval_shape(run.init, _member(0, arm.defaults()))
@@ -188,15 +194,26 @@ class _Study:
     def _chunking(self, workload: Workload, arm: Arm) -> Chunking:
         if not self._populations:
             print("planning: compiling, to see how many runs fit into memory at once", flush=True)
-        population = self._population(workload, arm.optimizer)
+        # In the largest batches, which take the most memory.
+        population = self._population(
+            workload, arm.optimizer, batch_size=max(self.config.study.batch_sizes, default=None)
+        )
         return Chunking(population.executor, population.chunks)
 
-    def _population(self, workload: Workload, optimizer: str, executor: str = "auto") -> Population:
+    def _population(
+        self,
+        workload: Workload,
+        optimizer: str,
+        executor: str = "auto",
+        batch_size: int | None = None,
+        warmup: str | None = None,
+    ) -> Population:
         """Returns the population of such runs, the cached one with its programs where there is one."""
-        key = (workload, optimizer)
+        own: dict[str, Any] = {"batch_size": batch_size, "warmup": warmup}
+        key = (workload, optimizer, *own.values())
         found = self._populations.pop(key, None)
         if found is None or executor not in ("auto", found.executor):
-            config = run_config(self.config, **workload._asdict(), optimizer=optimizer)
+            config = run_config(self.config, **workload._asdict(), optimizer=optimizer, **own)
             options = {"max_concurrent": self.config.study.members_at_once, "weights": self._initial.weights}
             found = Population(config, self.datasets[workload.dataset], executor=executor, **options)
         self._populations[key] = found
@@ -205,14 +222,13 @@ class _Study:
         return found
 
 
-def with_winning_settings(chunk: PlannedChunk, results: Results, progress: StudyProgress) -> PlannedChunk:
+def _with_settings(chunk: PlannedChunk, results: Results, progress: StudyProgress) -> PlannedChunk:
     """Returns the chunk with the settings of all its runs: final runs of a tuned arm take those of its best trial."""
     if all(run.hyperparameters is not None for run in chunk.members):
         return chunk
     best = winner(run for run in results.runs if run.last.cell == chunk.cell and run.last.phase == TUNE)
     progress.winner(chunk, best)
-    runs = [dataclasses.replace(run, trial=best.number, hyperparameters=best.hyperparameters) for run in chunk.members]
-    return dataclasses.replace(chunk, members=runs)
+    return with_settings_of(best, chunk)
 
 
 def _member(seed: int, hyperparameters: Mapping[str, float]) -> Member:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
+from fmnist_jax.compare.planned import PlannedChunk
 from fmnist_jax.compare.records import TrainedRun
 
 
@@ -23,6 +25,11 @@ class Trial:
     @property
     def hyperparameters(self) -> Mapping[str, float]:
         return self.runs[0].hyperparameters
+
+    @property
+    def settings(self) -> Mapping[str, float | str]:
+        """The hyperparameters, and the batch size and the warm-up where they are its own."""
+        return self.runs[0].last.settings
 
     @property
     def diverged(self) -> bool:
@@ -55,3 +62,16 @@ def winner(runs: Iterable[TrainedRun]) -> Trial:
     trials = trials_of(runs)
     kept = [trial for trial in trials if not trial.diverged] or trials[:1]
     return min(kept, key=lambda trial: (-trial.score, trial.loss))
+
+
+def with_settings_of(trial: Trial, chunk: PlannedChunk) -> PlannedChunk:
+    """Returns the chunk of final runs with the settings of the trial."""
+    last = trial.runs[0].last
+    own = functools.partial(
+        dataclasses.replace,
+        trial=trial.number,
+        hyperparameters=last.hyperparameters,
+        batch_size=last.batch_size,
+        warmup=last.warmup,
+    )
+    return dataclasses.replace(chunk, members=[own(run) for run in chunk.members])

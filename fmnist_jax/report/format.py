@@ -63,8 +63,10 @@ def p_value(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.2g}" if p < 0.995 else "1"
 
 
-def setting(value: float) -> str:
-    """Formats a hyperparameter in its shortest form: `"0.001"`, `"2.5e-4"`."""
+def setting(value: float | str) -> str:
+    """Formats a hyperparameter in its shortest form: `"0.001"`, `"2.5e-4"`; a duration is as it was given."""
+    if isinstance(value, str):
+        return value
     mantissa, _, exponent = f"{value:.4g}".partition("e")
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 

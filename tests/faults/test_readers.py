@@ -22,7 +22,7 @@ from tries import SEED, tries
 
 from fmnist_jax import data
 from fmnist_jax.cli import flags
-from fmnist_jax.compare.records import Plan
+from fmnist_jax.compare.planned import Plan
 from fmnist_jax.compare.results import Results, read_plan, read_runs
 from fmnist_jax.config import schema as config_schema
 from fmnist_jax.data.images import read_images

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from fmnist_jax.compare.analysis.study import ArmRuns, Study
 from fmnist_jax.compare.analysis.times import Cost
-from fmnist_jax.compare.records import RunEpoch, SearchRange
+from fmnist_jax.compare.planned import SearchRange
+from fmnist_jax.compare.records import RunEpoch
 from fmnist_jax.compare.statistics import estimates, tuning
 from fmnist_jax.compare.statistics.estimates import Estimate, sampling_uncertainty
 from fmnist_jax.compare.trials import Trial, winner
@@ -45,7 +46,7 @@ class ArmFigures(NamedTuple):
     sampling: Estimate | None
     train_loss: float
     metrics: Mapping[str, float]
-    hyperparameters: Mapping[str, float]
+    hyperparameters: Mapping[str, float | str]
     cost: Cost
 
     @property
@@ -73,7 +74,7 @@ def arm_figures(arm: ArmRuns, study: Study, dataset: str, cost: Cost) -> ArmFigu
         sampling=sampling_uncertainty(statistics.fmean(scores), examples, level) if examples else None,
         train_loss=_mean_or_nan([epoch.train_loss for epoch in kept]),
         metrics={name: _mean_or_nan([_metric(epoch, name) for epoch in kept]) for name in study.metrics},
-        hyperparameters=runs[0].hyperparameters,
+        hyperparameters=runs[0].last.settings,
         cost=cost,
     )
 
@@ -112,7 +113,7 @@ class TuningFigures(NamedTuple):
     defaults: float | None
     best_trial: int
     best: float
-    hyperparameters: Mapping[str, float]
+    hyperparameters: Mapping[str, float | str]
     edges: Sequence[tuning.AtEdge]
     curve: tuning.TuningCurve
     sensitivity: tuning.Sensitivity | None
@@ -129,7 +130,7 @@ def tuning_figures(arm: ArmRuns, ranges: Mapping[str, SearchRange], level: float
         defaults=scores.get(0),
         best_trial=best.number,
         best=best.score,
-        hyperparameters=best.hyperparameters,
+        hyperparameters=best.settings,
         edges=() if best.diverged else tuning.at_edges(best.hyperparameters, ranges),
         curve=tuning.expected_best(searched or list(scores.values()), scores.get(0) if searched else None, level),
         sensitivity=_sensitivity(arm.trials, ranges.get(RATE)),

@@ -10,18 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fmnist_jax.compare.config import Mode
-from fmnist_jax.compare.records import (
-    FINAL,
-    TUNE,
-    Addition,
-    Cell,
-    ChunkTiming,
-    Phase,
-    SearchRange,
-    TrainedRun,
-    Workload,
-    all_workloads,
-)
+from fmnist_jax.compare.planned import Addition, SearchRange
+from fmnist_jax.compare.records import FINAL, TUNE, Cell, ChunkTiming, Phase, TrainedRun, Workload, all_workloads
 from fmnist_jax.compare.results import CHUNKS, PLAN, RESULTS, read_plan, read_runs, read_timings
 from fmnist_jax.compare.trials import Trial, trials_of
 from fmnist_jax.data import FASHION_MNIST
@@ -78,6 +68,7 @@ class Design:
     - `optimizers`: the arms; `datasets`: empty where the study has that of `config.data.name` alone.
     - `seeds`: final runs of each arm under each workload; `trials`: in tuned mode, the trials of each arm that has
       something to tune, each with `seeds_per_trial` runs.
+    - `batch_sizes`, `warmups`, `weight_decays`: the lists that are searched beside the arms' own ranges.
     - `targets`: validation accuracies, fixed beforehand, to which time and steps are measured, ascending.
     - `confidence`: of every interval.
     """
@@ -95,6 +86,9 @@ class Design:
     confidence: float
     datasets: Sequence[str] = ()
     seeds_per_trial: int = 1
+    batch_sizes: Sequence[int] = ()
+    warmups: Sequence[str] = ()
+    weight_decays: Sequence[float] = ()
 
     @property
     def arms(self) -> Sequence[str]:

@@ -13,7 +13,7 @@ from fmnist_jax.compare.statistics.estimates import LEVEL, as_pairs, as_sample, 
 from fmnist_jax.compare.statistics.intervals import Interval, t_interval
 
 if TYPE_CHECKING:
-    from fmnist_jax.compare.records import SearchRange
+    from fmnist_jax.compare.planned import SearchRange
 
 EDGE_SHARE = 0.05
 TOLERANCE = 0.005  # half a point of accuracy

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from fmnist_jax.compare.analysis.study import WorkloadRuns
 from fmnist_jax.compare.analysis.workload import WorkloadFigures
-from fmnist_jax.compare.records import Addition
+from fmnist_jax.compare.planned import Addition
 from fmnist_jax.report.format import NOTHING, count, counted, duration, listed, percent, points, setting
 from fmnist_jax.report.model import BulletList, Callout, Columns, Item, Section, Stat, Stats, Verdict
 from fmnist_jax.report.provenance import data_callouts
@@ -15,8 +15,9 @@ from fmnist_jax.report.study import tables
 from fmnist_jax.report.study.context import Context
 from fmnist_jax.report.study.curves import learning_curves, performance_profile, time_to_target
 from fmnist_jax.report.study.differences import failures, paired_differences
-from fmnist_jax.report.study.text import limitations, method, verdict
+from fmnist_jax.report.study.method import limitations, method
 from fmnist_jax.report.study.tuning import rate_sensitivity, searches_learning_rate, tuning_curves
+from fmnist_jax.report.study.verdict import verdict
 from fmnist_jax.report.theme import Subject
 
 _MAX_NAMED = 6  # arms named in a callout

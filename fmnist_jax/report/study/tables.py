@@ -114,7 +114,7 @@ def failures_table(workload: WorkloadRuns) -> Table:
         runs = [(f"trial {run.trial}, seed {run.seed}", run) for run in arm.tuning]
         runs += [(f"final run, seed {run.seed}", run) for run in arm.finals]
         rows += [
-            [f"{arm.arm}, {name}", str(len(run.history)), _settings(run.hyperparameters)]
+            [f"{arm.arm}, {name}", str(len(run.history)), _settings(run.last.settings)]
             for name, run in runs
             if run.diverged
         ]
@@ -181,7 +181,7 @@ def _number(value: float) -> str:
     return count(value) if abs(value) >= 100 else f"{value:#.3g}"
 
 
-def _settings(hyperparameters: Mapping[str, float]) -> str:
+def _settings(hyperparameters: Mapping[str, float | str]) -> str:
     return ", ".join(f"{name} {setting(value)}" for name, value in hyperparameters.items()) or "none"
 
 

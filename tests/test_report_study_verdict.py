@@ -8,7 +8,7 @@ from study_files import Simulated, write_study
 
 from fmnist_jax.compare.analysis.analyse import analyse
 from fmnist_jax.compare.analysis.study import read_study
-from fmnist_jax.report.study.text import verdict
+from fmnist_jax.report.study.verdict import verdict
 
 INTERVAL = r"-?\d+\.\d\d \[.?\d+\.\d\d, .?\d+\.\d\d\]"
 
