@@ -8,10 +8,8 @@ from typing import Any
 import jax
 import jax.export
 import jax.numpy as jnp
-import numpy as np
 import pytest
 import toy
-from jax.sharding import Mesh
 
 from fmnist_jax import models, ops, optim
 from fmnist_jax.data.device import DeviceSplit
@@ -55,7 +53,7 @@ def _arguments(members: int = 0, **changes: Any) -> tuple[Run, Any, Any]:
     config = toy.toy_config(**changes)
     run, member = make_run(config, toy.TRAIN), jax.eval_shape(lambda: member_of(config))
     if members:
-        run = shard_members(run, Mesh(np.asarray(jax.devices()[:1]), ("member",)))
+        run, *_ = shard_members(run, jax.devices()[:1])
         member = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((members,), leaf.dtype), member)
     return run, jax.eval_shape(run.init, member), member
 

@@ -8,16 +8,17 @@ import json
 import os
 import platform
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fmnist_jax.benchmark import report
 from fmnist_jax.benchmark.candidates import CANDIDATES, MACHINE
+from fmnist_jax.benchmark.checks import check_names, check_sizes
 from fmnist_jax.benchmark.interleaved import TASKS, Budget, Candidate, Log, interleaved, summarise
 from fmnist_jax.benchmark.problem import PROBLEMS, Problem
 from fmnist_jax.config.schema import CONV_ALGORITHMS
-from fmnist_jax.errors import ConfigError, unknown_name
+from fmnist_jax.errors import ConfigError
 from fmnist_jax.files.atomic import write_atomically
 from fmnist_jax.train.manifest import code, command_line
 
@@ -58,12 +59,12 @@ class Settings:
     batch_sizes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        _check_names("models", self.models, PROBLEMS, required=True)
-        _check_names("contenders", self.contenders, CANDIDATES, required=True)
-        _check_names("axes", self.axes, GROWTH)
-        _check_names("numerics", self.numerics, NUMERICS)
-        _check_sizes("members", "sizes of populations, as in 1,8,64", self.members)
-        _check_sizes("batch_sizes", "numbers of images, as in 256,512", self.batch_sizes)
+        check_names("models", self.models, PROBLEMS, required=True)
+        check_names("contenders", self.contenders, CANDIDATES, required=True)
+        check_names("axes", self.axes, GROWTH)
+        check_names("numerics", self.numerics, NUMERICS)
+        check_sizes("members", "sizes of populations, as in 1,8,64", self.members)
+        check_sizes("batch_sizes", "numbers of images, as in 256,512", self.batch_sizes)
         for framework, python in self.pythons.items():
             if python and not os.access(python, os.X_OK):
                 raise ConfigError(f"--{framework}_python={python} is no interpreter; give the path of one")
@@ -81,20 +82,6 @@ class Settings:
     def population_sizes(self, accelerator: bool) -> list[int]:
         """Returns how many members the populations have, on an accelerator or on a CPU."""
         return [int(size) for size in self.members] or (_MEMBERS_ON_ACCELERATOR if accelerator else _MEMBERS)
-
-
-def _check_names(flag: str, given: Sequence[str], known: Collection[str], required: bool = False) -> None:
-    if required and not given:
-        raise ConfigError(f"--{flag} must name one or more of {', '.join(known)}")
-    for name in given:
-        if name not in known:
-            raise unknown_name(f"--{flag}", name, known)
-
-
-def _check_sizes(flag: str, meaning: str, given: Sequence[str]) -> None:
-    for size in given:
-        if not size.isdecimal() or int(size) < 1:
-            raise ConfigError(f"--{flag} must be {meaning}, not {size!r}")
 
 
 def _prefixed(log: Log, subject: str) -> Log:

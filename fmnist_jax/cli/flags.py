@@ -27,13 +27,16 @@ USER_ERROR = 2
 flags.disclaim_key_flags()
 
 
-def define_config(example: str = "model3", schema: Schema = SCHEMA) -> flags.FlagHolder:
+def define_config(
+    example: str = "model3", schema: Schema = SCHEMA, *, required: bool = True
+) -> flags.FlagHolder[ConfigDict | None]:
     """Defines `--config`, the path or the name of a config, with an override `--config.key=value` for each of its keys.
 
     **Arguments:**
 
     - `example`: a config to name in messages.
     - `schema`: the config's.
+    - `required`: whether it must be given.
     """
     config_flags.register_flag_parser_for_type(tuple, _TupleParser())
     # The parser locks the config; new keys can only be those of its open section.
@@ -50,7 +53,7 @@ def define_config(example: str = "model3", schema: Schema = SCHEMA) -> flags.Fla
     FLAGS["config"].parser = parser = _ConfigFileParser(example, schema)
 
     def check(config: ConfigDict | None) -> bool:
-        if config is None:
+        if required and config is None:
             raise ConfigError(parser.missing)
         return True
 

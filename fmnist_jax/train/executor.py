@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import abc
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol
 
 import jax
 from jax.sharding import Sharding
-from jax.stages import Compiled
+from jax.stages import Compiled, Lowered
 
 from fmnist_jax.data import Dataset
 from fmnist_jax.data.device import DeviceDataset, DeviceSplit, on_device
@@ -27,14 +27,22 @@ class Programs:
     **Arguments:**
 
     - `run`: the functions; `state`, `member`: their arguments, or the shapes of them.
+    - `compile`: compiles what has been lowered; `None`: for the default backend.
 
     **Attributes:**
 
     - `seconds`: compile time so far.
     """
 
-    def __init__(self, run: Run, state: TrainState, member: Member):
+    def __init__(
+        self,
+        run: Run,
+        state: TrainState,
+        member: Member,
+        compile: Callable[[Lowered], Compiled] | None = None,
+    ):
         self._run, self._state, self._member = run, state, member
+        self._compile_lowered = compile or compiler.compile_lowered
         self._compiled: dict[Any, Compiled] = {}
         self.seconds = 0.0
 
@@ -65,7 +73,7 @@ class Programs:
         if key not in self._compiled:
             begun = time.perf_counter()
             lowered = jax.jit(getattr(self._run, name), **options).lower(*arguments)
-            self._compiled[key] = compiler.compile_lowered(lowered)
+            self._compiled[key] = self._compile_lowered(lowered)
             self.seconds += time.perf_counter() - begun
         return self._compiled[key]
 

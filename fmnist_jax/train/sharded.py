@@ -50,9 +50,7 @@ class DataParallelRun:
         description: Description = FASHION_MNIST,
         weights: Weights | None = None,
     ):
-        mesh = Mesh(np.asarray(devices), (batch_sharding.AXIS,), axis_types=(AxisType.Auto,))
-        self.sharding = NamedSharding(mesh, PartitionSpec())
-        self.run = _shard_batches(make_run(config, train_examples, description, weights), self.sharding)
+        self.run, self.sharding = shard_batches(make_run(config, train_examples, description, weights), devices)
         self.member = self.put(member_of(config))
         self.template = with_sharding(jax.eval_shape(self.run.init, self.member), self.sharding)
         self.programs = Programs(self.run, self.template, self.member)
@@ -78,9 +76,8 @@ class VmapExecutor(Executor):
     """Trains all members of a chunk in one program. Each device holds all data and works on its own members alone."""
 
     def __init__(self, run: Run, dataset: Dataset, devices: Sequence[jax.Device], budget_bytes: int | None = None):
-        mesh = Mesh(np.asarray(devices), (_MEMBERS,))
-        sharded, replicated = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((_MEMBERS,), ()))
-        super().__init__(shard_members(run, mesh), dataset, sharded, replicated, budget_bytes)
+        mapped, sharded, replicated = shard_members(run, devices)
+        super().__init__(mapped, dataset, sharded, replicated, budget_bytes)
 
     def chunk_size(self, member: Member, members: int, max_concurrent: int) -> int:
         """Returns the size for the fewest chunks whose program fits, which is found by compiling it."""
@@ -166,17 +163,19 @@ class _OnDevice:
         return {index: jax.tree.map(lambda leaf, i=index: leaf[i], sums) for index in range(self._size)}
 
 
-def _shard_batches(run: Run, replicated: NamedSharding) -> Run:
-    """Returns the run with each batch sharded over the mesh, and results replicated."""
+def shard_batches(run: Run, devices: Sequence[jax.Device]) -> tuple[Run, NamedSharding]:
+    """Returns the run with each batch sharded over devices, and the sharding of all its arrays: replicated."""
+    mesh = Mesh(np.asarray(devices), (batch_sharding.AXIS,), axis_types=(AxisType.Auto,))
+    replicated = NamedSharding(mesh, PartitionSpec())
 
     def sharded(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
-            with jax.sharding.use_abstract_mesh(replicated.mesh.abstract_mesh):
+            with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
                 return lax.with_sharding_constraint(function(*arguments), replicated)
 
         return call
 
-    return dataclasses.replace(
+    sharded_run = dataclasses.replace(
         run,
         init=sharded(run.init),
         epoch=sharded(run.epoch),
@@ -184,10 +183,15 @@ def _shard_batches(run: Run, replicated: NamedSharding) -> Run:
         predict=sharded(run.predict),
         estimate_statistics=run.estimate_statistics and sharded(run.estimate_statistics),
     )
+    return sharded_run, replicated
 
 
-def shard_members(run: Run, mesh: Mesh) -> Run:
-    """Returns the run mapped over the first axis of members, states and metrics, which is sharded over the mesh."""
+def shard_members(run: Run, devices: Sequence[jax.Device]) -> tuple[Run, NamedSharding, NamedSharding]:
+    """Returns the run mapped over the first axis of members, states and metrics, which is sharded over devices.
+
+    **Returns:** the run, the sharding of members, states and metrics, and that of the data: replicated.
+    """
+    mesh = Mesh(np.asarray(devices), (_MEMBERS,))
 
     def mapped(function: Callable[..., Any], *axes: int | None) -> Callable[..., Any]:
         specs = tuple(PartitionSpec() if axis is None else PartitionSpec(_MEMBERS) for axis in axes)
@@ -201,10 +205,11 @@ def shard_members(run: Run, mesh: Mesh) -> Run:
             check_vma=False,
         )
 
-    return dataclasses.replace(
+    mapped_run = dataclasses.replace(
         run,
         init=mapped(run.init, 0),
         epoch=mapped(run.epoch, 0, 0, None),
         evaluate=mapped(run.evaluate, 0, None),
         estimate_statistics=run.estimate_statistics and mapped(run.estimate_statistics, 0, None),
     )
+    return mapped_run, NamedSharding(mesh, PartitionSpec(_MEMBERS)), NamedSharding(mesh, PartitionSpec())
