@@ -40,6 +40,7 @@ def test_a_program_costs_arithmetic_traffic_and_memory(found):
         assert row["error"] is None
         assert row["collectives"] == {}
         assert row["compile_seconds"] > 0
+        assert row["compile_cpu_seconds"] > 0
         assert row["devices"] == 1
     assert epoch["memory_bytes"] > 60_000 * 788 > step["memory_bytes"]
     assert epoch["member_bytes"] < epoch["memory_bytes"] / 2

@@ -7,7 +7,7 @@ import itertools
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -78,7 +78,8 @@ def measure(config: ConfigDict, target: Target, variant: Variant, program: str) 
 
     - `program`: of `PROGRAMS`; a step is an epoch of one batch. `members`, `precision`, `algorithm`: the variant.
     - `devices`: how many the program is for.
-    - `compile_seconds`: tracing and lowering included.
+    - `compile_seconds`: tracing and lowering included. `compile_cpu_seconds`: CPU time over all threads, which other
+      processes of the machine change less.
     - `error`: why it does not compile, else `None`. With one, what follows is `None`.
     - `flops`, `bytes`: arithmetic and memory traffic of all members, as the compiler counts them: a loop's body once,
       so of `evaluate` they are one batch's. `None` where it does not count.
@@ -89,18 +90,24 @@ def measure(config: ConfigDict, target: Target, variant: Variant, program: str) 
     """
     row: dict[str, Any] = {"program": program, **variant._asdict()}
     row["devices"] = 1 if variant.members == 1 else len(target.devices)
-    begun = time.perf_counter()
+    seconds = _stopwatch()
     try:
         compiled, split = _compile(config, target, variant, program)
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        failed = {"compile_seconds": time.perf_counter() - begun, "error": "out of memory"}
-        return {**row, **failed, **dict.fromkeys(_COSTS)}
-    row |= {"compile_seconds": time.perf_counter() - begun, "error": None}
+        return {**row, **seconds(), "error": "out of memory", **dict.fromkeys(_COSTS)}
+    row |= {**seconds(), "error": None}
     batch = {"epoch": None, "step": config.train.batch_size, "evaluate": config.train.eval_batch_size}[program]
     counted, needed = _counted(compiled, variant, target.chip, batch), _memory(compiled, split, variant, target.chip)
     return {**row, **counted, **needed, "collectives": Counter(_COLLECTIVES.findall(compiled.as_text() or ""))}
+
+
+def _stopwatch() -> Callable[[], dict[str, float]]:
+    """Returns a function that returns the seconds since now."""
+    clocks = {"compile_seconds": time.perf_counter, "compile_cpu_seconds": time.process_time}
+    begun = {name: clock() for name, clock in clocks.items()}
+    return lambda: {name: clock() - begun[name] for name, clock in clocks.items()}
 
 
 def _compile(config: ConfigDict, target: Target, variant: Variant, program: str) -> tuple[Compiled, DeviceSplit]:
