@@ -64,8 +64,9 @@ device_description_str: "NVIDIA H100 80GB HBM3"
 """
 
 
-# libtpu otherwise asks the machine, and then Google's metadata server, what TPU it has.
-_WITHOUT_METADATA = {
+# libtpu otherwise asks the machine, and then Google's metadata server, what TPU it has, and locks it.
+_WITHOUT_TPU = {
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
     "TPU_SKIP_MDS_QUERY": "1",
     "TPU_ACCELERATOR_TYPE": "v5litepod-4",
     "TPU_WORKER_HOSTNAMES": "localhost",
@@ -107,11 +108,11 @@ def _devices(kind: str, topology: str) -> Sequence[jax.Device]:
     platform, _, name = kind.partition("-")
     try:
         if platform == "tpu":
-            os.environ.update(_WITHOUT_METADATA)
+            os.environ.update(_WITHOUT_TPU)
             return topologies.get_topology_desc(f"{name}:{topology}", "tpu").devices
         return topologies.get_topology_desc("", "cuda", target_config=_H100, topology=f"1x1x{topology}").devices
     except jax.errors.JaxRuntimeError as error:
-        raise ConfigError(f"--target={kind}:{topology} has no such topology: {error}") from None
+        raise ConfigError(f"--target={kind}:{topology} cannot be compiled for: {error}") from None
     except RuntimeError as error:
         problem = f"--target={kind} needs a compiler that is not installed ({error})"
         raise ConfigError(f"{problem}; scripts/aot.sh makes an environment that has it") from None
