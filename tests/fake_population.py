@@ -52,6 +52,7 @@ class FakePopulation:
         *,
         padded_size: int,
         score_test: bool,
+        stop_after: int,
         on_epoch: Callable[[int], None],
         interrupts: Interrupts,
     ) -> Outcome:
@@ -59,9 +60,10 @@ class FakePopulation:
         self.before_chunk(len(self.trained))
         self.trained.append(
             {"config": self._config, "members": members, "padded_size": padded_size, "score_test": score_test}
+            | {"epochs": stop_after}
         )
-        epochs = self._config.train.epochs
-        histories = [self._history(member, score_test) for member in members]
+        epochs = stop_after
+        histories = [self._history(member, score_test)[:stop_after] for member in members]
         for epoch in range(1, max(map(len, histories)) + 1):
             on_epoch(epoch)
         return Outcome(histories, [2.0] * epochs, [0.5] * epochs, 1.0, self.executor, "fake")

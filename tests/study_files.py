@@ -86,6 +86,7 @@ def study_config(simulated: Simulated) -> dict[str, Any]:
         "seeds": simulated.seeds,
         "trials": simulated.trials,
         "seeds_per_trial": 1,
+        "halving": 0,
         "batch_sizes": [],
         "warmups": [],
         "weight_decays": [],

@@ -56,6 +56,7 @@ def test_numbers_of_numpy_are_taken_as_pythons():
         ("models", (), "config.study.models must be 1 or more strings, not ()"),
         ("targets", (0.9, 90.0), "config.study.targets holds 90.0; each must be at most 1, not 90.0"),
         ("targets", None, "config.study.targets must be numbers, not unset"),
+        ("halving", 1, "config.study.halving must be 0, for no early stopping, or 2 or more, such as 2 or 3, not 1"),
         ("seeds", 0, "config.study.seeds must be at least 1, not 0"),
         ("confidence", 1.0, "config.study.confidence must be below 1, not 1.0"),
         ("sedes", 3, "config.study.sedes is not a config key; did you mean 'study.seeds'?"),

@@ -140,6 +140,7 @@ def test_timings_of_an_older_version_are_an_error_that_says_so(folder: Path, pla
 
 def test_a_figure_that_is_not_finite_is_null_and_one_that_was_not_taken_is_not_written(tmp_path: Path, plan: Plan):
     figures = {"test_loss": math.nan, "test_accuracy": math.nan, "dataset": "mine", "classes": 3}
+    figures |= {"batch_size": 8, "warmup": "5%", "stop_after": 3}
     scored = [line(0, 0, 3, **figures, metrics={"val_nll": 0.5, "test_nll": math.nan})]
     runs = [TrainedRun([*run(0, 0, 1.0, 1.0).history, *scored]), run(0, 1, 1.0, 1.0, 1.0)]
     Results(tmp_path, plan).add(timing(0), runs)

@@ -190,6 +190,36 @@ def test_runs_of_one_batch_size_and_warmup_are_trained_together_and_the_final_on
         assert f",{best['batch_size']}," in (tmp_path / "results.csv").read_text()
 
 
+def ranking(found: list[dict[str, Any]], seeds: int) -> list[int]:
+    """The trials of a rung by their last lines, the best first; `seeds` of each."""
+    scores: dict[int, float] = {}
+    for line in found:
+        lost = line["val_loss"] is None
+        scores[line["trial"]] = scores.get(line["trial"], 0.0) + (-9.0 if lost else line["val_accuracy"] / seeds)
+    return sorted(scores, key=lambda trial: -scores[trial])
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_the_best_trials_of_a_rung_go_on_and_the_best_of_the_last_one_wins(seeds, fake, small, tmp_path):
+    arms = ("rmsprop", "adam")
+    study = {"mode": "tuned", "optimizers": arms, "epochs": (5,), "trials": 8, "seeds_per_trial": seeds, "halving": 2}
+    compare(small(**study), tmp_path)
+    assert [each["epochs"] for each in fake.trained] == [*[1] * 4 * seeds, *[2] * 2 * seeds, *[5] * seeds, 5, 5] * 2
+    used: list[set[int]] = []
+    for arm in arms:
+        before, going = None, []
+        for epochs, trials in ((1, 8), (2, 4), (5, 2)):
+            rung = [line for line in lines(tmp_path, arm=arm, phase="tune") if line.get("stop_after", 5) == epochs]
+            last = [line for line in rung if line["epoch"] == epochs or line["val_loss"] is None]
+            assert len(last) == trials * seeds
+            going = list(dict.fromkeys(line["trial"] for line in last))
+            assert before is None or going == before[:trials]
+            before = ranking(last, seeds)
+        assert {line["trial"] for line in lines(tmp_path, arm=arm, phase="final")} == {before[0]}
+        used.append({line["seed"] for line in lines(tmp_path, arm=arm, phase="tune")})
+    assert used[0] == used[1] == {1_000_000 + i for i in range(14 * seeds)}
+
+
 def test_the_test_set_is_scored_in_the_last_line_of_final_runs_alone(fake, small, tmp_path):
     compare(small(mode="tuned", trials=2, score_test=True), tmp_path / "scored")
     for line in lines(tmp_path / "scored"):
@@ -210,11 +240,14 @@ def test_all_trials_diverged_so_that_the_defaults_are_taken_with_a_warning(fake,
     assert "2 of 2 diverged" in printed
 
 
-def test_stopped_at_any_chunk_and_resumed_a_study_is_the_untouched_one(fake, small, tmp_path, monkeypatch):
-    config = small(mode="tuned", trials=3, seeds=3)
+@pytest.mark.parametrize(("study", "chunks"), [({}, 4), ({"halving": 2, "optimizers": ("sgd",)}, 5)])
+def test_stopped_at_any_chunk_and_resumed_a_study_is_the_untouched_one(
+    study, chunks, fake, small, tmp_path, monkeypatch
+):
+    config = small(**{"mode": "tuned", "trials": 3, "seeds": 3} | study)
     compare(config, tmp_path / "untouched")
-    chunks = len(fake.trained)
-    assert chunks == 2 * 4
+    chunks *= len(config.study.optimizers)
+    assert len(fake.trained) == chunks
 
     class Stop(Exception):
         pass
@@ -461,11 +494,11 @@ def test_each_optimizer_starts_from_the_same_weights(toy_data):
 
 
 def test_a_study_trains(small, tmp_path):
-    config = small(mode="tuned", optimizers=("adam",), trials=2, seeds=2, epochs=(3,), score_test=True)
-    assert compare(config, tmp_path) == {"runs": 4, "diverged": 0}
-    assert [line["epoch"] for line in lines(tmp_path)] == [1, 2, 3] * 4
+    config = small(mode="tuned", optimizers=("adam",), trials=2, halving=2, seeds=2, epochs=(3,), score_test=True)
+    assert compare(config, tmp_path) == {"runs": 5, "diverged": 0}
+    assert [line["epoch"] for line in lines(tmp_path)] == [1, 1, *[1, 2, 3] * 3]
     assert all(line["train_seconds"] > 0 for line in lines(tmp_path))
-    for member in range(4):
+    for member in range(2, 5):
         losses = [line["train_loss"] for line in lines(tmp_path, member=member)]
         assert losses[-1] != losses[0]
 

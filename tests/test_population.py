@@ -95,6 +95,11 @@ def test_a_members_numbers_do_not_depend_on_who_else_is_in_the_chunk(executor):
     assert list(map(_untimed, others)) == together[3:0:-1]
 
 
+def test_members_stopped_early_are_the_beginning_of_those_trained_to_the_end():
+    whole, stopped = (_trained("threads", _members(), stop_after=epochs).histories for epochs in (0, 1))
+    assert list(map(_untimed, stopped)) == [_untimed(history)[:1] for history in whole]
+
+
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_a_member_that_diverges_fails_alone(executor):
     good = list(map(_untimed, _trained(executor, _members(), score_test=True).histories))

@@ -59,6 +59,9 @@ _STUDY: config_schema.Schema = {
     "study.trials": Field(20, "in tuned mode: tuning runs of each arm, the first at its defaults", 1, 10_000),
     "study.seeds_per_trial": Field(1, "in tuned mode: runs of each trial, whose mean is its score", 1, 100),
     "study.search": Field("halton", "in tuned mode: the quasi-random sequence of the trials", choices=SEARCHES),
+    "study.halving": Field(
+        0, "in tuned mode: stop trials early, 1/halving of them going on at each rung; 0: none", 0, 100
+    ),
     "study.batch_sizes": Field((), "in tuned mode: batch sizes to search, beside each arm's own space", 1, items=int),
     "study.warmups": Field((), "in tuned mode: warm-ups to search, each as config.schedule.warmup", items=str),
     "study.weight_decays": Field(
@@ -137,6 +140,8 @@ def validate(config: ConfigDict) -> None:
     config_schema.validate(config, SCHEMA)
     if "auto" in config.study.datasets:
         raise ConfigError("config.study.datasets cannot hold 'auto', which may be one data set or another; name it")
+    if config.study.halving == 1:
+        raise ConfigError("config.study.halving must be 0, for no early stopping, or 2 or more, such as 2 or 3, not 1")
     for key in CHOICES.values():
         if config.study[key] and config.study.mode != "tuned":
             raise ConfigError(f"config.study.{key} is searched where config.study.mode is tuned, not in a quick study")

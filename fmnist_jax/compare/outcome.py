@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 from fmnist_jax import data
-from fmnist_jax.compare.planned import PlannedChunk
+from fmnist_jax.compare.planned import PlannedChunk, PlannedRun
 from fmnist_jax.compare.records import ChunkTiming, RunEpoch, TrainedRun
 from fmnist_jax.train.epochs import other_metrics
 from fmnist_jax.train.population import Outcome
@@ -30,14 +31,24 @@ def trained_runs(
     return runs
 
 
-def chunk_timing(chunk: PlannedChunk, outcome: Outcome) -> ChunkTiming:
-    """Returns what the training of a chunk took."""
+def by_program(chunk: PlannedChunk) -> list[PlannedChunk]:
+    """Returns the chunk in parts that one program each can train: several only where trials of a kind each go on."""
+    runs: dict[tuple[object, ...], list[PlannedRun]] = {}
+    for run in chunk.members:
+        runs.setdefault(run.program, []).append(run)
+    if len(runs) == 1:
+        return [chunk]
+    return [dataclasses.replace(chunk, members=own, padded_size=len(own)) for own in runs.values()]
+
+
+def chunk_timing(chunk: PlannedChunk, outcomes: Sequence[Outcome]) -> ChunkTiming:
+    """Returns what the training of a chunk took, whose parts have these outcomes, one after the other."""
     return ChunkTiming(
         chunk.chunk,
         len(chunk.members),
-        outcome.compile_seconds,
-        sum(outcome.train_seconds),
-        sum(outcome.eval_seconds),
-        outcome.executor,
-        outcome.device,
+        sum(outcome.compile_seconds for outcome in outcomes),
+        sum(sum(outcome.train_seconds) for outcome in outcomes),
+        sum(sum(outcome.eval_seconds) for outcome in outcomes),
+        outcomes[0].executor,
+        outcomes[0].device,
     )

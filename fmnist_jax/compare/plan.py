@@ -13,6 +13,7 @@ from fmnist_jax.compare.arms import Arm
 from fmnist_jax.compare.planned import EMPTY, Addition, Plan, PlannedChunk, PlannedRun, SearchRange
 from fmnist_jax.compare.records import FINAL, TUNE, Cell, Phase, Workload, all_workloads
 from fmnist_jax.compare.search import search_space, trial_settings
+from fmnist_jax.compare.selection import rungs
 
 _SEEDS = 2**31  # a config's seed lies below
 _FIRST_TUNING_SEED = 1_000_000  # after the first final one; a study has fewer final ones than this
@@ -44,17 +45,17 @@ def make_plan(
     - `chunking`: returns for a workload and an arm how its runs are to be trained.
     - `before`: a plan of the same study with fewer arms or seeds, which the plan goes on with the runs that it lacks.
     """
-    groups = {arm.name: _groups(config, arm) for arm in arms}
     members = itertools.count(before.runs)
     chunks = list(before.chunks)
     for workload, arm in itertools.product(workloads(config), arms):
-        if not (lacking := _lacking(groups[arm.name], before, Cell(workload, arm.name))):
+        groups = _groups(config, arm, workload.epochs)
+        if not (lacking := _lacking(groups, before, Cell(workload, arm.name))):
             continue
         executor, sizes = chunking(workload, arm)
         parts = []
         for group in lacking:
             runs = iter(group.runs)
-            parts += [_Group(group.phase, list(itertools.islice(runs, size))) for size in sizes(len(group.runs))]
+            parts += [group._replace(runs=list(itertools.islice(runs, size))) for size in sizes(len(group.runs))]
         for part in parts:
             numbered = [dataclasses.replace(run, member=next(members)) for run in part.runs]
             chunk = PlannedChunk(
@@ -66,6 +67,7 @@ def make_plan(
                 executor=executor,
                 padded_size=_padded_size(part, parts),
                 members=numbered,
+                stop_after=part.stop_after,
             )
             chunks.append(chunk)
     spaces = {
@@ -95,36 +97,47 @@ def tuning_seeds(config: ConfigDict) -> list[int]:
 
     Each trial has its own, several in a row or one, so that trials are independent draws of settings and seeds.
     """
-    runs = config.study.trials * config.study.seeds_per_trial if config.study.mode == "tuned" else 0
-    return [(config.seed + _FIRST_TUNING_SEED + i) % _SEEDS for i in range(runs)]
+    study = config.study
+    if study.mode != "tuned":
+        return []
+    trials = max(sum(rung.trials for rung in rungs(study.trials, epochs, study.halving)) for epochs in study.epochs)
+    return [(config.seed + _FIRST_TUNING_SEED + i) % _SEEDS for i in range(trials * study.seeds_per_trial)]
 
 
 class _Group(NamedTuple):
-    """Runs of a phase that one program can train, not yet numbered."""
+    """Runs of a phase that one program can train, not yet numbered; `stop_after` as in `PlannedChunk`."""
 
     phase: Phase
     runs: Sequence[PlannedRun]
+    stop_after: int | None = None
 
 
-def _groups(config: ConfigDict, arm: Arm) -> list[_Group]:
+def _groups(config: ConfigDict, arm: Arm, epochs: int) -> list[_Group]:
     study = config.study
     if study.mode == "quick":
         return [_Group(FINAL, [PlannedRun(0, 0, seed, arm.defaults()) for seed in final_seeds(config)])]
-    settings = trial_settings(arm, config)
-    each = study.seeds_per_trial
-    seeded = zip(tuning_seeds(config)[: each * len(settings)], range(each * len(settings)), strict=True)
-    trials = [PlannedRun(0, i // each, seed, *settings[i // each]) for seed, i in seeded]
+    settings, each, seeds = trial_settings(arm, config), study.seeds_per_trial, iter(tuning_seeds(config))
+    first, *others = rungs(len(settings), epochs, study.halving)
     by_program: dict[Any, list[PlannedRun]] = {}
-    for run in trials:
-        by_program.setdefault(run.program, []).append(run)
-    tune = [_Group(TUNE, runs) for runs in by_program.values()]
+    for number, setting in enumerate(settings):
+        for seed in itertools.islice(seeds, each):
+            run = PlannedRun(0, number, seed, *setting)
+            by_program.setdefault(run.program, []).append(run)
+    stop_after = first.epochs if others else None
+    tune = [_Group(TUNE, runs, stop_after) for runs in by_program.values()]
+    for rung in others:
+        going_on = enumerate(itertools.islice(seeds, each * rung.trials))
+        runs = [PlannedRun(0, None, seed, None, rank=place // each) for place, seed in going_on]
+        tune.append(_Group(TUNE, runs, rung.epochs if rung is not others[-1] else None))
     return [*tune, _Group(FINAL, [PlannedRun(0, None, seed, None) for seed in final_seeds(config)])]
 
 
 def _lacking(groups: Sequence[_Group], before: Plan, cell: Cell) -> list[_Group]:
     """Returns the runs of a cell that the plan does not have; the trials of an arm are planned with it."""
     planned = {(chunk.phase, run.seed) for chunk in before.chunks if chunk.cell == cell for run in chunk.members}
-    left = [_Group(phase, [run for run in runs if (phase, run.seed) not in planned]) for phase, runs in groups]
+    left = [
+        group._replace(runs=[run for run in group.runs if (group.phase, run.seed) not in planned]) for group in groups
+    ]
     return [group for group in left if group.runs]
 
 

@@ -26,8 +26,10 @@ class PlannedRun:
     **Attributes:**
 
     - `member`: its number in the study.
-    - `trial`, `hyperparameters`: `None` for a final run that takes the settings of the winning trial.
+    - `trial`, `hyperparameters`: `None` for a final run that takes the settings of the winning trial, and for a trial
+      that goes on.
     - `batch_size`, `warmup`: `None` where they are those of the config.
+    - `rank`: of a trial that goes on: its place in the rung below.
     """
 
     member: int
@@ -36,6 +38,7 @@ class PlannedRun:
     hyperparameters: Mapping[str, float] | None
     batch_size: int | None = None
     warmup: str | None = None
+    rank: int | None = None
 
     @property
     def program(self) -> tuple[object, ...]:
@@ -50,6 +53,7 @@ class PlannedChunk:
     **Attributes:**
 
     - `chunk`: its number in the study.
+    - `stop_after`: the epochs after which its trials are stopped, `None` where they are trained to the end.
     - `executor`, `padded_size`: how they are trained; see `fmnist_jax.train.population`. The last digits of the results
       depend on both, so the plan fixes them.
     """
@@ -65,15 +69,21 @@ class PlannedChunk:
     padded_size: int
     members: Sequence[PlannedRun]
     dataset: str = ""
+    stop_after: int | None = None
 
     @property
     def cell(self) -> Cell:
         return Cell(Workload(self.model, self.epochs, self.schedule, self.dataset), self.arm)
 
     @property
+    def budget(self) -> int:
+        """The epochs of each of its runs."""
+        return self.stop_after or self.epochs
+
+    @property
     def run_epochs(self) -> int:
         """The epochs of all its runs together."""
-        return len(self.members) * self.epochs
+        return len(self.members) * self.budget
 
 
 @dataclasses.dataclass(frozen=True)

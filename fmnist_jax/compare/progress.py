@@ -37,10 +37,10 @@ def announce(config: ConfigDict, plan: Plan, results: Results, datasets: Mapping
     arms = list(dict.fromkeys(chunk.arm for chunk in plan.chunks))
     workloads = [workload.name for workload in dict.fromkeys(chunk.cell.workload for chunk in plan.chunks)]
     where = f"{len(workloads)} workloads" if len(workloads) > _MAX_LISTED else "; ".join(workloads)
-    trials = sum(len(chunk.members) for chunk in plan.chunks if chunk.phase == TUNE)
-    seeds = config.study.seeds_per_trial
-    several = f" of {seeds} seeds" if seeds > 1 else ""
-    runs = f"{trials // seeds} trials{several} and {plan.runs - trials} final runs" if trials else f"{plan.runs} runs"
+    tuning = [(chunk.cell, run.trial) for chunk in plan.chunks if chunk.phase == TUNE for run in chunk.members]
+    trials = len({each for each in tuning if each[1] is not None})
+    several = f" in {len(tuning)} runs" if len(tuning) > trials else ""
+    runs = f"{trials} trials{several} and {plan.runs - len(tuning)} final runs" if tuning else f"{plan.runs} runs"
     resumed = f", resumed after {len(results.runs)} of them" if results.runs else ""
     images = sum(chunk.run_epochs * len(datasets[chunk.dataset].train) for chunk in plan.chunks)
     print(
@@ -147,7 +147,10 @@ class StudyProgress:
         kind = "trial" if chunk.phase == TUNE else "seed"
         numbers = list(dict.fromkeys(run.trial if chunk.phase == TUNE else run.seed for run in chunk.members))
         several = f"{kind}s {numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else f"{kind} {numbers[0]}"
-        return f"{self._cell(chunk)}, {several}"
+        if chunk.phase == TUNE and chunk.members[0].rank is not None:
+            several = f"{kind}s {', '.join(map(str, numbers))}"
+        until = f" for {chunk.budget} of {chunk.epochs} epochs" if chunk.stop_after else ""
+        return f"{self._cell(chunk)}, {several}{until}"
 
     def _epochs_done(self) -> int:
         return self._plan.run_epochs - sum(self._epochs_left().values())

@@ -60,6 +60,7 @@ class RunEpoch:
     - `train_seconds`, `eval_seconds`: wall time of the chunk's epoch divided by the chunk's runs.
     - `metrics`: those of `config.eval.metrics`, named like the others: `"val_ece"`, `"test_ece"`.
     - `classes`: of the data.
+    - `stop_after`: the epochs after which the trial is stopped, `None` where it is trained to the end.
     - `batch_size`, `warmup`: `None` where they are those of the config.
     """
 
@@ -89,6 +90,12 @@ class RunEpoch:
     classes: int = FASHION_MNIST.num_classes
     batch_size: int | None = None
     warmup: str | None = None
+    stop_after: int | None = None
+
+    @property
+    def budget(self) -> int:
+        """The epochs that the run is to have."""
+        return self.stop_after or self.epochs
 
     @property
     def settings(self) -> dict[str, float | str]:

@@ -42,8 +42,8 @@ def write_plan(folder: Path, plan: Plan) -> None:
 
 
 def _without_what_is_empty(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    optional = ("dataset", "additions", "batch_size", "warmup")
-    return {key: value for key, value in items if key not in optional or value}
+    optional = ("dataset", "additions", "batch_size", "warmup", "rank", "stop_after")
+    return {key: value for key, value in items if key not in optional or value not in (None, "", (), [])}
 
 
 def read_plan(reader: WorkdirReader) -> Plan:
@@ -66,7 +66,7 @@ def read_runs(reader: WorkdirReader) -> list[TrainedRun]:
             raise reader.error(RESULTS, f"line {number} {problem}")
         history.append(line)
     runs = map(TrainedRun, histories.values())
-    return [run for run in runs if run.last.epoch == run.last.epochs or run.diverged]
+    return [run for run in runs if run.last.epoch == run.last.budget or run.diverged]
 
 
 def read_timings(reader: WorkdirReader) -> list[ChunkTiming]:
@@ -165,8 +165,8 @@ def _problem(history: Sequence[RunEpoch], line: RunEpoch) -> str | None:
     """What is wrong with a line that follows those of `history` in the file, all of the same member."""
     if history and _identity(line) != _identity(history[0]):
         return f"is of another run than the lines before it of member {line.member}"
-    if line.epoch != len(history) + 1 or line.epoch > line.epochs:
-        return f"has epoch {line.epoch} of member {line.member}, not {len(history) + 1} of {line.epochs}"
+    if line.epoch != len(history) + 1 or line.epoch > line.budget:
+        return f"has epoch {line.epoch} of member {line.member}, not {len(history) + 1} of {line.budget}"
     if history and history[-1].diverged:
         return f"goes on after member {line.member} diverged"
     return None
@@ -179,7 +179,7 @@ def _identity(line: RunEpoch) -> tuple[object, ...]:
 def _is_complete(runs: Sequence[TrainedRun], chunk: PlannedChunk) -> bool:
     """Whether these are all runs of the chunk, each with all its epochs or those until it diverged."""
     in_order = all([line.epoch for line in run.history] == list(range(1, len(run.history) + 1)) for run in runs)
-    ended = all(len(run.history) == chunk.epochs or run.diverged for run in runs)
+    ended = all(len(run.history) == chunk.budget or run.diverged for run in runs)
     return in_order and ended and [run.last.member for run in runs] == [run.member for run in chunk.members]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,13 @@ from ml_collections import ConfigDict
 from fmnist_jax import data, models
 from fmnist_jax.compare.arms import Arm, parse_arms
 from fmnist_jax.compare.config import CHOICES, SCHEMA, more_arms_or_seeds, run_config, validate
-from fmnist_jax.compare.outcome import chunk_timing, trained_runs
+from fmnist_jax.compare.outcome import by_program, chunk_timing, trained_runs
 from fmnist_jax.compare.plan import Chunking, extended, final_seeds, make_plan, tuning_seeds, workloads
 from fmnist_jax.compare.planned import EMPTY, Plan, PlannedChunk
 from fmnist_jax.compare.progress import StudyProgress, announce
 from fmnist_jax.compare.records import FINAL, TUNE, Workload
 from fmnist_jax.compare.results import PLAN, RESULTS, Results, read_plan, write_plan, write_table
-from fmnist_jax.compare.trials import winner, with_settings_of
+from fmnist_jax.compare.selection import with_settings
 from fmnist_jax.errors import ConfigError, unknown_name
 from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.models import count_parameters
@@ -32,7 +32,7 @@ from fmnist_jax.train.init_from import InitialWeights, initial_weights, print_lo
 from fmnist_jax.train.interrupts import Interrupted, Interrupts
 from fmnist_jax.train.manifest import data_record, provenance
 from fmnist_jax.train.network import Member, TrainState
-from fmnist_jax.train.population import Population
+from fmnist_jax.train.population import Outcome, Population
 from fmnist_jax.train.run import make_run
 
 # Populations are kept with their programs, which planning a study compiles, too; they share the data on the device.
@@ -145,7 +145,10 @@ class _Study:
             try:
                 for chunk in left:
                     interrupts.check()
-                    self._train(_with_settings(chunk, results, progress), results, interrupts, progress)
+                    settled, best = with_settings(chunk, results.runs)
+                    if best is not None:
+                        progress.winner(chunk, best)
+                    self._train(settled, results, interrupts, progress)
                 interrupts.check()
             except Interrupted as stop:
                 message = f"stopped after {len(results.runs)} of {plan.runs} runs"
@@ -157,19 +160,25 @@ class _Study:
             interrupts.check()
 
         progress.start(chunk)
+        parts = by_program(chunk)
+        outcomes = [self._outcome(part, on_epoch, interrupts) for part in parts]
+        classes = self.datasets[chunk.dataset].description.num_classes
+        found = (trained_runs(part, each, classes) for part, each in zip(parts, outcomes, strict=True))
+        runs = sorted(itertools.chain(*found), key=lambda run: run.last.member)
+        results.add(chunk_timing(chunk, outcomes), runs)
+        progress.finish(chunk, runs)
+
+    def _outcome(self, chunk: PlannedChunk, on_epoch: Callable[[int], None], interrupts: Interrupts) -> Outcome:
         first = chunk.members[0]
         setting = first.batch_size, first.warmup
-        outcome = self._population(chunk.cell.workload, chunk.optimizer, chunk.executor, *setting).train(
+        return self._population(chunk.cell.workload, chunk.optimizer, chunk.executor, *setting).train(
             [_member(run.seed, run.hyperparameters or {}) for run in chunk.members],
             padded_size=chunk.padded_size,
             score_test=self.config.study.score_test and chunk.phase == FINAL,
+            stop_after=chunk.budget,
             on_epoch=on_epoch,
             interrupts=interrupts,
         )
-        classes = self.datasets[chunk.dataset].description.num_classes
-        runs = trained_runs(chunk, outcome, classes)
-        results.add(chunk_timing(chunk, outcome), runs)
-        progress.finish(chunk, runs)
 
     def _check_choices(self, every: Sequence[Workload], name: str) -> None:
         key = f"config.study.{CHOICES[name]}"
@@ -220,15 +229,6 @@ class _Study:
         if len(self._populations) > MAX_CACHED_PROGRAMS:
             del self._populations[next(iter(self._populations))]  # the least recently used
         return found
-
-
-def _with_settings(chunk: PlannedChunk, results: Results, progress: StudyProgress) -> PlannedChunk:
-    """Returns the chunk with the settings of all its runs: final runs of a tuned arm take those of its best trial."""
-    if all(run.hyperparameters is not None for run in chunk.members):
-        return chunk
-    best = winner(run for run in results.runs if run.last.cell == chunk.cell and run.last.phase == TUNE)
-    progress.winner(chunk, best)
-    return with_settings_of(best, chunk)
 
 
 def _member(seed: int, hyperparameters: Mapping[str, float]) -> Member:

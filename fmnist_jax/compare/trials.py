@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-from fmnist_jax.compare.planned import PlannedChunk
+from fmnist_jax.compare.planned import PlannedRun
 from fmnist_jax.compare.records import TrainedRun
 
 
@@ -37,6 +36,16 @@ class Trial:
         return any(run.diverged for run in self.runs)
 
     @property
+    def budget(self) -> int:
+        """The epochs for which it was trained."""
+        return self.runs[0].last.budget
+
+    @property
+    def order(self) -> tuple[float, ...]:
+        """Sorts trials, the best first: by budget, score and loss; those that diverged come last, in any order."""
+        return (1.0,) if self.diverged else (0.0, -self.budget, -self.score, self.loss)
+
+    @property
     def score(self) -> float:
         """Mean validation accuracy after the last epoch; a run that diverged counts with that of chance."""
         return statistics.fmean(run.final_val_accuracy for run in self.runs)
@@ -48,30 +57,28 @@ class Trial:
 
 
 def trials_of(runs: Iterable[TrainedRun]) -> list[Trial]:
-    """Returns the trials that the runs of an arm belong to, by number."""
-    ordered = sorted(runs, key=lambda run: (run.trial, run.seed))
-    return [Trial(list(own)) for _, own in itertools.groupby(ordered, lambda run: run.trial)]
+    """Returns the trials that the runs of an arm belong to, by number, each with its runs of the largest budget."""
+    ordered = sorted(runs, key=lambda run: (run.trial, -run.last.budget, run.seed))
+    by_trial = (list(own) for _, own in itertools.groupby(ordered, lambda run: run.trial))
+    return [Trial([run for run in own if run.last.budget == own[0].last.budget]) for own in by_trial]
 
 
 def winner(runs: Iterable[TrainedRun]) -> Trial:
     """Returns the trial whose settings the final runs take, from the runs of one trial or more.
 
-    It has the highest score; of equals the lowest loss, of these the lowest number. One with a run that diverged never
-    wins, unless all have one: then the first one does, the defaults.
+    It has the highest score of those that were trained to the end; of equals the lowest loss, of these the lowest
+    number. One with a run that diverged never wins, unless all have one: then the first one does, the defaults.
     """
-    trials = trials_of(runs)
-    kept = [trial for trial in trials if not trial.diverged] or trials[:1]
-    return min(kept, key=lambda trial: (-trial.score, trial.loss))
+    return min(trials_of(runs), key=lambda trial: trial.order)
 
 
-def with_settings_of(trial: Trial, chunk: PlannedChunk) -> PlannedChunk:
-    """Returns the chunk of final runs with the settings of the trial."""
+def with_settings_of(trial: Trial, run: PlannedRun) -> PlannedRun:
+    """Returns the run with the settings of the trial."""
     last = trial.runs[0].last
-    own = functools.partial(
-        dataclasses.replace,
+    return dataclasses.replace(
+        run,
         trial=trial.number,
         hyperparameters=last.hyperparameters,
         batch_size=last.batch_size,
         warmup=last.warmup,
     )
-    return dataclasses.replace(chunk, members=[own(run) for run in chunk.members])

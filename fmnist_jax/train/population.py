@@ -117,6 +117,7 @@ class Population:
         *,
         padded_size: int = 0,
         score_test: bool = False,
+        stop_after: int = 0,
         on_epoch: Callable[[int], None] | None = None,
         interrupts: Interrupts | None = None,
     ) -> Outcome:
@@ -131,6 +132,7 @@ class Population:
         - `padded_size`: how many members to compile for: the size of the largest chunk, so that the last one needs no
           compilation of its own; 0: as many as there are.
         - `score_test`: score the test set, once, after the last epoch.
+        - `stop_after`: the epochs after which to stop, under the schedule of all; 0: at the end.
         - `on_epoch`: called with each (1-based) epoch of the chunk after it; may raise, to stop.
         - `interrupts`: entered ones, so that a signal can stop within an epoch.
 
@@ -140,6 +142,7 @@ class Population:
         with _memory_errors(len(members)), self.begin(members, padded_size=padded_size) as chunk:
             chunk.prepare(["val", "test"] if score_test else ["val"])
             rates, histories = self._run.epoch_learning_rates(members), [History() for _ in members]
+            rates = rates[:, : stop_after or None]
             training = Training(chunk, rates, self._run.steps_per_epoch, interrupts or Interrupts(), histories)
             for epoch in training.epochs():
                 if on_epoch is not None:

@@ -100,11 +100,12 @@ class TuningFigures(NamedTuple):
     **Attributes:**
 
     - `trials`, `failures`: how many there are, and how many of them have a run that diverged.
-    - `defaults`: the score of trial 0, `None` where it has not been trained yet.
+    - `defaults`: the score of trial 0, `None` where it has not been trained to the end.
     - `best_trial`, `best`, `hyperparameters`: number, score and settings of the best trial.
     - `edges`: those settings that are near a bound of their range.
-    - `curve`: the expected best score by number of trials, of which the first is trial 0.
-    - `sensitivity`: to the learning rate, `None` where it was not searched.
+    - `curve`: the expected best score by number of trials, of which the first is trial 0; `None` where some were
+      stopped early, since scores after different budgets do not compare.
+    - `sensitivity`: to the learning rate, `None` there too, and where it was not searched.
     """
 
     arm: str
@@ -115,13 +116,14 @@ class TuningFigures(NamedTuple):
     best: float
     hyperparameters: Mapping[str, float | str]
     edges: Sequence[tuning.AtEdge]
-    curve: tuning.TuningCurve
+    curve: tuning.TuningCurve | None
     sensitivity: tuning.Sensitivity | None
 
 
 def tuning_figures(arm: ArmRuns, ranges: Mapping[str, SearchRange], level: float) -> TuningFigures:
     """Returns the figures of an arm that has trials."""
-    best, scores = winner(arm.tuning), {trial.number: trial.score for trial in arm.trials}
+    best, equal = winner(arm.tuning), len({trial.budget for trial in arm.trials}) == 1
+    scores = {trial.number: trial.score for trial in arm.trials if trial.budget == best.budget}
     searched = [score for trial, score in scores.items() if trial != 0]
     return TuningFigures(
         arm=arm.arm,
@@ -132,9 +134,15 @@ def tuning_figures(arm: ArmRuns, ranges: Mapping[str, SearchRange], level: float
         best=best.score,
         hyperparameters=best.settings,
         edges=() if best.diverged else tuning.at_edges(best.hyperparameters, ranges),
-        curve=tuning.expected_best(searched or list(scores.values()), scores.get(0) if searched else None, level),
-        sensitivity=_sensitivity(arm.trials, ranges.get(RATE)),
+        curve=_curve(searched, scores.get(0), level) if equal else None,
+        sensitivity=_sensitivity(arm.trials, ranges.get(RATE)) if equal else None,
     )
+
+
+def _curve(searched: Sequence[float], defaults: float | None, level: float) -> tuning.TuningCurve:
+    if not searched and defaults is not None:
+        return tuning.expected_best([defaults], None, level)
+    return tuning.expected_best(searched, defaults, level)
 
 
 def _sensitivity(trials: Sequence[Trial], searched: SearchRange | None) -> tuning.Sensitivity | None:

@@ -68,6 +68,7 @@ class Design:
     - `optimizers`: the arms; `datasets`: empty where the study has that of `config.data.name` alone.
     - `seeds`: final runs of each arm under each workload; `trials`: in tuned mode, the trials of each arm that has
       something to tune, each with `seeds_per_trial` runs.
+    - `halving`: 1 / so many of the trials go on at each rung; 0: all are trained to the end.
     - `batch_sizes`, `warmups`, `weight_decays`: the lists that are searched beside the arms' own ranges.
     - `targets`: validation accuracies, fixed beforehand, to which time and steps are measured, ascending.
     - `confidence`: of every interval.
@@ -86,6 +87,7 @@ class Design:
     confidence: float
     datasets: Sequence[str] = ()
     seeds_per_trial: int = 1
+    halving: int = 0
     batch_sizes: Sequence[int] = ()
     warmups: Sequence[str] = ()
     weight_decays: Sequence[float] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fmnist_jax.compare.analysis.study import Design
+from fmnist_jax.compare.selection import rungs
 from fmnist_jax.report.format import counted, listed, percent
 from fmnist_jax.report.study.context import Context
 
@@ -66,9 +67,24 @@ def _tuning(design: Design) -> Iterator[str]:
             yield f"The {name} is searched in {listed([str(value) for value in values])}."
     if design.seeds_per_trial > 1:
         yield f"A trial is run with {design.seeds_per_trial} seeds, and its score is their mean."
+    if design.halving:
+        for epochs in design.epochs:
+            yield _halving(design, epochs)
     yield (
         "The trial with the highest validation accuracy after the last epoch is trained again on new seeds; trial "
         "scores do not enter the comparison."
+    )
+
+
+def _halving(design: Design, epochs: int) -> str:
+    found = rungs(design.trials, epochs, design.halving)
+    spent = sum(rung.epochs * rung.trials for rung in found) * design.seeds_per_trial
+    steps = listed([f"{counted(rung.trials, 'trial')} for {counted(rung.epochs, 'epoch')}" for rung in found])
+    whole = design.trials * epochs * design.seeds_per_trial
+    return (
+        f"Successive halving (Li et al. 2018): {steps}, those that go on chosen by validation accuracy and trained "
+        f"anew from fresh seeds under the schedule of {counted(epochs, 'epoch')}; {spent} epochs for each arm that is "
+        f"searched, in place of {whole}."
     )
 
 

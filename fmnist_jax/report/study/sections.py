@@ -195,7 +195,7 @@ def _tuning(context: Context, workload: WorkloadRuns, figures: WorkloadFigures) 
     if better is not None:
         text = "With a large epsilon Adam becomes momentum, so well tuned it cannot be worse (Choi et al. 2019)."
         yield Callout("warning", f"{better} beats tuned adam: the tuning of adam fell short.", text)
-    pictures = [tuning_curves(context, figures)]
+    pictures = [tuning_curves(context, figures)] if any(arm.curve is not None for arm in figures.tuning) else []
     if any(map(searches_learning_rate, workload.arms)):
         pictures.append(rate_sensitivity(context, workload, figures))
     yield Columns([[picture] for picture in pictures])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,21 +20,30 @@ from fmnist_jax.report.format import listed, percent
 from fmnist_jax.report.model import Picture
 from fmnist_jax.report.study.context import ArmStyle, Context, arm_legend, legend_rows
 
+_DOT: Mapping[str, Any] = {"alpha": 0.75, "markersize": 4.5}
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+_LINE = "The line connects the best of neighbouring trials."
+_HOLLOW = "Hollow ones were stopped early, with the score that they had by then."
 
 
 @theme.plot_style()
 def tuning_curves(context: Context, workload: WorkloadFigures) -> Picture:
-    """Draws the expected best score of each arm against the number of trials, of which the first is its defaults."""
-    tuning = sorted(workload.tuning, key=lambda figures: -figures.best)
-    styles = [context.styles[figures.arm] for figures in tuning]
+    """Draws the expected best score of each arm against the number of trials, of which the first is its defaults.
+
+    Leaves out arms without such a curve; one has to remain.
+    """
+    best_first = sorted(workload.tuning, key=lambda figures: -figures.best)
+    curves = {figures.arm: figures.curve for figures in best_first if figures.curve is not None}
+    styles = [context.styles[arm] for arm in curves]
     height = 4.3 + 0.2 * legend_rows(styles)
     figure = theme.new_figure(height, "Expected best score by number of trials", context.subject(workload))
     axes = figure.subplots()
-    theme.accuracy_axis(axes, np.concatenate([figures.curve.value for figures in tuning]))
-    for figures, style in zip(tuning, styles, strict=True):
-        marker = style.marker if len(figures.curve.trials) <= 3 else ""
-        axes.plot(figures.curve.trials, figures.curve.value, marker=marker, **style.of_line())
+    theme.accuracy_axis(axes, np.concatenate([curve.value for curve in curves.values()]))
+    for curve, style in zip(curves.values(), styles, strict=True):
+        marker = style.marker if len(curve.trials) <= 3 else ""
+        axes.plot(curve.trials, curve.value, marker=marker, **style.of_line())
     axes.set(ylabel="validation accuracy", xlabel="tuning trials")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     arm_legend(axes, styles)
@@ -82,11 +92,12 @@ def rate_sensitivity(context: Context, workload: WorkloadRuns, figures: Workload
     figure.supxlabel("learning rate", fontsize=10)
     figure.supylabel("validation accuracy", fontsize=10)
     theme.key_below_title(figure, _marks(any(trial.diverged for trial in trials)), handletextpad=0.2)
+    last = _HOLLOW if context.study.design.halving else _LINE
     return Picture(
         f"{context.prefix(workload)}rate_sensitivity",
         theme.to_png(figure, many_colours=True),
         f"Validation accuracy of each tuning trial against its learning rate, for {listed([arm.arm for arm in arms])}.",
-        "Dots are trials; their other hyperparameters differ too. The line connects the best of neighbouring trials.",
+        f"Dots are trials; their other hyperparameters differ too. {last}",
     )
 
 
@@ -97,8 +108,11 @@ def _draw_panel(axes: Axes, arm: ArmRuns, figures: TuningFigures, style: ArmStyl
         axes.plot(figures.sensitivity.rates, scores, color=style.colour, alpha=0.35, linewidth=1.4)
     axes.set_title(style.label, fontsize=9.5, loc="left", color=theme.INK, pad=4)
     kept = [trial for trial in arm.trials if not trial.diverged]
+    full = max(trial.budget for trial in arm.trials)
+    stopped = [trial for trial in kept if trial.budget < full]
     lost = [trial for trial in arm.trials if trial.diverged]
-    axes.plot(*_places(kept), "o", color=style.colour, alpha=0.75, markersize=4.5)
+    axes.plot(*_places([trial for trial in kept if trial.budget == full]), "o", color=style.colour, **_DOT)
+    axes.plot(*_places(stopped), "o", mec=style.colour, mfc="none", **_DOT)
     if lost:
         # At the foot of the axes, whatever the scale.
         axes.plot(_places(lost)[0], [0.04] * len(lost), "x", color=theme.MUTED, transform=axes.get_xaxis_transform())
