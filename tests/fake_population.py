@@ -66,7 +66,7 @@ class FakePopulation:
         histories = [self._history(member, score_test)[:stop_after] for member in members]
         for epoch in range(1, max(map(len, histories)) + 1):
             on_epoch(epoch)
-        return Outcome(histories, [2.0] * epochs, [0.5] * epochs, 1.0, self.executor, "fake")
+        return Outcome(histories, [2.0] * epochs, [0.5] * epochs, 1.0, self.executor, "fake", 400, 800)
 
     def _history(self, member: Member, score_test: bool) -> list[dict[str, Any]]:
         if member.hyperparameters["learning_rate"] > DIVERGES_ABOVE:

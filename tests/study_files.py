@@ -137,8 +137,11 @@ class _Written:
             self.members += 1
         if trained:
             seconds = sum(record["train_seconds"] for member in members for record in member)
+            memory = {"parameter_bytes": 4000, "optimizer_bytes": 8004 if first["optimizer"] == "adam" else 4}
             took = {"compile_seconds": 6.5, "train_seconds": seconds, "eval_seconds": seconds / 10}
-            self.chunks.append({"chunk": chunk, "members": len(members), **took, "executor": "vmap", "device": "cpu"})
+            self.chunks.append(
+                {"chunk": chunk, "members": len(members), **took, "executor": "vmap", "device": "cpu"} | memory
+            )
 
 
 def _add_cell(written: _Written, simulated: Simulated, workload: dict[str, Any], arm: str) -> None:

@@ -175,6 +175,8 @@ def test_costs_are_of_training_alone_with_the_rest_apart(tuned):
     runs = [sum(line["train_seconds"] for line in lines if line["seed"] == seed) for seed in range(9)]
     assert cost.train == pytest.approx(np.median(runs))
     assert (cost.evaluation, cost.compilation) == (pytest.approx(1.0), 6.5)
+    assert cost.step == pytest.approx(np.median([seconds / (5 * STEPS) for seconds in runs]))
+    assert (cost.optimizer_state, analysis.workloads[0].arm("adam").cost.optimizer_state) == (0.001, 2.001)
     assert (analysis.totals.planned, analysis.totals.trained) == (60, 60)
     assert analysis.totals.compile_seconds == 8 * 6.5
 

@@ -97,6 +97,8 @@ def test_a_quick_study_leaves_what_is_promised(fake, small, tmp_path):
         "eval_seconds": 1.0,
         "executor": "threads",
         "device": "fake",
+        "parameter_bytes": 400,
+        "optimizer_bytes": 800,
     }
     assert chunks[0] == {"chunk": 0, "members": 2} | figures
     manifest = json.loads((tmp_path / "manifest.json").read_text())

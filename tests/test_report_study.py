@@ -139,6 +139,10 @@ def test_the_table_is_one_for_programs(tuned):
     assert (rows[0]["best"], rows[0]["to_best"], rows[0]["p"]) == ("adam", "", "")
     assert (rows[3]["failures"], rows[3]["mean_low"]) == ("1", "")
     assert "learning_rate" in json.loads(rows[0]["hyperparameters"])
+    by_arm = {row["arm"]: row for row in rows}
+    assert (by_arm["sgd"]["relative_step"], by_arm["adam"]["optimizer_state"]) == ("1.0", "2.001")
+    steps = [float(by_arm[arm]["step_seconds"]) for arm in ("adam", "sgd")]
+    assert float(by_arm["adam"]["relative_step"]) == pytest.approx(steps[0] / steps[1])
 
 
 def test_a_report_made_again_is_the_same(tuned):

@@ -51,4 +51,6 @@ def chunk_timing(chunk: PlannedChunk, outcomes: Sequence[Outcome]) -> ChunkTimin
         sum(sum(outcome.eval_seconds) for outcome in outcomes),
         outcomes[0].executor,
         outcomes[0].device,
+        outcomes[0].parameter_bytes,
+        outcomes[0].optimizer_bytes,
     )

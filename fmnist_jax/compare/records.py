@@ -162,7 +162,10 @@ class TrainedRun:
 
 @dataclasses.dataclass(frozen=True)
 class ChunkTiming:
-    """What the training of a chunk took, in seconds of wall time, and on what: a line of `chunks.jsonl`."""
+    """What the training of a chunk took, in seconds of wall time, and on what: a line of `chunks.jsonl`.
+
+    `parameter_bytes` and `optimizer_bytes` are the memory of one run's parameters and of its optimizer's state.
+    """
 
     chunk: int
     members: int
@@ -171,3 +174,5 @@ class ChunkTiming:
     eval_seconds: float
     executor: str
     device: str
+    parameter_bytes: int | None = None
+    optimizer_bytes: int | None = None

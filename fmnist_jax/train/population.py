@@ -18,6 +18,7 @@ from ml_collections import ConfigDict
 
 from fmnist_jax.data import Dataset
 from fmnist_jax.errors import ConfigError
+from fmnist_jax.runtime import memory
 from fmnist_jax.train.epochs import History, Training
 from fmnist_jax.train.executor import MemberBatch
 from fmnist_jax.train.interrupts import Interrupts
@@ -42,6 +43,7 @@ class Outcome(NamedTuple):
       comparable between chunks of equal size. If all members diverge there are fewer than the config's epochs.
     - `compile_seconds`: compile time since the population's last outcome, the search for a chunk size included.
     - `executor`: `"vmap"` or `"threads"`; `device`: the kind of the devices, and how many if several.
+    - `parameter_bytes`, `optimizer_bytes`: memory of a member's parameters and of its optimizer's state.
     """
 
     histories: list[History]
@@ -50,6 +52,8 @@ class Outcome(NamedTuple):
     compile_seconds: float
     executor: str
     device: str
+    parameter_bytes: int
+    optimizer_bytes: int
 
 
 class Population:
@@ -86,6 +90,7 @@ class Population:
         self.executor = _faster(devices[0]) if executor == "auto" else executor
         self._executor = _EXECUTORS[self.executor](self._run, dataset, devices, budget_bytes)
         self._compile_seconds = 0.0
+        self._bytes: dict[tuple[str, ...], tuple[int, int]] = {}
 
     def chunks(self, members: int) -> list[int]:
         """Returns the sizes of the chunks in which to train so many members: equal, but for the last.
@@ -157,7 +162,15 @@ class Population:
             self._newly_compiled(),
             self.executor,
             self._executor.device,
+            *self._state_bytes(members[0]),
         )
+
+    def _state_bytes(self, member: Member) -> tuple[int, int]:
+        names = tuple(sorted(member.hyperparameters))
+        if names not in self._bytes:
+            state = jax.eval_shape(self._run.init, member)
+            self._bytes[names] = memory.tree_nbytes(state.params), memory.tree_nbytes(state.opt_state)
+        return self._bytes[names]
 
     def _newly_compiled(self) -> float:
         before, self._compile_seconds = self._compile_seconds, self._executor.compile_seconds

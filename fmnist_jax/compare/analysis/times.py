@@ -40,17 +40,21 @@ class ComparableSeconds(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What the final runs of an arm took, in seconds.
+    """What the final runs of an arm took: seconds and memory.
 
     **Attributes:**
 
     - `train`, `evaluation`: per run, the median over those that did not diverge; NaN where there is none.
     - `compilation`: of all their chunks together.
+    - `step`: of training, like `train`.
+    - `optimizer_state`: its memory relative to that of the parameters; NaN where it is not on record.
     """
 
     train: float
     evaluation: float
     compilation: float
+    step: float
+    optimizer_state: float
 
 
 class Reached(NamedTuple):
@@ -133,12 +137,20 @@ def _scaled(run: TrainedRun, train: float, evaluation: float) -> RunSeconds:
     return RunSeconds(run.curve("step") * train, run.curve("step") * evaluation)
 
 
+def _median_or_nan(values: Sequence[float]) -> float:
+    return statistics.median(values) if values else math.nan
+
+
 def arm_cost(arm: ArmRuns, seconds: Sequence[RunSeconds], timings: Mapping[int, ChunkTiming]) -> Cost:
     """Returns the cost of an arm's final runs, whose `seconds` are in the same order."""
-    kept = [own for run, own in zip(arm.finals, seconds, strict=True) if not run.diverged]
+    kept = [(run, own) for run, own in zip(arm.finals, seconds, strict=True) if not run.diverged]
+    chunk = timings[arm.finals[0].last.chunk]
+    known = chunk.parameter_bytes and chunk.optimizer_bytes is not None
     return Cost(
-        train=statistics.median(own.train[-1] for own in kept) if kept else math.nan,
-        evaluation=statistics.median(own.evaluation[-1] for own in kept) if kept else math.nan,
+        train=_median_or_nan([float(own.train[-1]) for _, own in kept]),
+        evaluation=_median_or_nan([float(own.evaluation[-1]) for _, own in kept]),
+        step=_median_or_nan([float(own.train[-1]) / run.last.step for run, own in kept]),
+        optimizer_state=(chunk.optimizer_bytes or 0) / (chunk.parameter_bytes or 1) if known else math.nan,
         compilation=math.fsum(timings[chunk].compile_seconds for chunk in {run.last.chunk for run in arm.finals}),
     )
 

@@ -15,7 +15,7 @@ from fmnist_jax.report.provenance import config_table, reproducibility_section
 from fmnist_jax.report.render import write_report
 from fmnist_jax.report.study.context import Context
 from fmnist_jax.report.study.sections import callouts, headline_stats, sections
-from fmnist_jax.report.study.tables import study_csv
+from fmnist_jax.report.study.table_csv import study_csv
 from fmnist_jax.report.study.verdict import verdict
 from fmnist_jax.report.theme import Subject
 

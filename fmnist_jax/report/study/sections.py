@@ -168,8 +168,7 @@ def _results(context: Context, workload: WorkloadFigures) -> Iterator[Item]:
         )
     if not any(figures.failures for figures in workload.arms):
         yield "No final run diverged."
-    costs: list[list[Item]] = [[tables.costs_table(workload)]] if context.times else []
-    yield Columns([[tables.hyperparameters_table(workload)], *costs])
+    yield Columns([[tables.hyperparameters_table(workload)], [tables.costs_table(context, workload)]])
 
 
 def _target_sections(context: Context, workload: WorkloadFigures) -> Iterator[Section]:

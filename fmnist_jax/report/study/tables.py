@@ -1,14 +1,11 @@
-"""The tables of a study's report, and `table.csv`."""
+"""The tables of a study's report."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 import string
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from fmnist_jax.compare.analysis.arms import ArmFigures
 from fmnist_jax.compare.analysis.study import WorkloadRuns
@@ -16,14 +13,12 @@ from fmnist_jax.compare.analysis.times import TargetFigures
 from fmnist_jax.compare.analysis.workload import WorkloadFigures
 from fmnist_jax.compare.statistics.comparison import Comparison, PairedComparison
 from fmnist_jax.compare.statistics.estimates import Estimate
-from fmnist_jax.files.atomic import finite
 from fmnist_jax.report.format import NOTHING, count, decimal, p_value, points, points_between, setting
 from fmnist_jax.report.model import Table
 from fmnist_jax.report.provenance import metric_direction
 from fmnist_jax.report.study.context import Context
 
-_Interval: TypeAlias = tuple[float, float, float]  # the estimate, its lower and its upper confidence limit
-_NO_INTERVAL = (math.nan, math.nan, math.nan)
+Interval: TypeAlias = tuple[float, float, float]  # the estimate, its lower and its upper confidence limit
 
 
 def results_table(context: Context, workload: WorkloadFigures) -> Table:
@@ -63,12 +58,12 @@ def _against_best(comparison: Comparison, arm: str) -> list[str]:
     if arm == comparison.arms[0]:
         return ["best", NOTHING, NOTHING, group]
     pair = comparison.pair(comparison.arms[0], arm)
-    difference, improvement = _reversed(pair)
+    difference, improvement = reversed_pair(pair)
     return [points_between(*difference), p_value(pair.adjusted_p), f"{improvement[0]:.2f}", group]
 
 
-def _reversed(pair: PairedComparison) -> tuple[_Interval, _Interval]:
-    """Returns the mean of b - a, and P(B > A)."""
+def reversed_pair(pair: PairedComparison) -> tuple[Interval, Interval]:
+    """Returns the mean of b - a, and P(B > A), each with its limits."""
     difference, improvement = pair.difference, pair.improvement
     return (
         (-difference.value, -difference.high, -difference.low),
@@ -100,11 +95,29 @@ def hyperparameters_table(workload: WorkloadFigures) -> Table:
     return Table("Hyperparameters of each arm", ["Arm", "Hyperparameters"], rows, numeric=False)
 
 
-def costs_table(workload: WorkloadFigures) -> Table:
-    """Returns the seconds of the final runs of each arm."""
-    rows = [[figures.arm, *map(_number, figures.cost)] for figures in workload.arms]
-    header = ["Arm", "Training, s per run", "Evaluation, s per run", "Compilation, s in total"]
-    return Table("Seconds of each arm", header, rows)
+def costs_table(context: Context, workload: WorkloadFigures) -> Table:
+    """Returns the memory of each arm's optimizer, and the seconds of its final runs."""
+    reference = reference_arm(workload)
+    step = f"Time per step, {reference.arm} = 1"
+    header = ["Arm", "Optimizer memory, parameters = 1"]
+    header += ["Training, s per run", step, "Evaluation, s per run", "Compilation, s in total"] * context.times
+    rows = []
+    for figures in workload.arms:
+        cost = figures.cost
+        seconds = (cost.train, cost.step / reference.cost.step, cost.evaluation, cost.compilation)
+        rows.append([figures.arm, _ratio(cost.optimizer_state), *map(_number, seconds * context.times)])
+    return Table("Cost of each arm", header, rows)
+
+
+def reference_arm(workload: WorkloadFigures) -> ArmFigures:
+    """Returns the arm that time per step is relative to: SGD, else the fastest."""
+    sgd = next((figures for figures in workload.arms if figures.arm.partition(":")[0] == "sgd"), None)
+    timed = [figures for figures in workload.arms if figures.cost.step > 0] or workload.arms
+    return sgd or min(timed, key=lambda figures: figures.cost.step)
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else NOTHING
 
 
 def failures_table(workload: WorkloadRuns) -> Table:
@@ -183,56 +196,3 @@ def _number(value: float) -> str:
 
 def _settings(hyperparameters: Mapping[str, float | str]) -> str:
     return ", ".join(f"{name} {setting(value)}" for name, value in hyperparameters.items()) or "none"
-
-
-def study_csv(context: Context) -> str:
-    """Returns the text of `table.csv`: a row for each arm on each workload, accuracies as shares, times in seconds."""
-    rows = [
-        ({"dataset": workload.dataset} if workload.dataset else {})
-        | {"model": workload.model, "epochs": workload.epochs, "schedule": workload.schedule, "rank": rank}
-        | {"score": context.analysis.score}
-        | _csv_row(workload, figures)
-        for workload in context.analysis.workloads
-        for rank, figures in enumerate(workload.arms, start=1)
-    ]
-    text = io.StringIO()
-    table = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    table.writeheader()
-    table.writerows(finite(rows))  # `None` is written as an empty cell
-    return text.getvalue()
-
-
-def _csv_row(workload: WorkloadFigures, figures: ArmFigures) -> dict[str, Any]:
-    best = workload.arms[0].arm
-    to_best, beats_best, p, adjusted_p = _NO_INTERVAL, _NO_INTERVAL, math.nan, math.nan
-    if workload.comparison is not None and figures.arm != best:
-        pair = workload.comparison.pair(best, figures.arm)
-        (to_best, beats_best), p, adjusted_p = _reversed(pair), pair.p_value, pair.adjusted_p
-    _, sampling_low, sampling_high = figures.sampling[:3] if figures.sampling else _NO_INTERVAL
-    return {
-        "arm": figures.arm,
-        "seeds": len(figures.scores),
-        "failures": figures.failures,
-        **_interval("mean", figures.mean),
-        **_interval("median", figures.median),
-        **_interval("iqm", figures.iqm),
-        "sd": figures.deviation,
-        **_interval("val_accuracy", figures.validation),
-        "sampling_low": sampling_low,
-        "sampling_high": sampling_high,
-        "train_loss": figures.train_loss,
-        **figures.metrics,
-        "best": best,
-        **_interval("to_best", to_best),
-        "p": p,
-        "holm_p": adjusted_p,
-        **_interval("beats_best", beats_best),
-        "train_seconds": figures.cost.train,
-        "eval_seconds": figures.cost.evaluation,
-        "compile_seconds": figures.cost.compilation,
-        "hyperparameters": json.dumps(dict(figures.hyperparameters)),
-    }
-
-
-def _interval(name: str, found: Estimate | _Interval) -> dict[str, float]:
-    return {name: found[0], f"{name}_low": found[1], f"{name}_high": found[2]}
