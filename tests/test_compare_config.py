@@ -88,6 +88,13 @@ def test_what_the_study_sets_itself_cannot_be_set_beside_it_not_even_to_its_defa
     assert str(caught.value).endswith(instead)
 
 
+def test_options_of_an_optimizer_are_settings_of_an_arm():
+    config = study_config()
+    config.optimizer.options.frequency = 5
+    with pytest.raises(ConfigError, match=r"^config\.optimizer\.options\.frequency cannot .* e\.g\. adam:frequency="):
+        validate(config)
+
+
 def test_nothing_is_chosen_by_the_test_set():
     with pytest.raises(ConfigError, match=r"config\.data\.val_examples must be above 0 where config\.study\.mode is"):
         validate(_with(study__mode="tuned"))
