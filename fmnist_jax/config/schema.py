@@ -174,9 +174,9 @@ def unknown_key(key: str, schema: Schema, prefix: str = "config.", hint: str = "
     if key in RENAMED:
         return ConfigError(f"{prefix}{key} is now {prefix}{RENAMED[key]}")
     if key.startswith("optimizer.options."):  # of a run, or of a study, which has none
-        example = f"adam:{key.rpartition('.')[2]}=..."
+        arm = f"adam:{key.rpartition('.')[2]}=..."
         return ConfigError(
-            f"{prefix}{key} cannot be set here: a study takes it from the arms in config.study.optimizers, e.g. {example}"
+            f"{prefix}{key} cannot be set here: it is a setting of the arms in config.study.optimizers, e.g. {arm}"
         )
     return ConfigError(f"{prefix}{key} is not a config key{did_you_mean(key, settable(schema))}{hint}")
 
