@@ -66,17 +66,17 @@ class PatchesPlan(chunks.ChunkedPlan):
     pool: int = 1
 
     def max_chunk(self, kernel: jax.Array) -> int:
-        """Returns how many examples' patches fit into the cache; without pooling, no limit."""
-        if self.pool == 1:
+        """Returns how many examples' patches fit into the cache; no limit where they are the image's own pixels."""
+        if kernel.shape[:2] == (1, 1):
             return sys.maxsize
         return chunks.max_chunk(self.out[0] * self.out[1] * kernel[..., 0].size * kernel.dtype.itemsize)
 
     def forward_chunk(self, x: jax.Array, kernel: jax.Array) -> list[jax.Array]:
-        """Returns the window elements, a matrix product each; with pooling and one input channel, sums of slices."""
+        """Returns the window elements, a matrix product each; with one input channel, sums of slices."""
         elements = self._slices(pad_to(x, self.before, self.size), kernel.shape[:2])
-        if self.pool == 1 or kernel.shape[2] > 1:
+        if kernel.shape[2] > 1:
             return [jnp.concatenate(slices, axis=-1) @ _rows(kernel) for slices in elements]
-        # Faster than a product over so few taps: XLA fuses the sum with bias, ReLU and pooling.
+        # Faster than a product over so few taps: XLA fuses the sum with what follows.
         taps = [kernel[i, j, 0] for i, j in _positions(kernel.shape[:2])]
         products = ([part * tap for part, tap in zip(slices, taps, strict=True)] for slices in elements)
         return [functools.reduce(jnp.add, terms) for terms in products]
