@@ -137,13 +137,18 @@ def at_edges(
     found = []
     for name, space in spaces.items():
         if name in best and space.low < space.high:
-            low, high, value = (_on_scale(x, space.scale) for x in (space.low, space.high, best[name]))
-            from_low = (value - low) / (high - low)
+            from_low = share_of_range(best[name], space)
             if from_low <= 0.5:
                 found.append(AtEdge(name, best[name], "low", space.low, from_low))
             else:
                 found.append(AtEdge(name, best[name], "high", space.high, 1 - from_low))
     return tuple(edge for edge in found if edge.distance <= share)
+
+
+def share_of_range(value: float, space: SearchRange) -> float:
+    """Returns where `value` is in its search range on its scale: 0 at the lower bound, 1 at the upper one."""
+    low, high, own = (_on_scale(x, space.scale) for x in (space.low, space.high, value))
+    return (own - low) / (high - low)
 
 
 def _on_scale(value: float, scale: str) -> float:

@@ -24,6 +24,7 @@ _PLOTS = (
     "paired_differences",
     "tuning_curves",
     "rate_sensitivity",
+    "trials",
     "steps_to_target",
     "time_to_target",
     "failures",

@@ -16,6 +16,7 @@ from fmnist_jax.report.study.context import Context
 from fmnist_jax.report.study.curves import learning_curves, performance_profile, time_to_target
 from fmnist_jax.report.study.differences import failures, paired_differences
 from fmnist_jax.report.study.method import limitations, method
+from fmnist_jax.report.study.parallel import arms_with_several_axes, parallel_coordinates
 from fmnist_jax.report.study.tuning import rate_sensitivity, searches_learning_rate, tuning_curves
 from fmnist_jax.report.study.verdict import verdict
 from fmnist_jax.report.theme import Subject
@@ -197,6 +198,8 @@ def _tuning(context: Context, workload: WorkloadRuns, figures: WorkloadFigures) 
     pictures = [tuning_curves(context, figures)] if any(arm.curve is not None for arm in figures.tuning) else []
     if any(map(searches_learning_rate, workload.arms)):
         pictures.append(rate_sensitivity(context, workload, figures))
+    if arms_with_several_axes(context, workload):
+        pictures.append(parallel_coordinates(context, workload))
     yield Columns([[picture] for picture in pictures])
     yield tables.tuning_table(figures)
     each = counted(context.study.design.seeds_per_trial, "seed")
