@@ -72,9 +72,10 @@ def test_the_table_has_a_row_for_each_variant(found, tmp_path):
     file = tmp_path / "linear.json"
     file.write_text(json.dumps(found))
     other = found | {"target": "gpu-h100:4"}
-    text = record.markdown([record.read(file), other])
+    text = record.markdown([record.read(file), other, found | {"optimization_level": "O1"}])
     rows = [line for line in text.splitlines() if line.startswith("| linear")]
-    assert len(rows) == 4
+    assert len(rows) == 6
+    assert "### tpu-v0:1, compiled at O1\n" in text
     assert text.index("### tpu-v0:1") < text.index(rows[0]) < text.index("### gpu-h100:4")
     assert run_script("aot", file, file).out.count("| linear |") == 4
 
@@ -82,7 +83,9 @@ def test_the_table_has_a_row_for_each_variant(found, tmp_path):
 def test_what_is_no_record_is_refused(tmp_path):
     file = tmp_path / "other.json"
     file.write_text("{}")
-    with pytest.raises(WorkdirError, match=r"other\.json has no config, programs, target; give files"):
+    with pytest.raises(
+        WorkdirError, match=r"other\.json has no config, optimization_level, programs, target; give files"
+    ):
         record.read(file)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 from ml_collections import ConfigDict
 
 from fmnist_jax.benchmark.aot.programs import PROGRAMS, Variant, measure
@@ -42,6 +43,7 @@ def measured(
         "config": name,
         "target": target.name,
         "chip": None if target.chip is None else vars(target.chip),
+        "optimization_level": jax.config.jax_optimization_level,
         "optimizer": config.optimizer.name,
         "train_examples": TRAIN_EXAMPLES - config.data.val_examples,
         "epochs": config.train.epochs,
@@ -57,9 +59,7 @@ def measured(
     for variant, program in plan:
         row = measure(config, target, variant, program)
         record["programs"].append({**row, "load_average": os.getloadavg()[0]})
-        log(
-            f"{program}, {', '.join(map(str, variant))}: {row['error'] or 'compiled'} in {row['compile_seconds']:.1f} s"
-        )
+        log(f"{program}, {', '.join(map(str, variant))}: {row['error'] or 'compiled'} in {row[_SECONDS]:.1f} s of CPU")
         yield record
 
 
@@ -73,7 +73,7 @@ def read(file: Path) -> dict[str, Any]:
     """Returns the record in a file; raises `WorkdirError` where it is none."""
     reader = WorkdirReader(file.parent, "give files that --output wrote")
     record = reader.object(file.name)
-    if missing := {"config", "target", "programs"} - record.keys():
+    if missing := {"config", "target", "optimization_level", "programs"} - record.keys():
         raise reader.error(file.name, f"has no {', '.join(sorted(missing))}")
     return record
 
@@ -88,12 +88,17 @@ def communicating(record: Mapping[str, Any]) -> list[str]:
 
 
 def markdown(records: Sequence[Mapping[str, Any]]) -> str:
-    """Returns a table for each target, with a row for each way to run a config."""
-    blocks = []
-    for target in dict.fromkeys(record["target"] for record in records):
-        rows = [row for record in records if record["target"] == target for row in _rows(record)]
-        blocks += [f"### {target}", markdown_table(_HEADER, rows, "lrll" + "r" * 7 + "lr")]
+    """Returns a table for each target and optimization level, with a row for each way to run a config."""
+    blocks, tables = [], [_title(record) for record in records]
+    for title in dict.fromkeys(tables):
+        rows = [row for record, own in zip(records, tables, strict=True) if own == title for row in _rows(record)]
+        blocks += [f"### {title}", markdown_table(_HEADER, rows, "lrll" + "r" * 7 + "lr")]
     return "\n\n".join(blocks) + "\n"
+
+
+def _title(record: Mapping[str, Any]) -> str:
+    level = record["optimization_level"]
+    return record["target"] + ("" if level == "UNKNOWN" else f", compiled at {level}")
 
 
 def _rows(record: Mapping[str, Any]) -> Iterator[list[str]]:
