@@ -39,11 +39,12 @@ def measured(
 
     - `name`: of the config; `log`: told of each program that is done.
     """
+    options: Any = jax.config
     record: dict[str, Any] = {
         "config": name,
         "target": target.name,
         "chip": None if target.chip is None else vars(target.chip),
-        "optimization_level": jax.config.jax_optimization_level,
+        "optimization_level": options.jax_optimization_level,
         "optimizer": config.optimizer.name,
         "train_examples": TRAIN_EXAMPLES - config.data.val_examples,
         "epochs": config.train.epochs,
