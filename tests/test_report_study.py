@@ -102,7 +102,7 @@ def test_the_markdown_tells_the_same_story(tuned):
     for part in (
         "# 4 optimizers: model3, 5 epochs, constant\n",
         "**adam beats ",
-        "| Arm | Seeds | Diverged | Test accuracy, % [95 % CI] |",
+        "| Arm | Test accuracy, % [95 % CI] | Group |",
         "> **",
         "- The study uses one data set",
         "```\npython scripts/compare.py",

@@ -22,17 +22,19 @@ Interval: TypeAlias = tuple[float, float, float]  # the estimate, its lower and 
 
 
 def results_table(context: Context, workload: WorkloadFigures) -> Table:
-    """Returns a row for each arm with final runs, best first."""
+    """Returns a row for each arm with final runs, best first; what a narrow screen shows of it comes first."""
     comparison = workload.comparison
     with_validation = context.study.design.score_test and not context.study.validation_is_test
-    header = ["Arm", "Seeds", "Diverged", f"{context.images.capitalize()} accuracy, % [{context.level} CI]"]
-    header += ["Difference to best, points", "Holm-adjusted p", "P(beats best)", "Group"] if comparison else []
-    header += ["Median", "IQM", "SD, points", *(["Validation, %"] if with_validation else []), "Train loss"]
+    header = ["Arm", f"{context.images.capitalize()} accuracy, % [{context.level} CI]"]
+    header += ["Group", "Difference to best, points", "Holm-adjusted p", "P(beats best)"] if comparison else []
+    header += ["Seeds", "Diverged", "Median", "IQM", "SD, points"]
+    header += ["Validation, %", "Train loss"] if with_validation else ["Train loss"]
     header += [_metric_header(context, name) for name in context.study.metrics]
     rows = []
     for figures in workload.arms:
-        row = [figures.arm, str(len(figures.scores)), str(figures.failures), _estimate(figures.mean)]
+        row = [figures.arm, _estimate(figures.mean)]
         row += _against_best(comparison, figures.arm) if comparison else []
+        row += [str(len(figures.scores)), str(figures.failures)]
         row += [points(figures.median.value), points(figures.iqm.value), points(figures.deviation)]
         row += [points(figures.validation.value)] if with_validation else []
         rows.append([*row, *map(_decimal, (figures.train_loss, *figures.metrics.values()))])
@@ -56,10 +58,10 @@ def _against_best(comparison: Comparison, arm: str) -> list[str]:
         places = [place for place, members in enumerate(comparison.ordering.groups) if arm in members]
         group = "".join(f"{string.ascii_lowercase[place % 26]}{place // 26 or ''}" for place in places)
     if arm == comparison.arms[0]:
-        return ["best", NOTHING, NOTHING, group]
+        return [group, "best", NOTHING, NOTHING]
     pair = comparison.pair(comparison.arms[0], arm)
     difference, improvement = reversed_pair(pair)
-    return [points_between(*difference), p_value(pair.adjusted_p), f"{improvement[0]:.2f}", group]
+    return [group, points_between(*difference), p_value(pair.adjusted_p), f"{improvement[0]:.2f}"]
 
 
 def reversed_pair(pair: PairedComparison) -> tuple[Interval, Interval]:
