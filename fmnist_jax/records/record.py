@@ -25,6 +25,7 @@ from fmnist_jax.train.workdir import read_manifest
 RECORD, LEDGER = "record.json", "ledger.jsonl"
 ALPHA = 0.01
 MAX_COMPILE_SECONDS = 60.0
+MANY_RUNS, LONG_SECONDS = 20, 240.0
 
 
 def run_record(config: ConfigDict, config_file: Path, folder: Path, ledger: Path, commit: str) -> dict[str, Any]:
@@ -37,8 +38,8 @@ def run_record(config: ConfigDict, config_file: Path, folder: Path, ledger: Path
 
     **Returns:** what `record.json` holds.
 
-    **Raises:** `UserError` for an error in the config, the data, the folder or the ledger, or a compilation that takes
-    longer than the rules allow, before the test set is scored.
+    **Raises:** `UserError` for an error in the config, the data, the folder or the ledger, and, before the test set is
+    scored, for a compilation that takes longer than the rules allow, or too few runs.
     """
     dataset, seeds = data.load(config.data), seeds_of(config)
     timed = TimedRun(config, dataset, "test")
@@ -49,7 +50,12 @@ def run_record(config: ConfigDict, config_file: Path, folder: Path, ledger: Path
         found = Ledger(ledger, config_file.stem, commit, seeds)
         if missing := [seed for seed in seeds if seed not in found.outcomes]:
             _prepare(timed, f"{config_file.stem}, {dataset.display_name}", len(missing))
-            for seed, outcome in run_seeds(timed, missing, found.intend):
+
+            def before_score(seed: int, seconds: float) -> None:
+                _check_number(len(seeds), seconds)
+                found.intend(seed)
+
+            for seed, outcome in run_seeds(timed, missing, before_score):
                 found.add(seed, outcome)
         record = _record(config, config_file.stem, found, read_manifest(folder))
         write_json(folder / RECORD, record)
@@ -64,6 +70,14 @@ def _prepare(timed: TimedRun, name: str, runs: int) -> None:
         )
     timed.warm_up()
     print(f"{name}: {runs} runs to train and score; compiled in {seconds:.1f} s", flush=True)
+
+
+def _check_number(runs: int, seconds: float) -> None:
+    if runs < MANY_RUNS and seconds <= LONG_SECONDS:
+        raise ConfigError(
+            f"a run trained for {seconds:.0f} s; a record of less than {MANY_RUNS} runs is for those that take over "
+            f"{LONG_SECONDS:.0f} s: declare n = {MANY_RUNS}"
+        )
 
 
 def _record(config: ConfigDict, name: str, ledger: Ledger, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -11,17 +12,17 @@ from fmnist_jax.records.timed import Outcome, TimedRun
 
 
 def run_seeds(
-    timed: TimedRun, seeds: Sequence[int], before_score: Callable[[int], None] = lambda seed: None
+    timed: TimedRun, seeds: Sequence[int], before_score: Callable[[int, float], None] = lambda seed, seconds: None
 ) -> Iterator[tuple[int, Outcome]]:
     """Runs each seed and yields it with its outcome; prints a line for each, with the time that is left.
 
     **Arguments:**
 
-    - `before_score`: called with the seed before a run is scored.
+    - `before_score`: called with the seed and the seconds of its training before a run is scored.
     """
     started = time.monotonic()
     for done, seed in enumerate(seeds, start=1):
-        outcome = timed(seed, lambda seed=seed: before_score(seed))  # type: ignore[misc]
+        outcome = timed(seed, functools.partial(before_score, seed))
         yield seed, outcome
         seconds_left = (time.monotonic() - started) / done * (len(seeds) - done)
         eta = datetime.timedelta(seconds=round(seconds_left))

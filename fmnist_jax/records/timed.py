@@ -75,18 +75,18 @@ class TimedRun:
         batch, _ = self._train(random, seed=0, epochs=1)
         batch.evaluate(self._scored, _ALONE).result()
 
-    def __call__(self, seed: int, before_score: Callable[[], None] = lambda: None) -> Outcome:
+    def __call__(self, seed: int, before_score: Callable[[float], None] = lambda seconds: None) -> Outcome:
         """Trains with a seed and scores once.
 
         **Arguments:**
 
-        - `before_score`: called in between, off the clock.
+        - `before_score`: called in between, off the clock, with the seconds of training.
         """
         clock = _Clock()
         with clock.running():
             batch, trained = self._train(self._dataset, seed, self._epochs)
             jax.block_until_ready(batch.state)
-        before_score()
+        before_score(clock.seconds)
         with clock.running():
             sums = batch.evaluate(self._scored, _ALONE).result()[0]
         losses = [each.means()["loss"] for each in (trained[-1].result()[0], sums)]

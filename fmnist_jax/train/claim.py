@@ -54,12 +54,12 @@ def claim(
     datasets: Iterable[Dataset],
     schema: Schema = SCHEMA,
     initial_weights: bytes | None = None,
-    extend: Extend = more_epochs,
+    extend: Extend | None = None,
 ) -> Iterator[None]:
     """Locks the folder of a run or, with its schema, of a study while entered.
 
     Writes the config, the manifest and the weights to start from (`initial_weights`, an `.npz` file) into an unused
-    folder; in a used one checks that the run there is the same, or one that `extend` allows to go on.
+    folder; in a used one checks that the run there is the same, or one that `extend`, if any, allows to go on.
 
     **Raises on entering:** `WorkdirError` where the folder cannot be written, is in use, or holds another config
     (naming the keys that differ) or other weights, `DataError` where the data differ.
@@ -133,7 +133,7 @@ def _continue(
     schema: Schema,
     recorded: dict[str, Any],
     start: dict[str, Any],
-    extend: Extend,
+    extend: Extend | None,
 ) -> None:
     """Checks that what `workdir` holds can go on with `config`, and records the start in its manifest.
 
@@ -148,7 +148,7 @@ def _continue(
     """
     changed = {line.partition(":")[0]: line for line in config_schema.differences(before, config)}
     changed.pop("config.data.dir", None)
-    added = extend(before, config, changed.keys()) if changed else None
+    added = extend(before, config, changed.keys()) if changed and extend else None
     if changed and added is None:
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         hint = "" if schema is SCHEMA else ", to which arms and seeds can be added"

@@ -22,7 +22,7 @@ from fmnist_jax.models import count_parameters, parameter_table
 from fmnist_jax.runtime import devices
 from fmnist_jax.train import metrics, writers
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
-from fmnist_jax.train.claim import claim
+from fmnist_jax.train.claim import claim, more_epochs
 from fmnist_jax.train.epochs import History, Training, diverged, other_metrics
 from fmnist_jax.train.evaluation import score, write_evaluation
 from fmnist_jax.train.init_from import initial_weights, print_loaded
@@ -59,7 +59,7 @@ def train(
     run = DataParallelRun(config, len(dataset.train), on_devices, dataset.description, initial.weights)
     states = {config.model.name: run.template}
     manifest = run_manifest(config, dataset, run, config_file) | initial.manifest_entry(states)
-    with claim(folder, config, manifest, [dataset], initial_weights=initial.npz):
+    with claim(folder, config, manifest, [dataset], initial_weights=initial.npz, extend=more_epochs):
         # The summary is the last file of a run.
         if summary := _finished(folder):
             return summary
