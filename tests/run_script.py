@@ -46,13 +46,18 @@ def run_script(name: str | Path, *arguments: object, largest_file: int | None = 
 
 
 class Forked:
-    """A script in a process forked as by `run_script`, to be waited for or killed as a `subprocess.Popen`."""
+    """A script in a process forked as by `run_script`, to be waited for or killed as a `subprocess.Popen`.
 
-    def __init__(self, name: str | Path, *arguments: object, largest_file: int | None = None):
+    JAX has so many `devices` there, by default one for each core.
+    """
+
+    def __init__(
+        self, name: str | Path, *arguments: object, largest_file: int | None = None, devices: int | None = None
+    ):
         self._folder = tempfile.TemporaryDirectory()
         self._files = Path(self._folder.name, "out"), Path(self._folder.name, "err")
         argv = [str(Path("scripts", f"{name}.py")), *map(str, arguments)]
-        self._process = _server().Process(target=_become, args=(argv, *map(str, self._files), largest_file))
+        self._process = _server().Process(target=_become, args=(argv, *map(str, self._files), largest_file, devices))
         self._process.start()
 
     @property
@@ -147,13 +152,17 @@ def _server() -> ForkServerContext:
     return context
 
 
-def _become(argv: list[str], out: str, err: str, largest_file: int | None) -> None:
+def _become(argv: list[str], out: str, err: str, largest_file: int | None, devices: int | None) -> None:
     for number, path in ((1, out), (2, err)):
         file = os.open(path, os.O_WRONLY | os.O_CREAT)
         os.dup2(file, number)
         os.close(file)
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    if devices is not None:
+        import jax
+
+        jax.config.update("jax_num_cpu_devices", devices)
     os.chdir(ROOT)
     sys.argv = argv
     runpy.run_path(argv[0], run_name="__main__")

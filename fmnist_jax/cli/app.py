@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import NoReturn, TypeAlias
@@ -85,9 +86,7 @@ def _call(main: Main, arguments: Sequence[str]) -> None:
 
 def _call_with_jax(main: Main, arguments: Sequence[str]) -> None:
     # Imported late, for a quick --help.
-    import jax
-
-    from fmnist_jax.runtime import compiler, environment
+    from fmnist_jax.runtime import compiler, environment, processes
     from fmnist_jax.runtime.devices import use_all_cores
     from fmnist_jax.train.interrupts import Interrupted
 
@@ -98,18 +97,50 @@ def _call_with_jax(main: Main, arguments: Sequence[str]) -> None:
     compiler.enable_cache()
     use_all_cores()
     try:
+        processes.initialize(**flags.process_settings())
         environment.check()
-        main(arguments)
-    except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        _fail(f"out of memory ({error}); compute less at once, as with a smaller --config.train.batch_size")
+        _call_within_memory(main, arguments)
+        processes.finish()
     except Interrupted as stop:
         print(f"{stop}; run the same command again to resume", file=sys.stderr, flush=True)
         if stop.immediate:
             sys.stdout.flush()
+            processes.end_all(stop.exit_code, str(stop))
             os._exit(stop.exit_code)  # an ordinary exit waits for the computation that is still running
+        processes.finish()
         sys.exit(stop.exit_code)
+    except Exception as error:
+        if processes.connected():
+            _end_all(error)
+        raise
+
+
+def _call_within_memory(main: Main, arguments: Sequence[str]) -> None:
+    import jax
+
+    try:
+        main(arguments)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        problem = f"out of memory ({error}); compute less at once, as with a smaller --config.train.batch_size"
+        raise UserError(problem) from None
+
+
+def _end_all(error: Exception) -> NoReturn:
+    """Says what is wrong and ends this process and the others, which would wait for it forever."""
+    from fmnist_jax.runtime import processes
+
+    code, message = 1, f"{type(error).__name__}: {error}"
+    if isinstance(error, UserError):
+        code, message = flags.report_error(str(error)), str(error)
+    elif processes.is_lost_contact(error):
+        flags.report_error(f"another process has ended ({error}); start all of them again to resume")
+        os._exit(code)  # the rest find it out for themselves
+    else:
+        traceback.print_exception(error)
+    processes.end_all(code, message)
+    os._exit(code)
 
 
 def _fail(message: str) -> NoReturn:

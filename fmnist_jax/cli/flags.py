@@ -100,6 +100,23 @@ def define_trained_run() -> tuple[flags.FlagHolder[str], flags.FlagHolder[str], 
     )
 
 
+_PROCESS_FLAGS = ("coordinator_address", "num_processes", "process_id", "cluster_detection_method")
+
+
+def define_processes() -> None:
+    """Defines the flags of a script that several processes may run together, by JAX's names for them."""
+    address, number, index, method = _PROCESS_FLAGS
+    flags.DEFINE_string(address, None, "HOST:PORT of process 0, where several processes train together.")
+    flags.DEFINE_integer(number, None, "How many processes train together.", lower_bound=1)
+    flags.DEFINE_integer(index, None, "The number of this one, from 0 on.", lower_bound=0)
+    flags.DEFINE_string(method, None, "Where JAX is to find these three: slurm, ompi, k8s, gcetpu, gketpu.")
+
+
+def process_settings() -> dict[str, Any]:
+    """Returns the values of those flags; none where the script does not have them."""
+    return {name: FLAGS[name].value for name in _PROCESS_FLAGS if name in FLAGS}
+
+
 def check_no_arguments(arguments: Sequence[str]) -> None:
     """Raises `UserError` where positional arguments were given to a script that takes none."""
     if arguments:

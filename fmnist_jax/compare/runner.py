@@ -26,6 +26,7 @@ from fmnist_jax.errors import ConfigError, unknown_name
 from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.models import count_parameters
 from fmnist_jax.optim import schedules
+from fmnist_jax.runtime import processes
 from fmnist_jax.train import metrics
 from fmnist_jax.train.claim import claim
 from fmnist_jax.train.init_from import InitialWeights, initial_weights, print_loaded
@@ -57,13 +58,15 @@ def compare(
     """
     validate(config)
     arms = parse_arms(config.study.optimizers, tuned=config.study.mode == "tuned")
-    datasets, folder = _load(config), Path(workdir)
+    with processes.writer_first():  # one downloads the data
+        datasets, folder = _load(config), Path(workdir)
     initial = initial_weights(config, folder, config_file)
     study = _Study(config, arms, datasets, folder, initial)
     manifest = study.manifest(config_file)
     with claim(folder, config, manifest, datasets.values(), SCHEMA, initial.npz, more_arms_or_seeds):
         plan = study.plan()
-        results = Results(folder, plan)
+        with processes.writer_first():
+            results = Results(folder, plan)
         study.train(plan, results)
         write_table(folder, results.runs)
     return {"runs": plan.runs, "diverged": sum(run.diverged for run in results.runs)}
@@ -125,6 +128,7 @@ class _Study:
         if not reader.has(PLAN) and reader.has(RESULTS):
             raise reader.error(PLAN, "is missing beside the results")
         before = read_plan(reader) if reader.has(PLAN) else EMPTY
+        processes.barrier()  # all have read it before the writer replaces it; all come to the same plan
         plan = make_plan(self.config, self.arms, self._chunking, before)
         if plan.runs == before.runs:
             return before
@@ -140,8 +144,9 @@ class _Study:
             return
         print_loaded(self.config, self._initial.fits(self._states))
         announce(self.config, plan, results, self.datasets, self.folder)
-        # Finishing the epoch is of no use, since a stop loses the whole chunk: the first signal stops at once.
-        with Interrupts(finish_epoch=False) as interrupts, StudyProgress(plan, results) as progress:
+        # Finishing the epoch is of no use, since a stop loses the whole chunk: the first signal stops at once, unless
+        # other processes have to learn of it first.
+        with Interrupts(finish_epoch=processes.count() > 1) as interrupts, StudyProgress(plan, results) as progress:
             try:
                 for chunk in left:
                     interrupts.check()

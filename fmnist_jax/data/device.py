@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.sharding import Sharding
 
 from fmnist_jax.data.dataset import Dataset, Split
+from fmnist_jax.runtime import processes
 
 
 class DeviceSplit(NamedTuple):
@@ -29,7 +29,7 @@ class DeviceSplit(NamedTuple):
 def put(split: Split, sharding: Sharding | None = None) -> DeviceSplit:
     """Returns `split` on the devices of `sharding`, by default on JAX's default device; a pytree, to pass to `jit`."""
     on_device = DeviceSplit(jnp.asarray(split.images), jnp.asarray(split.labels, jnp.int32))
-    return on_device if sharding is None else jax.device_put(on_device, sharding)
+    return on_device if sharding is None else processes.put(on_device, sharding)
 
 
 class DeviceDataset:

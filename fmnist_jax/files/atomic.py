@@ -4,16 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 from fmnist_jax.errors import WorkdirError, way_out
 
+_enabled = True
+_Arguments = ParamSpec("_Arguments")
 
+
+def disable_writes() -> None:
+    """Makes the functions here leave all files as they are: another process is the one that writes them."""
+    global _enabled
+    _enabled = False
+
+
+def _if_enabled(write: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
+    @functools.wraps(write)
+    def call(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
+        if _enabled:
+            write(*args, **kwargs)
+
+    return call
+
+
+@_if_enabled
 def write_atomically(path: Path, content: bytes) -> None:
     """Replaces the file `path` by `content`, making its folder where needed.
 
@@ -36,6 +56,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         _sync_folder(path.parent)
 
 
+@_if_enabled
 def append(path: Path, content: bytes, *, create: bool = True) -> None:
     """Appends `content` to the file `path`; it is on disk when this returns.
 
@@ -72,12 +93,14 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+@_if_enabled
 def truncate(path: Path, size: int) -> None:
     """Shortens the file `path` to its first `size` bytes; raises `WorkdirError` where it cannot be shortened."""
     with _as_workdir_error(path, "shortened"):
         os.truncate(path, size)
 
 
+@_if_enabled
 def remove(path: Path) -> None:
     """Removes the file `path` if it exists; raises `WorkdirError` where it cannot be removed."""
     with _as_workdir_error(path, "removed"):

@@ -1,4 +1,4 @@
-"""The devices over which a single run shards its batches; on a CPU, a device for each core."""
+"""The devices over which a single run shards its batches, as many of each process; on a CPU, one for each core."""
 
 from __future__ import annotations
 
@@ -42,9 +42,16 @@ def use_all_cores() -> bool:
 def for_training(config: ConfigDict) -> list[jax.Device]:
     """Returns the devices that `config.train.devices` asks for.
 
-    **Raises:** `ConfigError` if there are fewer, or a batch cannot be sharded evenly.
+    **Raises:** `ConfigError` if there are fewer, or a batch cannot be sharded evenly, or not over all processes.
     """
-    wanted, available = config.train.devices, len(jax.local_devices())
+    processes = jax.process_count()
+    wanted, available = config.train.devices, processes * len(jax.local_devices())
+    for key in ("devices", "batch_size"):
+        if config.train[key] % processes:
+            raise ConfigError(
+                f"config.train.{key} must be a multiple of {processes}, the number of processes, not "
+                f"{config.train[key]}"
+            )
     if wanted > available:
         raise ConfigError(f"config.train.devices must be at most {available}, the number of devices here, not {wanted}")
     if wanted and config.train.batch_size % wanted:
@@ -57,10 +64,15 @@ def for_training(config: ConfigDict) -> list[jax.Device]:
 
 def for_scoring(config: ConfigDict) -> list[jax.Device]:
     """Returns the devices that the run was trained on, so that its scores are the same; fewer if there are fewer."""
-    available, batch = jax.local_devices(), config.train.batch_size
-    largest = min(config.train.devices or _max_devices(available[0], batch), len(available))
-    return available[: max(number for number in range(1, largest + 1) if batch % number == 0)]
+    local, processes, batch = jax.local_devices(), jax.process_count(), config.train.batch_size
+    largest = max(1, min(config.train.devices or _max_devices(local[0], batch), processes * len(local)) // processes)
+    each = max(number for number in range(1, largest + 1) if batch % (processes * number) == 0)
+    if processes == 1:
+        return local[:each]
+    return [device for index in range(processes) for device in jax.local_devices(process_index=index)[:each]]
 
 
 def _max_devices(device: jax.Device, batch: int) -> int:
-    return max(1, batch // MIN_IMAGES_PER_DEVICE) if device.platform == "cpu" else 1
+    if device.platform == "cpu":
+        return max(1, batch // MIN_IMAGES_PER_DEVICE)
+    return 1 if jax.process_count() == 1 else jax.device_count()

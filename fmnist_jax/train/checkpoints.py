@@ -68,7 +68,12 @@ class Checkpoints:
         self._folder = folder
         self._policy = PreservationPolicy(keep, keep_best)
         self._history_hash = hashlib.sha256()
+        # All processes of a run save and delete together; each reads for itself.
+        alone = ocp.options.MultiprocessingOptions(
+            primary_host=jax.process_index(), active_processes={jax.process_index()}
+        )
         options = ocp.CheckpointManagerOptions(
+            multiprocessing_options=ocp.options.MultiprocessingOptions() if keep else alone,
             preservation_policy=self._policy,
             create=keep > 0,
             # Removes what killed processes left; a reader must not, for another process may be writing.

@@ -24,6 +24,7 @@ from fmnist_jax.data.raw_files import expand_user
 from fmnist_jax.errors import WorkdirError
 from fmnist_jax.files.atomic import remove, write_atomically, write_json
 from fmnist_jax.optim import schedules
+from fmnist_jax.runtime import processes
 from fmnist_jax.train import batches
 from fmnist_jax.train.workdir import check_data, read_config, read_manifest, reader_of
 
@@ -65,20 +66,35 @@ def claim(
     (naming the keys that differ) or other weights, `DataError` where the data differ.
     """
     with locked(workdir):
-        if (workdir / "config.json").exists():
-            for dataset in datasets:
-                check_data(workdir, dataset)
-            before, recorded = read_config(workdir, schema), read_manifest(workdir)
-            if before.init_from == config.init_from:  # otherwise that is the error
-                _check_weights(workdir, recorded, manifest)
-            _continue(workdir, before, config, schema, recorded, manifest, extend)
-        else:
-            _check_unused(workdir)
-            if initial_weights is not None:
-                write_atomically(workdir / INITIAL_WEIGHTS, initial_weights)
-            write_json(workdir / "manifest.json", manifest)
-            write_json(workdir / "config.json", _with_absolute_dir(config).to_dict())
+        with processes.writer_first():
+            _begin_or_continue(workdir, config, manifest, datasets, schema, initial_weights, extend)
         yield
+
+
+def _begin_or_continue(
+    workdir: Path,
+    config: ConfigDict,
+    manifest: dict[str, Any],
+    datasets: Iterable[Dataset],
+    schema: Schema,
+    initial_weights: bytes | None,
+    extend: Extend,
+) -> None:
+    if (workdir / "config.json").exists():
+        for dataset in datasets:
+            check_data(workdir, dataset)
+        before, recorded = read_config(workdir, schema), read_manifest(workdir)
+        if before.init_from == config.init_from:  # otherwise that is the error
+            _check_weights(workdir, recorded, manifest)
+        _continue(workdir, before, config, schema, recorded, manifest, extend)
+        return
+    if not processes.is_writer():
+        raise WorkdirError(f"{workdir} is not on a file system that all processes share, as --workdir must be")
+    _check_unused(workdir)
+    if initial_weights is not None:
+        write_atomically(workdir / INITIAL_WEIGHTS, initial_weights)
+    write_json(workdir / "manifest.json", manifest)
+    write_json(workdir / "config.json", _with_absolute_dir(config).to_dict())
 
 
 def _check_unused(workdir: Path) -> None:
@@ -90,7 +106,13 @@ def _check_unused(workdir: Path) -> None:
 
 @contextlib.contextmanager
 def locked(workdir: Path) -> Iterator[None]:
-    """Makes the folder where needed and locks it while entered; raises `WorkdirError` where it cannot."""
+    """Makes the folder where needed and locks it while entered; raises `WorkdirError` where it cannot.
+
+    Of several processes that train together, the writer does.
+    """
+    if not processes.is_writer():
+        yield
+        return
     with contextlib.ExitStack() as stack:
         try:
             if _REMOTE.match(str(workdir)):
@@ -222,4 +244,7 @@ def _changed_devices(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[
     counts = [start.get("batch_devices") for start in (before, now)]
     if counts[0] != counts[1]:
         found.append(f"each batch on {counts[1]} devices in place of {counts[0]}")
+    numbers = [start.get("device", {}).get("processes", 1) for start in (before, now)]
+    if numbers[0] != numbers[1]:
+        found.append(f"{numbers[1]} processes in place of {numbers[0]}")
     return found

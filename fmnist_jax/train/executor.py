@@ -15,7 +15,7 @@ from jax.stages import Compiled, Lowered
 from fmnist_jax.data import Dataset
 from fmnist_jax.data.device import DeviceDataset, DeviceSplit, on_device
 from fmnist_jax.errors import ConfigError
-from fmnist_jax.runtime import compiler, memory
+from fmnist_jax.runtime import compiler, memory, processes
 from fmnist_jax.train.batches import MetricSums
 from fmnist_jax.train.network import Member, TrainState
 from fmnist_jax.train.run import Run
@@ -150,7 +150,9 @@ class Executor(abc.ABC):
         self._devices: list[Any] = list(members.device_set)
         self._data = on_device(dataset, replicated)
         if budget_bytes is None:
-            budget_bytes = memory.available_bytes(self._devices) + self._data.nbytes(resident=True)
+            available = memory.available_bytes(list(members.addressable_devices))
+            # Every process must come to the same sizes.
+            budget_bytes = min(processes.gather(available + self._data.nbytes(resident=True)))
         self._member_bytes = max(0, budget_bytes - self._data.nbytes())
         self._programs: dict[Any, Programs] = {}
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 
+from fmnist_jax.runtime import processes
 from fmnist_jax.runtime.signals import stop_signals
 
 
@@ -61,10 +62,15 @@ class Interrupts:
         if self._previous:
             signal.set_wakeup_fd(self._wakeup_fd)
 
+    def agree(self) -> int | None:
+        """Returns the signal that this or another process has received; all processes must call it together."""
+        self.received = max((found for found in processes.gather(self.received) if found is not None), default=None)
+        return self.received
+
     def check(self) -> None:
-        """Raises `Interrupted` if a signal was received."""
-        if self.received is not None:
-            raise Interrupted(self.received, "stopped")
+        """Raises `Interrupted` if a signal was received, as `agree` finds."""
+        if (received := self.agree()) is not None:
+            raise Interrupted(received, "stopped")
 
     def wait(self, arrays: Any, *, poll: float = 0.002) -> None:
         """Waits until `arrays` are computed, not blocking signals; raises `Interrupted` at one that ends the wait."""

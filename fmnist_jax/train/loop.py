@@ -19,7 +19,7 @@ from fmnist_jax.errors import ConfigError, WorkdirError
 from fmnist_jax.files.atomic import append, finite, json_lines, write_json
 from fmnist_jax.files.reader import WorkdirReader
 from fmnist_jax.models import count_parameters, parameter_table
-from fmnist_jax.runtime import devices
+from fmnist_jax.runtime import devices, processes
 from fmnist_jax.train import metrics, writers
 from fmnist_jax.train.checkpoints import Checkpoint, Checkpoints
 from fmnist_jax.train.claim import claim, more_epochs
@@ -53,7 +53,8 @@ def train(
             "config.train.patience needs a validation split, for nothing may be chosen by the test set; set "
             "config.data.val_examples above 0"
         )
-    dataset, folder = data.load(config.data), Path(workdir)
+    with processes.writer_first():  # one downloads the data
+        dataset, folder = data.load(config.data), Path(workdir)
     initial = initial_weights(config, folder, config_file)
     on_devices = devices.for_training(config)
     run = DataParallelRun(config, len(dataset.train), on_devices, dataset.description, initial.weights)
@@ -128,8 +129,8 @@ def _train_epochs(
     ):
         unsaved: History = []
         for epoch in training.epochs():
-            stop = interrupts.received  # read once: a later signal stops the next epoch
-            record = history[-1]
+            stop = interrupts.agree()  # once: a later signal stops the next epoch
+            record = processes.gather(history[-1])[0]  # the writer's: each has a clock of its own
             del history[: -config.train.patience - 1]  # a run may have any number of epochs
             append(folder / "metrics.jsonl", json_lines([record]), create=False)
             unsaved.append(record)
@@ -143,8 +144,8 @@ def _train_epochs(
             events.write(record)
             if stop is not None:
                 break
-    if interrupts.received is not None:
-        raise Interrupted(interrupts.received, f"stopped after epoch {epoch}")
+    if (stop := interrupts.agree()) is not None:
+        raise Interrupted(stop, f"stopped after epoch {epoch}")
     return Checkpoint(epoch, batch.state, checkpoints.history())
 
 

@@ -53,6 +53,7 @@ def provenance(dataset: Dataset, config_file: str | os.PathLike[str] | None = No
             "platform": devices[0].platform,
             "kind": devices[0].device_kind,
             "count": len(devices),
+            "processes": jax.process_count(),
             "host_cores": cores(),
             "host": f"{platform.system()} {platform.machine()}",
         },

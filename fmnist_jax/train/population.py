@@ -63,9 +63,9 @@ class Population:
 
     - `config`: of the model, the optimizer's name, schedule, epochs, batches. Members bring seed and hyperparameters.
     - `executor`: `"vmap"`: one program for all members of a chunk, sharded over the devices. `"threads"`: the program
-      of a single run for each, on the first device, as many concurrently as there are cores. `"auto"`: `"threads"` on
-      a CPU, else `"vmap"`.
-    - `devices`: `None`: all of this process.
+      of a single run for each, on the first device of each process, as many concurrently as there are cores.
+      `"auto"`: `"threads"` on a CPU, else `"vmap"`.
+    - `devices`: `None`: all, of all processes.
     - `max_concurrent`: the largest chunk; 0: as many members as memory allows, with `"threads"` one for each core.
     - `budget_bytes`: memory for everything on each device; `None`: what is free now, less a margin.
     - `weights`: what every member starts from, as of `make_run`.
@@ -86,7 +86,7 @@ class Population:
     ):
         self._config, self._max_concurrent = config, max_concurrent
         self._run = make_run(config, len(dataset.train), dataset.description, weights)
-        devices = list(devices or jax.local_devices())
+        devices = list(devices or jax.devices())
         self.executor = _faster(devices[0]) if executor == "auto" else executor
         self._executor = _EXECUTORS[self.executor](self._run, dataset, devices, budget_bytes)
         self._compile_seconds = 0.0

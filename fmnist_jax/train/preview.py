@@ -32,6 +32,8 @@ def write_augmented(path: Path, run: Run, state: TrainState, dataset: Dataset, t
         return
     _, first = np.unique(dataset.train.labels, return_index=True)
     rows = first[:_EXAMPLES]
+    # The copies of this process, for other processes may not come here.
+    rng, train = jax.tree.map(lambda leaf: leaf.addressable_data(0), (state.rng, train))
     originals = dataset.train.images[rows]
 
     @jax.jit
@@ -39,7 +41,7 @@ def write_augmented(path: Path, run: Run, state: TrainState, dataset: Dataset, t
         images = run.augmentation.of_epoch(key, epoch, train)(rows).images
         return jnp.round(255 * jnp.clip(images, 0, 1)).astype(jnp.uint8)
 
-    key, indices = key_for(state, AUGMENT), jnp.asarray(rows)
+    key, indices = key_for(state._replace(rng=rng), AUGMENT), jnp.asarray(rows)
     epochs = jnp.arange(min(_EPOCHS, run.total_steps // run.steps_per_epoch))
     augmented = np.stack([np.asarray(seen(key, train, indices, epoch)) for epoch in epochs], axis=1)
     augmented = augmented.reshape(*augmented.shape[:2], *originals.shape[1:])

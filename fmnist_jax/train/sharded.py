@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from fmnist_jax.data import FASHION_MNIST, Dataset, Description, Split, device
 from fmnist_jax.data.device import DeviceDataset, DeviceSplit, on_device
-from fmnist_jax.runtime import batch_sharding
+from fmnist_jax.runtime import batch_sharding, processes
 from fmnist_jax.train.batches import MetricSums
 from fmnist_jax.train.executor import Executor, MemberBatch, Pending, PendingMetrics, Programs, with_sharding
 from fmnist_jax.train.network import Member, TrainState
@@ -57,7 +57,7 @@ class DataParallelRun:
 
     def put(self, tree: Any) -> Any:
         """Returns the arrays of a tree on the devices."""
-        return jax.device_put(tree, self.sharding)
+        return processes.put(tree, self.sharding)
 
     def put_split(self, split: Split) -> DeviceSplit:
         """Returns the split on the devices."""
@@ -95,7 +95,7 @@ class VmapExecutor(Executor):
         # The padding repeats the first member; its metrics are ignored.
         padded = [*members, *[members[0]] * (shape.seed.size - len(members))]
         stacked = jax.tree.map(lambda shape, *leaves: np.asarray(leaves, shape.dtype), shape, *padded)
-        on_devices, programs = jax.device_put(stacked, self._sharding), self.programs(shape)
+        on_devices, programs = processes.put(stacked, self._sharding), self.programs(shape)
         state = jax.block_until_ready(programs.init()(on_devices))
         return SingleProgramBatch(programs, self._data, on_devices, state, len(members))
 
@@ -157,7 +157,7 @@ class _OnDevice:
         return all(leaf.is_ready() for leaf in jax.tree.leaves(self._sums))
 
     def result(self) -> dict[int, MetricSums]:
-        sums = jax.device_get(self._sums)
+        sums = processes.fetch(self._sums)
         if self._size is None:
             return {0: sums}
         return {index: jax.tree.map(lambda leaf, i=index: leaf[i], sums) for index in range(self._size)}

@@ -12,6 +12,7 @@ from jax.stages import Compiled
 
 from fmnist_jax.data import Dataset
 from fmnist_jax.data.device import DeviceDataset
+from fmnist_jax.runtime import processes
 from fmnist_jax.runtime.devices import cores
 from fmnist_jax.train.batches import MetricSums
 from fmnist_jax.train.executor import Executor, MemberBatch, Pending, PendingMetrics, Programs
@@ -20,15 +21,17 @@ from fmnist_jax.train.run import Run
 
 
 class ThreadExecutor(Executor):
-    """Trains the members of a chunk on the first of the devices, a thread for each core."""
+    """Trains the members of a chunk, shared out over the processes, on the first device of each, a thread per core."""
 
     def __init__(self, run: Run, dataset: Dataset, devices: Sequence[jax.Device], budget_bytes: int | None = None):
-        sharding = SingleDeviceSharding(devices[0])
+        local = [device for device in devices if device.process_index == jax.process_index()]
+        sharding = SingleDeviceSharding(local[0])
         super().__init__(run, dataset, sharding, sharding, budget_bytes)
 
     def chunk_size(self, member: Member, members: int, max_concurrent: int) -> int:
         """Returns a member for each core: a larger chunk would be no faster, and lose more when it is killed."""
-        largest = min(max_concurrent or cores(), self._max_members(self._program_bytes(member)))
+        fitting = self._max_members(self._program_bytes(member)) * processes.count()
+        largest = min(max_concurrent or sum(processes.gather(cores())), fitting)
         return -(-members // -(-members // largest))
 
     def begin(self, members: Sequence[Member], padded_size: int) -> MemberBatch:
@@ -37,18 +40,23 @@ class ThreadExecutor(Executor):
 
 
 class _ThreadBatch(MemberBatch):
-    """Members with a state each. JAX runs on a CPU what one thread starts one after the other: hence several."""
+    """Members with a state each. JAX runs on a CPU what one thread starts one after the other: hence several.
+
+    Each process trains every nth member, and only they have a state there.
+    """
 
     def __init__(self, programs: Programs, data: DeviceDataset, members: Sequence[Member]):
         super().__init__(programs, data)
         self._members = members
-        self._states: list[TrainState] = jax.block_until_ready([programs.init()(member) for member in members])
+        own = range(jax.process_index(), len(members), processes.count())
+        states = {index: programs.init()(members[index]) for index in own}
+        self._states: dict[int, TrainState] = jax.block_until_ready(states)
         self._started: dict[int, Future[Any]] = {}  # what changes the state of a member, the last one started
         self._threads = ThreadPoolExecutor(min(len(members), cores()))
 
     def train(self, alive: Collection[int]) -> PendingMetrics:
         epoch = self._programs.epoch(self._data["train"])
-        futures = {index: self._threads.submit(self._train, epoch, index) for index in alive}
+        futures = {index: self._threads.submit(self._train, epoch, index) for index in self._own_of(alive)}
         self._started = dict(futures)
         return _Futures(futures)
 
@@ -57,18 +65,22 @@ class _ThreadBatch(MemberBatch):
         if estimate is None:
             return None
         futures = {
-            index: self._threads.submit(self._estimate, estimate, index, self._started[index]) for index in alive
+            index: self._threads.submit(self._estimate, estimate, index, self._started[index])
+            for index in self._own_of(alive)
         }
         self._started = dict(futures)
         return _Futures(futures)
 
     def evaluate(self, split: str, alive: Collection[int]) -> PendingMetrics:
         evaluate = self._programs.evaluate(self._data[split])
-        submit, started = self._threads.submit, self._started
-        return _Futures({index: submit(self._evaluate, evaluate, split, index, started.get(index)) for index in alive})
+        submit, started, own = self._threads.submit, self._started, self._own_of(alive)
+        return _Futures({index: submit(self._evaluate, evaluate, split, index, started.get(index)) for index in own})
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _own_of(self, alive: Collection[int]) -> list[int]:
+        return [index for index in alive if index in self._states]
 
     def _train(self, epoch: Compiled, index: int) -> MetricSums:
         self._states[index], sums = epoch(self._states[index], self._members[index], self._data["train"])
@@ -95,4 +107,5 @@ class _Futures:
         return all(future.done() for future in self._futures.values())
 
     def result(self) -> dict[int, MetricSums]:
-        return {index: jax.device_get(future.result()) for index, future in self._futures.items()}
+        own = {index: jax.device_get(future.result()) for index, future in self._futures.items()}
+        return {index: sums for found in processes.gather(own) for index, sums in found.items()}

@@ -19,6 +19,7 @@ from tensorboardX import SummaryWriter
 from fmnist_jax.data import Split
 from fmnist_jax.errors import WorkdirError
 from fmnist_jax.files.atomic import json_lines, write_atomically
+from fmnist_jax.runtime import processes
 from fmnist_jax.runtime.console import plain_console
 
 _MISTAKES = 25  # images kept of the most confident wrong predictions
@@ -68,7 +69,8 @@ class Events:
         suffix = f".{step}"
         # tensorboardX's `flush` does not wait for its writing thread; flushed each second, a run can be watched.
         self._folder = folder
-        self._writer = SummaryWriter(str(folder), purge_step=step + 1, filename_suffix=suffix, flush_secs=1)
+        options = {"filename_suffix": suffix, "flush_secs": 1, "write_to_disk": processes.is_writer()}
+        self._writer = SummaryWriter(str(folder), purge_step=step + 1, **options)
 
     def __enter__(self) -> Events:
         return self

@@ -9,21 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fmnist_jax.cli.flags import check_no_arguments, config_file, define_config, define_workdir
+from fmnist_jax.cli.flags import check_no_arguments, config_file, define_config, define_processes, define_workdir
 from fmnist_jax.config import schema as config_schema
 
 __doc__ += config_schema.describe()
 
 _CONFIG = define_config()
 _WORKDIR = define_workdir("Folder of the run; an existing run of the same config is resumed.")
+define_processes()
 
 
 def main(arguments: Sequence[str]) -> None:
     """Trains, then writes the report."""
     check_no_arguments(arguments)
-    from fmnist_jax.report import write_run_report
+    from fmnist_jax.runtime import processes
     from fmnist_jax.train.loop import train
 
     summary = train(_CONFIG.value, _WORKDIR.value, config_file())
-    report = write_run_report(_WORKDIR.value)
-    print(f"{summary['status']} after epoch {summary['epoch']}; report: {report}")
+    if processes.is_writer():
+        from fmnist_jax.report import write_run_report
+
+        report = write_run_report(_WORKDIR.value)
+        print(f"{summary['status']} after epoch {summary['epoch']}; report: {report}")
