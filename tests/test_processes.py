@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from pathlib import Path
 
@@ -18,28 +19,28 @@ from test_loop import _metrics
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.runtime import devices, processes
 
-EPOCHS = 8
+EPOCHS = 12
 BOUNDED = 60  # seconds until the others have noticed that one has died; far more than it takes where nothing else runs
 
 
-def run_arguments(workdir: Path, data: Path, epochs: int = 2) -> list[str]:
-    settings = {"data.dir": data, "train.devices": process_group.DEVICES, "train.epochs": epochs}
+def run_arguments(workdir: Path, data: Path) -> list[str]:
+    settings = {"data.dir": data, "train.devices": process_group.DEVICES, "train.epochs": EPOCHS}
     overrides = [f"--config.{key}={value}" for key, value in settings.items()]
     return ["--config=tests/toy_run.py", f"--workdir={workdir}", *overrides]
 
 
 @pytest.fixture(scope="module")
 def long(tmp_path_factory, toy_data) -> Path:
-    """The workdir of a run of one process, of as many epochs as `stopped` begins."""
-    workdir = tmp_path_factory.mktemp("long") / "run"
-    process_group.run(1, "train", *run_arguments(workdir, toy_data, epochs=EPOCHS))
+    """The workdir of a run of one process."""
+    workdir: Path = tmp_path_factory.mktemp("long") / "run"
+    process_group.run(1, "train", *run_arguments(workdir, toy_data))
     return workdir
 
 
-def _started(workdir: Path, data: Path) -> list[Forked]:
-    """Two processes that have trained an epoch of the same run as `long`."""
-    group = process_group.start(2, "train", *run_arguments(workdir, data, epochs=EPOCHS))
-    while not (workdir / "checkpoints" / "1").exists():
+def _started(workdir: Path, data: Path, after: int = 0) -> list[Forked]:
+    """Two processes that go on with the same run as `long` after so many epochs, and have trained one."""
+    group = process_group.start(2, "train", *run_arguments(workdir, data))
+    while not (workdir / "checkpoints" / str(after + 1)).exists():
         assert all(process.returncode is None for process in group), [process.communicate() for process in group]
         time.sleep(0.01)
     return group
@@ -103,7 +104,7 @@ def test_values_arrays_and_members_of_a_population_are_shared(tmp_path):
 
 def test_a_run_of_two_processes_is_that_of_one(tmp_path, toy_data, long):
     """And an error that only the writer can find ends the other one, too."""
-    arguments = run_arguments(tmp_path / "run", toy_data, epochs=EPOCHS)
+    arguments = run_arguments(tmp_path / "run", toy_data)
     shown, hidden = process_group.run(2, "train", *arguments)
     assert differences(tmp_path / "run", long) == []
     assert f"finished after epoch {EPOCHS}" in shown
@@ -119,30 +120,27 @@ def test_a_run_of_two_processes_is_that_of_one(tmp_path, toy_data, long):
 
 def test_a_study_of_two_processes_is_that_of_one(tmp_path, toy_data):
     one, two = tmp_path / "one", tmp_path / "two"
+    settings = {"study__optimizers": "adam", "study__members_at_once": 3}  # three are not a multiple of two
     for number, workdir in ((1, one), (2, two)):
-        process_group.run(number, "compare", *study_arguments(workdir, toy_data, study__members_at_once=3))
+        process_group.run(number, "compare", *study_arguments(workdir, toy_data, **settings))
     assert study_differences(two, one) == []
 
 
-def test_a_signal_to_one_stops_all_after_the_same_epoch_and_one_process_goes_on(tmp_path, toy_data, long):
+def test_a_group_that_is_stopped_and_one_that_loses_a_process_are_resumed(tmp_path, toy_data, long):
+    """A signal to one process stops both after the same epoch. At last, one process alone ends what two began."""
     workdir = tmp_path / "run"
     group = _started(workdir, toy_data)
-    group[1].send_signal(15)
+    group[1].send_signal(signal.SIGTERM)
     for code, err in _ended(group):
-        assert code == 128 + 15
-        assert f"stopped after epoch {len(_metrics(workdir))}; run the same command again" in err
-    assert 0 < len(_metrics(workdir)) < EPOCHS
-    process_group.run(1, "train", *run_arguments(workdir, toy_data, epochs=EPOCHS))
-    assert differences(workdir, long) == []
-
-
-def test_a_killed_process_ends_the_other_and_the_run_is_resumed(tmp_path, toy_data, long):
-    workdir = tmp_path / "run"
-    group = _started(workdir, toy_data)
+        stopped = len(_metrics(workdir))
+        assert code == 128 + signal.SIGTERM
+        assert f"stopped after epoch {stopped}; run the same command again" in err
+    group = _started(workdir, toy_data, after=stopped)
     group[1].kill()
     (code, err), (killed, _) = _ended(group)
-    assert killed == -9
+    assert killed == -signal.SIGKILL
     assert code != 0
     assert "another process has ended" in err or "another task died" in err
-    process_group.run(2, "train", *run_arguments(workdir, toy_data, epochs=EPOCHS))
+    assert stopped < len(_metrics(workdir)) < EPOCHS
+    process_group.run(1, "train", *run_arguments(workdir, toy_data))
     assert differences(workdir, long) == []
