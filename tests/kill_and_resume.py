@@ -14,10 +14,11 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import numpy as np
+from process_group import Pair
 from run_script import Forked, start_script, study_arguments, train_arguments, write_data
 from toy import write_csv
 
@@ -60,7 +61,8 @@ class Subject:
     stage: Callable[[Path], str]
 
 
-Start = Callable[..., subprocess.Popen[str] | Forked]
+Process: TypeAlias = subprocess.Popen[str] | Forked | Pair
+Start: TypeAlias = Callable[..., Process]
 
 
 def kill_and_resume(
@@ -80,7 +82,7 @@ def kill_and_resume(
     moments = random.Random(seed)
     data = subject.data(folder / "data")
 
-    def started(workdir: Path) -> subprocess.Popen[str] | Forked:
+    def started(workdir: Path) -> Process:
         return start(subject.script, *subject.arguments(workdir, data))
 
     begun = time.monotonic()
@@ -124,7 +126,7 @@ def kill_at_every_write(folder: Path, subject: Subject, step: int = 1) -> list[s
     raise AssertionError("a run writes without end")
 
 
-def _kill(process: subprocess.Popen[str] | Forked, moment: float, number: int) -> bool:
+def _kill(process: Process, moment: float, number: int) -> bool:
     """Sends the process the signal at its `moment`, and waits for its end; false where it ended well before."""
     try:
         _finish(process, moment)
@@ -138,7 +140,7 @@ def _kill(process: subprocess.Popen[str] | Forked, moment: float, number: int) -
         return True
 
 
-def _finish(process: subprocess.Popen[str] | Forked, seconds: float | None = None) -> None:
+def _finish(process: Process, seconds: float | None = None) -> None:
     _, err = process.communicate(timeout=seconds)
     if process.returncode or not re.fullmatch(_INCOMPLETE, err):
         raise RuntimeError(f"the script ended with {process.returncode}: {err}")

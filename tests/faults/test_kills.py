@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from kill_and_resume import RUN, Start, Subject, kill_and_resume, kill_at_every_write, study
+from process_group import Pair
 from run_script import Forked, start_script
 from tries import SEED, tries
 
@@ -23,6 +24,8 @@ CNN = study(study__models="model1", study__epochs=5, study__trials=3, study__see
         pytest.param(LINEAR, 80, Forked, id="tuned study"),
         pytest.param(CNN, 40, Forked, id="tuned study of a CNN"),
         pytest.param(RUN, 20, start_script, id="run, imports included"),
+        pytest.param(RUN, 20, Pair, id="one of two processes of a run"),
+        pytest.param(LINEAR, 20, Pair, id="one of two processes of a tuned study"),
     ],
 )
 def test_killed_at_random(subject: Subject, kills: int, start: Start, tmp_path: Path):
