@@ -97,7 +97,8 @@ def _call_with_jax(main: Main, arguments: Sequence[str]) -> None:
     compiler.enable_cache()
     use_all_cores()
     try:
-        processes.initialize(**flags.process_settings())
+        if settings := flags.process_settings():
+            processes.initialize(**settings)
         environment.check()
         _call_within_memory(main, arguments)
         processes.finish()
