@@ -78,7 +78,7 @@ def _begin_or_continue(
     datasets: Iterable[Dataset],
     schema: Schema,
     initial_weights: bytes | None,
-    extend: Extend,
+    extend: Extend | None,
 ) -> None:
     if (workdir / "config.json").exists():
         for dataset in datasets:
