@@ -173,7 +173,7 @@ def _continue(
     added = extend(before, config, changed.keys()) if changed and extend else None
     if changed and added is None:
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-        hint = "" if schema is SCHEMA else ", to which arms and seeds can be added"
+        hint = ", to which arms and seeds can be added" if extend and schema is not SCHEMA else ""
         raise WorkdirError(
             f"{workdir} holds {config_schema.purpose_of(schema).name} of another config "
             f"({'; '.join(list(changed.values())[:_SHOWN])}{more}); "
