@@ -12,10 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import linen, nnx
-
-from fmnist_jax import ops
 
 _MASK: contextvars.ContextVar[jax.Array | None] = contextvars.ContextVar("mask", default=None)
 
@@ -40,24 +37,9 @@ class BatchNorm(nnx.BatchNorm):
     def __call__(
         self, x: jax.Array, use_running_average: bool | None = None, *, mask: jax.Array | None = None
     ) -> jax.Array:
-        running = self.use_running_average if use_running_average is None else use_running_average
-        plain = self.axis in (-1, x.ndim - 1) and self.axis_name is None and self.use_fast_variance
-        if running is None or running or mask is not None or not plain:
-            mask = _for_batch(x) if mask is None else mask
-            normalised: jax.Array = super().__call__(x, running, mask=mask)
-            return normalised
-        return self._by_batch(x)
-
-    def _by_batch(self, x: jax.Array) -> jax.Array:
-        """Normalises by the statistics of the batch, and updates the running ones."""
-        default = jnp.ones(x.shape[-1]), jnp.zeros(x.shape[-1])
-        scale, bias = (
-            own if each is None else each[...] for each, own in zip((self.scale, self.bias), default, strict=True)
-        )
-        x, _, _, scale, bias = self.promote_dtype((x, self.mean[...], self.var[...], scale, bias), dtype=self.dtype)
-        normalised, mean, variance = ops.batch_norm(x, scale, bias, _MASK.get(), self.epsilon)
-        for average, new in ((self.mean, mean), (self.var, variance)):
-            average[...] = self.momentum * average[...] + (1 - self.momentum) * new
+        if mask is None:
+            mask = _for_batch(x)
+        normalised: jax.Array = super().__call__(x, use_running_average, mask=mask)
         return normalised
 
 
