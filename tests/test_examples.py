@@ -25,7 +25,7 @@ NETWORKS = {
     "batchnorm_resnet": {"model.options.width": 4, "model.options.blocks": 1, "train.ema_decay": 0.9},
     "linen_network": {"model.options.width": 4},
 }
-EXAMPLES = NETWORKS | {"my_augmentation": {"model.name": "model1", "augment.mixup": 0.2}}
+EXAMPLES = NETWORKS | {"my_augmentation": {"model.name": "model1", "model.options.first": 2, "augment.mixup": 0.2}}
 
 
 def _arguments(name: str, workdir: Path, data: Path, **settings: object) -> list[str]:

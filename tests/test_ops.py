@@ -61,7 +61,7 @@ OURS = ["patches", "winograd", "fourier"]
 algorithms = st.sampled_from(OURS)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(shapes, algorithms)
 def test_conv2d_agrees_with_xla(shape, algorithm):
     x, kernel, _ = _arrays(shape, integers=False)
@@ -72,7 +72,7 @@ def test_conv2d_agrees_with_xla(shape, algorithm):
     _assert_same(_value_and_gradients(ours, x, kernel), _value_and_gradients(reference, x, kernel))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(shapes, algorithms, st.booleans())
 def test_conv_relu_pool_agrees_with_xla_also_at_ties(shape, algorithm, integers):
     # Transforms may round equal values differently, and the gradient goes to the larger one.

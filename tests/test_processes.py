@@ -19,7 +19,7 @@ from test_loop import _metrics
 from fmnist_jax.errors import ConfigError
 from fmnist_jax.runtime import devices, processes
 
-EPOCHS = 12
+EPOCHS = 30  # enough that a signal after the first comes before the last
 BOUNDED = 120  # seconds until the others have noticed that one has died; far more than it takes where nothing else runs
 
 
