@@ -12,7 +12,7 @@ from fmnist_jax import ops
 
 # Of chi-square and other tests, which fail by chance with this probability; the keys are fixed.
 _ALPHA = 1e-4
-_SIZES = [1, 2, 3, 10, 100, 255, 256, 257, 1000, 2**12, 2**12 + 1, 55_000, 2**16 - 1, 2**16, 2**16 + 1, 70_000]
+_SIZES = [1, 2, 3, 100, 255, 256, 257, 2**12 + 1, 55_000, 2**16 + 1]
 
 
 def _orders(n: int, count: int, seed: int = 0) -> np.ndarray:
