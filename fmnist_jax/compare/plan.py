@@ -127,7 +127,7 @@ def _groups(config: ConfigDict, arm: Arm, epochs: int) -> list[_Group]:
     tune = [_Group(TUNE, runs, stop_after) for runs in by_program.values()]
     for rung in others:
         going_on = enumerate(itertools.islice(seeds, each * rung.trials))
-        runs = [PlannedRun(0, None, seed, None, rank=place // each) for place, seed in going_on]
+        runs = [PlannedRun(0, None, seed, None, rank=number // each) for number, seed in going_on]
         tune.append(_Group(TUNE, runs, rung.epochs if rung is not others[-1] else None))
     return [*tune, _Group(FINAL, [PlannedRun(0, None, seed, None) for seed in final_seeds(config)])]
 

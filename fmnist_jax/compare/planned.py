@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from fmnist_jax.compare.records import Cell, Phase, Workload
+from fmnist_jax.compare.records import OfCell, Phase
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,7 @@ class PlannedRun:
 
 
 @dataclasses.dataclass(frozen=True)
-class PlannedChunk:
+class PlannedChunk(OfCell):
     """Runs of one cell and phase that are trained together.
 
     **Attributes:**
@@ -70,15 +70,6 @@ class PlannedChunk:
     members: Sequence[PlannedRun]
     dataset: str = ""
     stop_after: int | None = None
-
-    @property
-    def cell(self) -> Cell:
-        return Cell(Workload(self.model, self.epochs, self.schedule, self.dataset), self.arm)
-
-    @property
-    def budget(self) -> int:
-        """The epochs of each of its runs."""
-        return self.stop_after or self.epochs
 
     @property
     def run_epochs(self) -> int:

@@ -49,8 +49,28 @@ class Cell(NamedTuple):
     arm: str
 
 
+class OfCell:
+    """What belongs to a cell: the fields that say so are those of the dataclasses below it."""
+
+    model: str
+    epochs: int
+    schedule: str
+    arm: str
+    dataset: str
+    stop_after: int | None
+
+    @property
+    def cell(self) -> Cell:
+        return Cell(Workload(self.model, self.epochs, self.schedule, self.dataset), self.arm)
+
+    @property
+    def budget(self) -> int:
+        """The epochs that a run is to have."""
+        return self.stop_after or self.epochs
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RunEpoch:
+class RunEpoch(OfCell):
     """An epoch of a run: a line of `results.jsonl`. Losses that are not finite are NaN.
 
     **Attributes:**
@@ -93,19 +113,10 @@ class RunEpoch:
     stop_after: int | None = None
 
     @property
-    def budget(self) -> int:
-        """The epochs that the run is to have."""
-        return self.stop_after or self.epochs
-
-    @property
     def settings(self) -> dict[str, float | str]:
         """The hyperparameters, and the batch size and the warm-up where they are its own."""
         own = {"batch_size": self.batch_size, "warmup": self.warmup}
         return {**self.hyperparameters, **{key: value for key, value in own.items() if value is not None}}
-
-    @property
-    def cell(self) -> Cell:
-        return Cell(Workload(self.model, self.epochs, self.schedule, self.dataset), self.arm)
 
     @property
     def chance(self) -> float:

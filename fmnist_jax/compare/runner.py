@@ -150,10 +150,10 @@ class _Study:
             try:
                 for chunk in left:
                     interrupts.check()
-                    settled, best = with_settings(chunk, results.runs)
+                    ready, best = with_settings(chunk, results.runs)
                     if best is not None:
                         progress.winner(chunk, best)
-                    self._train(settled, results, interrupts, progress)
+                    self._train(ready, results, interrupts, progress)
                 interrupts.check()
             except Interrupted as stop:
                 message = f"stopped after {len(results.runs)} of {plan.runs} runs"

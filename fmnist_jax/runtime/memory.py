@@ -12,7 +12,7 @@ import jax
 from jax.stages import Compiled
 
 # The rest is a margin for what the compiler does not count and for fragmentation; on the host also for other processes.
-_SHARE_OF_DEVICE = 0.9
+SHARE_OF_DEVICE = 0.9
 _SHARE_OF_HOST = 0.7
 # The files of a container's limit in versions 2 and 1 of Linux's control groups: limit, usage, statistics, and in these
 # the part of the usage that the kernel can reclaim.
@@ -47,7 +47,7 @@ def format_bytes(number: float) -> str:
 def _available_bytes(device: jax.Device, devices: int) -> float:
     stats = device.memory_stats()
     if stats and "bytes_limit" in stats:
-        return _SHARE_OF_DEVICE * (stats["bytes_limit"] - stats["bytes_in_use"])
+        return SHARE_OF_DEVICE * (stats["bytes_limit"] - stats["bytes_in_use"])
     return _SHARE_OF_HOST * host_bytes() / devices
 
 

@@ -29,8 +29,6 @@ from fmnist_jax.train.run import make_run, member_of
 from fmnist_jax.train.sharded import shard_batches, shard_members
 
 PROGRAMS = ("epoch", "step", "evaluate")
-# The share of a device's memory that a program may fill, as `fmnist_jax.runtime.memory` has it.
-_USABLE = 0.9
 _COLLECTIVES = re.compile(
     r" (all-gather|all-reduce|all-to-all|collective-broadcast|collective-permute|reduce-scatter|ragged-all-to-all)"
     r"(?:-start)?\("
@@ -152,5 +150,5 @@ def _memory(compiled: Compiled, split: DeviceSplit, variant: Variant, chip: Chip
     needed = memory.program_nbytes(compiled) + arguments.argument_size_in_bytes
     each = (needed - memory.tree_nbytes(split)) / variant.members
     data = memory.tree_nbytes(_split(TRAIN_EXAMPLES + TEST_EXAMPLES))
-    fit = None if chip is None else int((_USABLE * chip.memory_bytes - data) // each)
+    fit = None if chip is None else int((memory.SHARE_OF_DEVICE * chip.memory_bytes - data) // each)
     return {"memory_bytes": needed, "member_bytes": each, "members_fit": fit}

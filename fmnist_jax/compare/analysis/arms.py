@@ -122,20 +122,21 @@ class TuningFigures(NamedTuple):
 
 def tuning_figures(arm: ArmRuns, ranges: Mapping[str, SearchRange], level: float) -> TuningFigures:
     """Returns the figures of an arm that has trials."""
-    best, equal = winner(arm.tuning), len({trial.budget for trial in arm.trials}) == 1
-    scores = {trial.number: trial.score for trial in arm.trials if trial.budget == best.budget}
+    trials, best = arm.trials, winner(arm.tuning)
+    equal = len({trial.budget for trial in trials}) == 1
+    scores = {trial.number: trial.score for trial in trials if trial.budget == best.budget}
     searched = [score for trial, score in scores.items() if trial != 0]
     return TuningFigures(
         arm=arm.arm,
-        trials=len(arm.trials),
-        failures=sum(trial.diverged for trial in arm.trials),
+        trials=len(trials),
+        failures=sum(trial.diverged for trial in trials),
         defaults=scores.get(0),
         best_trial=best.number,
         best=best.score,
         hyperparameters=best.settings,
         edges=() if best.diverged else tuning.at_edges(best.hyperparameters, ranges),
         curve=_curve(searched, scores.get(0), level) if equal else None,
-        sensitivity=_sensitivity(arm.trials, ranges.get(RATE)) if equal else None,
+        sensitivity=_sensitivity(trials, ranges.get(RATE)) if equal else None,
     )
 
 

@@ -55,8 +55,8 @@ def _against_best(comparison: Comparison, arm: str) -> list[str]:
     group = NOTHING
     if comparison.conclusive:
         # Arms that share a letter do not differ significantly (Piepho 2004).
-        places = [place for place, members in enumerate(comparison.ordering.groups) if arm in members]
-        group = "".join(f"{string.ascii_lowercase[place % 26]}{place // 26 or ''}" for place in places)
+        groups = [number for number, members in enumerate(comparison.ordering.groups) if arm in members]
+        group = "".join(f"{string.ascii_lowercase[number % 26]}{number // 26 or ''}" for number in groups)
     if arm == comparison.arms[0]:
         return [group, "best", NOTHING, NOTHING]
     pair = comparison.pair(comparison.arms[0], arm)
